@@ -1,0 +1,49 @@
+// Runs a plan: for each step a key of what it does and reads, a look in the cache, and where that misses a writable
+// tree, the step, and a snapshot. A hit and a miss give the same snapshot name and the same bytes.
+
+import type { Emit } from '../core/events.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { Compression } from '../oci/media-types.ts'
+import type { BuildPlan } from '../plan/plan.ts'
+import type { SnapshotId } from '../rootfs/rootfs.ts'
+
+export interface BuildOptions {
+  readonly useCache: boolean
+  readonly offline: boolean
+  readonly signal?: AbortSignal | undefined
+  readonly emit: Emit
+}
+
+/** What became of one step. */
+export interface StepRecord {
+  readonly title: string
+  readonly kind: string
+  readonly phase: string
+  /** Digest of what the step does and reads. */
+  readonly key: Digest
+  readonly snapshot: SnapshotId
+  readonly cached: boolean
+  readonly seconds: number
+}
+
+/** A root file system at the end of a plan; layers and images are made from it. */
+export interface BuiltRoot {
+  readonly snapshot: SnapshotId
+  readonly steps: readonly StepRecord[]
+}
+
+/** How the root becomes layers. */
+export interface CommitOptions {
+  readonly layers: 'single' | 'phases'
+  readonly compression: LayerCompression
+  /** Seconds since 1970; undefined: the newest time that the installed packages' files carry. */
+  readonly sourceDateEpoch?: number
+}
+
+export interface LayerCompression {
+  readonly codec: Compression | 'zstd-codec'
+  readonly level?: number
+}
+
+/** Executes plans. */
+export type ExecutePlan = (plan: BuildPlan, options: BuildOptions) => Promise<BuiltRoot>

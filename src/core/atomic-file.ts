@@ -1,0 +1,67 @@
+// Files that are there whole or not at all: temporary file in the same directory, fsync, rename, fsync of the directory.
+
+import { randomUUID } from 'node:crypto'
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import path from 'node:path'
+import { hasErrno, KauriError } from './errors.ts'
+
+/** Prefix of every temporary name, so that sweeps recognise what a killed process left. */
+export const temporaryPrefix = '.kauri-tmp-'
+
+/** A new temporary name beside `target`. */
+export function temporaryBeside(target: string): string {
+  return path.join(path.dirname(target), `${temporaryPrefix}${process.pid}-${randomUUID()}`)
+}
+
+/** Replaces a file atomically and durably; makes its directory. @throws DISK_FULL */
+export async function writeFileAtomic(
+  target: string,
+  content: string | Uint8Array,
+  mode = 0o644,
+): Promise<void> {
+  await mkdir(path.dirname(target), { recursive: true })
+  const temporary = temporaryBeside(target)
+  try {
+    const file = await open(temporary, 'wx', mode)
+    try {
+      await file.writeFile(content)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(temporary, target)
+    await syncDirectory(path.dirname(target))
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw asDiskFull(error, target)
+  }
+}
+
+/** Makes renames and removals in a directory durable. */
+export async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/** A file's text, or undefined where there is no such file. */
+export async function readTextIfThere(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return undefined
+    throw error
+  }
+}
+
+/** Turns ENOSPC and EDQUOT into DISK_FULL with the path; other errors pass unchanged. */
+export function asDiskFull(error: unknown, where: string): unknown {
+  if (!hasErrno(error, 'ENOSPC', 'EDQUOT')) return error
+  return new KauriError('DISK_FULL', `no space left while writing ${where}`, {
+    hint: 'free space, or put the state elsewhere with --data-root DIR',
+    cause: error,
+  })
+}

@@ -1,0 +1,58 @@
+// Runs programs in containers. A bundle is an OCI runtime configuration and a root; `run` and every script of a build
+// come through here.
+
+import type { Emit } from '../core/events.ts'
+import type { RuntimeConfig } from '../oci/runtime-config.ts'
+
+/** What becomes `/` of a container: a directory, or an overlay that only the container's mount namespace sees. */
+export type RootMount =
+  | { readonly kind: 'directory'; readonly path: string }
+  | {
+      readonly kind: 'overlay'
+      /** Topmost first, as overlayfs wants it. */
+      readonly lower: readonly string[]
+      /** Undefined: read-only. */
+      readonly upper?: string
+      readonly work?: string
+    }
+
+export interface Bundle {
+  /** Unique on this host; names the cgroup and the state record. */
+  readonly id: string
+  readonly config: RuntimeConfig
+  readonly root: RootMount
+}
+
+/** Where the three standard streams of the container's first process go. */
+export type ContainerIo =
+  /** This process's own streams. */
+  | { readonly kind: 'inherit' }
+  /** A new pseudo-terminal, relayed to this process's terminal. */
+  | { readonly kind: 'terminal' }
+  /** Standard input empty or `input`; both outputs line by line to `onLine`, in order of arrival. */
+  | { readonly kind: 'lines'; readonly input?: string; readonly onLine: (line: string) => void }
+
+export interface RunOptions {
+  readonly io: ContainerIo
+  /** Abort kills every process of the container and removes what was made for it. */
+  readonly signal?: AbortSignal | undefined
+  readonly emit?: Emit
+}
+
+/** How the container's first process ended. */
+export interface ContainerExit {
+  /** Exit code as a shell has it: 128+n for a signal. */
+  readonly code: number
+  /** True where the kernel killed it, or another process of the container, for want of memory. */
+  readonly outOfMemory: boolean
+}
+
+/** One way to run bundles. */
+export interface Runtime {
+  readonly name: string
+  /**
+   * Runs the bundle's process to its end and removes every process, cgroup and mount of it, also when this process dies.
+   * @throws LAUNCH_FAILED, COMMAND_NOT_FOUND, COMMAND_NOT_EXECUTABLE, LIMIT_UNAVAILABLE, CANCELLED
+   */
+  run(bundle: Bundle, options: RunOptions): Promise<ContainerExit>
+}

@@ -1,0 +1,45 @@
+// Where images are: blobs by digest, and names for some of them. A disk layout, memory and a registry implement the
+// same interface, so one copy moves images between any two of them.
+
+import type { Readable } from 'node:stream'
+import type { Descriptor } from '../oci/descriptor.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { Reference } from '../oci/reference.ts'
+
+export interface PutOptions {
+  /** Refuse the bytes unless they match; nothing becomes visible before they do. */
+  readonly expected?: { readonly digest: Digest; readonly size?: number }
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface StoredBlob {
+  readonly digest: Digest
+  readonly size: number
+}
+
+export interface NamedImage {
+  readonly reference: Reference
+  readonly descriptor: Descriptor
+}
+
+/** Blobs and the names of images. */
+export interface ImageStore {
+  /** True when the blob can be opened. */
+  hasBlob(digest: Digest): Promise<boolean>
+  /**
+   * The blob's bytes; the stream fails with BLOB_CORRUPT at its end where size or digest are not the descriptor's.
+   * The caller consumes or destroys it.
+   * @throws BLOB_NOT_FOUND
+   */
+  openBlob(descriptor: Descriptor): Promise<Readable>
+  /** Stores bytes; idempotent; a returned value means they are durable and named by their digest. */
+  putBlob(source: AsyncIterable<Uint8Array>, options?: PutOptions): Promise<StoredBlob>
+  /** The descriptor that a name stands for, or undefined. */
+  findImage(reference: Reference): Promise<Descriptor | undefined>
+  /** Names an image; atomic; replaces what had the name. The manifest and all it refers to are stored already. */
+  tagImage(reference: Reference, descriptor: Descriptor): Promise<void>
+  /** Takes a name away; true when it was there. Blobs stay until garbage collection. */
+  untagImage(reference: Reference): Promise<boolean>
+  /** Every name, sorted by reference. */
+  listImages(): Promise<NamedImage[]>
+}

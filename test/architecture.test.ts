@@ -1,0 +1,84 @@
+import { globSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import test from 'ava'
+
+/** Each folder of src/ and the folders it may import; docs/architecture.md shows the same arrows. */
+const mayImport: Record<string, readonly string[]> = {
+  core: [],
+  oci: ['core'],
+  plan: ['core', 'oci'],
+  description: ['core', 'oci', 'plan'],
+  native: ['core'],
+  store: ['core', 'oci', 'native'],
+  layer: ['core', 'oci', 'native'],
+  image: ['core', 'oci', 'layer', 'store'],
+  runtime: ['core', 'oci', 'native'],
+  rootfs: ['core', 'oci', 'plan', 'native', 'layer', 'runtime'],
+  container: ['core', 'oci', 'native', 'store', 'layer', 'image', 'runtime', 'rootfs'],
+  build: ['core', 'oci', 'plan', 'native', 'store', 'layer', 'image', 'runtime', 'rootfs'],
+  cli: [
+    'core',
+    'oci',
+    'plan',
+    'description',
+    'native',
+    'store',
+    'layer',
+    'image',
+    'runtime',
+    'rootfs',
+    'container',
+    'build',
+  ],
+}
+
+const importSpecifier =
+  /^(?:import|export)\b[^'"]*?from\s*'([^']+)'|\bimport\(\s*'([^']+)'\)|^import\s+'([^']+)'/gm
+
+function importsOf(file: string): string[] {
+  return [...readFileSync(file, 'utf8').matchAll(importSpecifier)].map(
+    ([, a, b, c]) => a ?? b ?? c ?? '',
+  )
+}
+
+function forbiddenImports(file: string): string[] {
+  const folder = file.split('/')[1] ?? ''
+  const allowed = mayImport[folder]
+  if (allowed === undefined) return [`src/${folder}/ is missing from mayImport`]
+  const found: string[] = []
+  for (const specifier of importsOf(file)) {
+    if (!specifier.startsWith('.')) continue
+    const target = path.posix.join(path.posix.dirname(file), specifier).split('/')[1] ?? ''
+    if (target !== folder && !allowed.includes(target))
+      found.push(`${file} must not import ${target}/ (${specifier})`)
+  }
+  return found
+}
+
+test('every import follows the arrows of the architecture', t => {
+  t.deepEqual(globSync('src/*/**/*.ts').flatMap(forbiddenImports), [])
+})
+
+test('only native/ loads the addon', t => {
+  const loaders = globSync('src/*/**/*.ts').filter(
+    file =>
+      !file.startsWith('src/native/') && /process\.dlopen|\.node'/.test(readFileSync(file, 'utf8')),
+  )
+  t.deepEqual(loaders, [])
+})
+
+test('only cli/ writes to the console', t => {
+  const writers = globSync('src/*/**/*.ts').filter(
+    file =>
+      !file.startsWith('src/cli/') &&
+      /\bconsole\.|process\.std(?:out|err)\.write/.test(readFileSync(file, 'utf8')),
+  )
+  t.deepEqual(writers, [])
+})
+
+test('every file of src/ stays below 400 lines', t => {
+  const long = globSync('src/**/*.{ts,c,h}').filter(
+    file => readFileSync(file, 'utf8').split('\n').length > 401,
+  )
+  t.deepEqual(long, [])
+})
