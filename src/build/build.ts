@@ -30,6 +30,8 @@ export interface StepRecord {
 export interface BuiltRoot {
   readonly snapshot: SnapshotId
   readonly steps: readonly StepRecord[]
+  /** Newest time that the files of the installed packages carry, seconds since 1970; 0 without packages. */
+  readonly newestFileSeconds: number
 }
 
 /** How the root becomes layers. */

@@ -30,6 +30,12 @@ export interface Resolution {
   readonly offline: boolean
 }
 
+/** What an installation learned about the files it put there. */
+export interface InstallOutcome {
+  /** Newest modification time that the packages' own archives carry, in seconds since 1970; 0 where nothing was installed. */
+  readonly newestFileSeconds: number
+}
+
 /** A package as an inventory lists it. */
 export interface InstalledPackage {
   readonly name: string
@@ -64,7 +70,7 @@ export interface PackageManager {
     resolution: Resolution,
     root: Rootfs,
     work: PackageWork,
-  ): Promise<void>
+  ): Promise<InstallOutcome>
   remove(request: RemoveRequest, root: Rootfs, work: PackageWork): Promise<void>
   /** Removes caches, logs and everything of the package manager that differs between equal builds. */
   cleanRoot(root: Rootfs): Promise<void>

@@ -11,6 +11,8 @@ export type SnapshotId = Brand<string, 'SnapshotId'>
 export interface Snapshot {
   readonly id: SnapshotId
   readonly parent: SnapshotId | undefined
+  /** What its maker wanted remembered with it. */
+  readonly labels: Readonly<Record<string, string>>
 }
 
 /** A path at which this process, and its children, see a whole tree: a detached mount that dies with the process. */
@@ -45,7 +47,11 @@ export interface Snapshotter {
   /** A new writable tree; `undefined`: empty. @throws SNAPSHOT_INVALID where the parent is gone */
   prepare(parent: SnapshotId | undefined): Promise<Rootfs>
   /** Freezes a tree under a name; atomic. Where the name exists already the tree is dropped and the old one returned. */
-  commit(rootfs: Rootfs, id: SnapshotId): Promise<Snapshot>
+  commit(
+    rootfs: Rootfs,
+    id: SnapshotId,
+    labels?: Readonly<Record<string, string>>,
+  ): Promise<Snapshot>
   /** Opens a snapshot for reading. The caller disposes it. */
   open(id: SnapshotId): OpenTree
   /** Where the changes of this snapshot against its parent are. */
