@@ -4,7 +4,7 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
-import test, { type TestFn } from 'ava'
+import test, { type ExecutionContext } from 'ava'
 
 export interface Needs {
   readonly root?: boolean
@@ -40,8 +40,10 @@ function missing(needs: Needs): string | undefined {
   return undefined
 }
 
+type TestBody = (t: ExecutionContext) => void | Promise<void>
+
 /** `test`, or a stand-in that skips with the reason in the title; missing programs fail where peers are required. */
-export function testWith(needs: Needs): (title: string, body: Parameters<TestFn>[1]) => void {
+export function testWith(needs: Needs): (title: string, body: TestBody) => void {
   const reason = missing(needs)
   if (reason === undefined) return (title, body) => test.serial(title, body)
   if (process.env['KAURI_REQUIRE_PEERS'] === '1' && reason.includes('program'))
