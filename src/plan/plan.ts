@@ -157,6 +157,15 @@ export interface WriteStep extends StepCommon {
   readonly mode: number
 }
 
+/** Makes a symbolic link, such as /etc/localtime; what was at its place is replaced, parents are made. */
+export interface LinkStep extends StepCommon {
+  readonly kind: 'link'
+  /** The link itself. */
+  readonly target: GuestPath
+  /** What the link says, as it will be read inside the image. */
+  readonly to: string
+}
+
 /** One step over a root file system; what it does and reads is its name. */
 export type BuildStep =
   | InstallStep
@@ -166,6 +175,7 @@ export type BuildStep =
   | UnpackStep
   | UsersStep
   | WriteStep
+  | LinkStep
 
 /** Steps over one root, in order, and the configuration of the image they make. */
 export interface BuildStage {

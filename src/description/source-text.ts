@@ -1,0 +1,187 @@
+// A file the user wrote, as text with positions. Bytes from outside: size, encoding and characters are checked here, so
+// that everything after works on well-formed Unicode.
+
+import { constants } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { type Diagnostic, hasErrno, KauriError, type SourcePosition } from '../core/errors.ts'
+import { type RuleName, severityOf } from './rules.ts'
+
+/** The largest description that is read; those in use have a few kilobytes. */
+export const maxDescriptionBytes: number = 4 * 1024 * 1024
+
+/** The text of one file and where its characters are. Offsets count UTF-16 units from 0. */
+export interface SourceText {
+  readonly file: string
+  readonly text: string
+  /** Line and column from 1; columns count characters (code points), a tab is one. */
+  positionAt(offset: number): SourcePosition
+  /** The line around an offset without its line break. */
+  lineAt(offset: number): string
+}
+
+/** A place in a file by offset: what findings are reported at. */
+export interface SourcePlace {
+  readonly source: SourceText
+  readonly offset: number
+}
+
+/** Wraps text with look-up of positions; lines end with LF, CRLF or CR. */
+export function sourceText(file: string, text: string): SourceText {
+  const lineStarts = [0]
+  for (const match of text.matchAll(/\r\n|\r|\n/g)) lineStarts.push(match.index + match[0].length)
+  const lineIndexOf = (offset: number): number => {
+    let low = 0
+    let high = lineStarts.length - 1
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2)
+      if ((lineStarts[middle] ?? 0) <= offset) low = middle
+      else high = middle - 1
+    }
+    return low
+  }
+  return {
+    file,
+    text,
+    positionAt(offset) {
+      const index = lineIndexOf(offset)
+      const before = text.slice(lineStarts[index], offset)
+      return { file, line: index + 1, column: countCharacters(before) + 1 }
+    },
+    lineAt(offset) {
+      const index = lineIndexOf(offset)
+      return text.slice(lineStarts[index], lineStarts[index + 1]).replace(/[\r\n]+$/, '')
+    },
+  }
+}
+
+function countCharacters(text: string): number {
+  let surrogatePairs = 0
+  for (const _ of text.matchAll(/[\ud800-\udbff][\udc00-\udfff]/g)) surrogatePairs++
+  return text.length - surrogatePairs
+}
+
+/**
+ * Reads a description's file. `file` is the name that messages show.
+ * @throws DESCRIPTION_NOT_FOUND, DESCRIPTION_INVALID where it is no text of bounded size
+ */
+export async function readSourceFile(path: string, file: string): Promise<SourceText> {
+  return decodeSource(await readBounded(path, file), file)
+}
+
+async function readBounded(path: string, file: string): Promise<Uint8Array> {
+  try {
+    // Without O_NONBLOCK a named pipe in the place of the file would wait for a writer.
+    await using handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    const status = await handle.stat()
+    if (!status.isFile())
+      throw new KauriError('DESCRIPTION_INVALID', `${file} is not a regular file`)
+    if (status.size > maxDescriptionBytes)
+      throw new KauriError(
+        'DESCRIPTION_INVALID',
+        `${file} has ${status.size} bytes; a description has at most ${maxDescriptionBytes}`,
+      )
+    return await handle.readFile()
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT', 'ENOTDIR'))
+      throw new KauriError('DESCRIPTION_NOT_FOUND', `${file} does not exist`, { cause: error })
+    if (hasErrno(error, 'EACCES', 'EPERM'))
+      throw new KauriError('PERMISSION_DENIED', `${file} cannot be read`, { cause: error })
+    throw error
+  }
+}
+
+/** Bytes to text: UTF-8, or what the XML declaration says of the few encodings that descriptions come in. */
+export function decodeSource(bytes: Uint8Array, file: string): SourceText {
+  const encoding = encodingOf(bytes)
+  if (encoding === undefined) throw encodingError(file, bytes)
+  // A byte order mark stays out of the text; `ignoreBOM: false` is what removes it.
+  const text = new TextDecoder(encoding).decode(bytes)
+  const source = sourceText(file, text)
+  const damaged = encoding === 'utf-8' ? text.indexOf('\u{fffd}') : -1
+  if (damaged >= 0 && !isValidUtf8(bytes))
+    throw sourceError(
+      { source, offset: damaged },
+      'xml-encoding',
+      'bytes that are not valid UTF-8',
+      'save the file as UTF-8, or name its encoding in the XML declaration',
+    )
+  return source
+}
+
+function isValidUtf8(bytes: Uint8Array): boolean {
+  try {
+    new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    return true
+  } catch {
+    return false
+  }
+}
+
+const knownEncodings: Readonly<Record<string, string>> = {
+  'utf-8': 'utf-8',
+  utf8: 'utf-8',
+  'us-ascii': 'utf-8',
+  ascii: 'utf-8',
+  'iso-8859-1': 'windows-1252',
+  latin1: 'windows-1252',
+  'windows-1252': 'windows-1252',
+}
+
+function encodingOf(bytes: Uint8Array): string | undefined {
+  if (bytes[0] === 0xff && bytes[1] === 0xfe) return 'utf-16le'
+  if (bytes[0] === 0xfe && bytes[1] === 0xff) return 'utf-16be'
+  const named = declaredEncoding(bytes)
+  return named === undefined ? 'utf-8' : knownEncodings[named]
+}
+
+function declaredEncoding(bytes: Uint8Array): string | undefined {
+  const start = new TextDecoder('latin1').decode(bytes.subarray(0, 200))
+  return /^(?:\u00ef\u00bb\u00bf)?<\?xml[^>]*?\sencoding\s*=\s*["']([^"'>]*)["']/
+    .exec(start)?.[1]
+    ?.toLowerCase()
+}
+
+function encodingError(file: string, bytes: Uint8Array): KauriError {
+  const source = sourceText(file, new TextDecoder('latin1').decode(bytes.subarray(0, 200)))
+  const name = declaredEncoding(bytes) ?? ''
+  return sourceError(
+    { source, offset: Math.max(0, source.text.indexOf(' encoding') + 1) },
+    'xml-encoding',
+    `the encoding "${name}" is not supported`,
+    'save the file as UTF-8 and write encoding="utf-8"',
+  )
+}
+
+/** A finding at a place, with its line. */
+export function findingAt(
+  place: SourcePlace,
+  rule: RuleName,
+  message: string,
+  hint?: string,
+): Diagnostic {
+  const excerpt = place.source.lineAt(place.offset)
+  return {
+    severity: severityOf(rule),
+    rule,
+    message,
+    where: place.source.positionAt(place.offset),
+    ...(hint === undefined ? {} : { hint }),
+    // A line of megabytes helps nobody and would be repeated with each finding in it.
+    ...(excerpt.length > 2000 ? {} : { excerpt }),
+  }
+}
+
+/** The error for a file that cannot be read further after this finding. */
+export function sourceError(
+  place: SourcePlace,
+  rule: RuleName,
+  message: string,
+  hint?: string,
+): KauriError {
+  const finding = findingAt(place, rule, message, hint)
+  return new KauriError('DESCRIPTION_INVALID', message, {
+    hint,
+    where: finding.where,
+    diagnostics: [finding],
+  })
+}

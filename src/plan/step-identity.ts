@@ -1,0 +1,18 @@
+// What of a step decides its result. Its digest, together with what the step reads and the step before it, names the
+// snapshot that the step makes; so titles, phases and places in the user's files stay out of it.
+
+import type { Json } from '../core/canonical-json.ts'
+import type { BuildStep } from './plan.ts'
+
+/**
+ * The step as data without what only people read. Contents of contexts and the resolved package set are not in it:
+ * whoever executes the step adds their digests.
+ */
+export function stepIdentity(step: BuildStep): Json {
+  const { title: _title, phase: _phase, ...identity } = step
+  const text = JSON.stringify(identity, (key, value: unknown) =>
+    key === 'where' ? undefined : value,
+  )
+  const data: Json = JSON.parse(text)
+  return data
+}

@@ -1,0 +1,67 @@
+import test from 'ava'
+import { canonicalJson } from '../../src/core/canonical-json.ts'
+import { type BuildStep, guestPath, type InstallStep } from '../../src/plan/plan.ts'
+import { stepIdentity } from '../../src/plan/step-identity.ts'
+
+const where = { file: 'config.xml', line: 3, column: 5 }
+
+const install: InstallStep = {
+  kind: 'install',
+  title: 'bootstrap',
+  where,
+  phase: 'bootstrap',
+  manager: 'apt',
+  bootstrap: true,
+  repositories: [
+    {
+      alias: 'main',
+      location: 'obsrepositories:/',
+      components: ['main'],
+      keys: [],
+      checkSignatures: true,
+      inImage: 'no',
+      where,
+    },
+  ],
+  packages: [{ name: 'apt', where }],
+  ignore: [],
+  recommended: false,
+  excludeDocs: false,
+}
+
+const identity = (step: BuildStep): string => canonicalJson(stepIdentity(step))
+
+test('where a step was written, what it is called and its phase do not change its identity', t => {
+  const moved = { ...where, line: 99 }
+  const other: BuildStep = {
+    ...install,
+    title: 'another name',
+    where: moved,
+    phase: 'packages',
+    packages: [{ name: 'apt', where: moved }],
+  }
+  t.is(identity(install), identity(other))
+  t.false(identity(install).includes('config.xml'))
+})
+
+test('what shapes the result changes the identity', t => {
+  const link: BuildStep = {
+    kind: 'link',
+    title: 'time zone',
+    phase: 'config',
+    target: guestPath('/etc/localtime'),
+    to: '../usr/share/zoneinfo/UTC',
+  }
+  const variants: BuildStep[] = [
+    install,
+    { ...install, recommended: true },
+    { ...install, packages: [{ name: 'dpkg' }] },
+    {
+      ...install,
+      repositories: install.repositories.map(one => ({ ...one, checkSignatures: false })),
+    },
+    link,
+    { ...link, to: '../usr/share/zoneinfo/Europe/Berlin' },
+  ]
+  t.is(new Set(variants.map(identity)).size, variants.length)
+})
