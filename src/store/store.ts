@@ -22,8 +22,8 @@ export interface NamedImage {
   readonly descriptor: Descriptor
 }
 
-/** Blobs and the names of images. */
-export interface ImageStore {
+/** Blobs to read. */
+export interface BlobSource {
   /** True when the blob can be opened. */
   hasBlob(digest: Digest): Promise<boolean>
   /**
@@ -32,11 +32,22 @@ export interface ImageStore {
    * @throws BLOB_NOT_FOUND
    */
   openBlob(descriptor: Descriptor): Promise<Readable>
-  /** Stores bytes; idempotent; a returned value means they are durable and named by their digest. */
+}
+
+/** Blobs and the names of images. */
+export interface ImageStore extends BlobSource {
+  /**
+   * Stores bytes; idempotent; a returned value means they are durable and named by their digest. Where the expected
+   * blob is there already the source may be left unread: the caller closes it.
+   * @throws CHECKSUM_MISMATCH, DISK_FULL
+   */
   putBlob(source: AsyncIterable<Uint8Array>, options?: PutOptions): Promise<StoredBlob>
   /** The descriptor that a name stands for, or undefined. */
   findImage(reference: Reference): Promise<Descriptor | undefined>
-  /** Names an image; atomic; replaces what had the name. The manifest and all it refers to are stored already. */
+  /**
+   * Names an image; atomic; replaces what had the name. The manifest and all it refers to are stored already.
+   * @throws BLOB_NOT_FOUND where they are not, CHECKSUM_MISMATCH where the name says another digest
+   */
   tagImage(reference: Reference, descriptor: Descriptor): Promise<void>
   /** Takes a name away; true when it was there. Blobs stay until garbage collection. */
   untagImage(reference: Reference): Promise<boolean>

@@ -1,0 +1,237 @@
+// Blobs on their way into the store. A batch is a directory below ingest/, locked while its writer lives; its blobs are
+// hashed as they are written, synced together, and renamed into place by one commit. What a killed writer left is
+// recognised by its lock being free, and swept by the next one.
+
+import { randomUUID } from 'node:crypto'
+import {
+  closeSync,
+  fchmodSync,
+  fsync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeSync,
+} from 'node:fs'
+import path from 'node:path'
+import process from 'node:process'
+import { promisify } from 'node:util'
+import { asDiskFull, syncDirectory } from '../core/atomic-file.ts'
+import { hasErrno, KauriError } from '../core/errors.ts'
+import { type FileLock, tryLockFile } from '../native/file-lock.ts'
+import { createDigester, type Digest } from '../oci/digest.ts'
+import { blobPathIn, ensureLayout, type LayoutPaths, lockStore } from './layout-paths.ts'
+import type { PutOptions, StoredBlob } from './store.ts'
+
+/** Writes one blob by pushing bytes. Disposing it before `finish` drops what was written; idempotent. */
+export interface BlobWriter extends Disposable {
+  /** Appends bytes; they are copied or written before this returns. @throws DISK_FULL */
+  write(bytes: Uint8Array): void
+  /** Ends the blob; it becomes visible with the batch's commit. @throws CHECKSUM_MISMATCH where it is not what was expected */
+  finish(expected?: PutOptions['expected']): StoredBlob
+}
+
+/** Several blobs that become durable and visible together. Disposing it drops what was not committed; idempotent. */
+export interface BlobBatch extends Disposable {
+  create(): BlobWriter
+  /** Writes a whole blob from a stream. @throws CHECKSUM_MISMATCH, DISK_FULL */
+  put(source: AsyncIterable<Uint8Array>, options?: PutOptions): Promise<StoredBlob>
+  /** A new file of the batch's directory, for what must be kept until the commit; it goes with the batch. */
+  temporaryPath(): string
+  /** Makes every finished blob durable and visible. May be called again after more blobs. @throws DISK_FULL, LOCK_BUSY */
+  commit(signal?: AbortSignal): Promise<void>
+}
+
+interface FinishedBlob {
+  readonly file: string
+  readonly fd: number
+  readonly stored: StoredBlob
+}
+
+const fsyncLater = promisify(fsync)
+
+/** Opens a batch; sweeps what killed writers left. */
+export function openBlobBatch(paths: LayoutPaths): BlobBatch {
+  ensureLayout(paths)
+  sweepIngest(paths)
+  const { directory, lock } = claimDirectory(paths)
+  const finished: FinishedBlob[] = []
+  let isOpen = true
+  let counter = 0
+  const temporaryPath = (): string => path.join(directory, String(counter++))
+  const create = (): BlobWriter => blobWriter(temporaryPath(), blob => finished.push(blob))
+  return {
+    create,
+    temporaryPath,
+    async put(source, options = {}) {
+      using writer = create()
+      for await (const chunk of source) {
+        options.signal?.throwIfAborted()
+        writer.write(chunk)
+      }
+      return writer.finish(options.expected)
+    },
+    async commit(signal) {
+      const blobs = finished.splice(0)
+      try {
+        await publish(paths, blobs, signal)
+      } catch (error) {
+        throw asDiskFull(error, paths.root)
+      } finally {
+        for (const { fd } of blobs) closeSync(fd)
+      }
+    },
+    [Symbol.dispose]() {
+      if (!isOpen) return
+      isOpen = false
+      for (const { fd } of finished.splice(0)) closeSync(fd)
+      rmSync(directory, { recursive: true, force: true })
+      lock[Symbol.dispose]()
+    },
+  }
+}
+
+function blobWriter(file: string, onFinish: (blob: FinishedBlob) => void): BlobWriter {
+  const fd = openSync(file, 'wx', 0o444)
+  const digester = createDigester()
+  let size = 0
+  let isOpen = true
+  return {
+    write(bytes) {
+      digester.update(bytes)
+      try {
+        for (let at = 0; at < bytes.byteLength; ) at += writeSync(fd, bytes, at)
+      } catch (error) {
+        throw asDiskFull(error, file)
+      }
+      size += bytes.byteLength
+    },
+    finish(expected) {
+      const stored = { digest: digester.digest(), size }
+      checkExpected(stored, expected)
+      // The umask may have taken bits away.
+      fchmodSync(fd, 0o444)
+      isOpen = false
+      onFinish({ file, fd, stored })
+      return stored
+    },
+    [Symbol.dispose]() {
+      if (!isOpen) return
+      isOpen = false
+      closeSync(fd)
+      rmSync(file, { force: true })
+    },
+  }
+}
+
+/** @throws CHECKSUM_MISMATCH where bytes are not what was asked for */
+export function checkExpected(stored: StoredBlob, expected: PutOptions['expected']): void {
+  if (expected === undefined) return
+  if (expected.size !== undefined && expected.size !== stored.size)
+    throw new KauriError(
+      'CHECKSUM_MISMATCH',
+      `expected ${expected.size} bytes of ${expected.digest}, got ${stored.size}`,
+    )
+  if (expected.digest !== stored.digest)
+    throw new KauriError(
+      'CHECKSUM_MISMATCH',
+      `expected the digest ${expected.digest}, got ${stored.digest}`,
+    )
+}
+
+/** All data first, then the names, then the directory once: one wait for the disk instead of one for each blob. */
+async function publish(
+  paths: LayoutPaths,
+  blobs: readonly FinishedBlob[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (blobs.length === 0) return
+  await Promise.all(blobs.map(({ fd }) => fsyncLater(fd)))
+  using _ = await lockStore(paths.sweepLock, 'shared', signal)
+  for (const { file, stored } of blobs) {
+    const target = blobPathIn(paths, stored.digest)
+    if (isThere(target, stored.size)) markUsed(target)
+    else renameSync(file, target)
+  }
+  await syncDirectory(paths.blobs)
+}
+
+/** A file of another length under that name is damaged, and replaced. */
+function isThere(target: string, size: number): boolean {
+  return statSync(target, { throwIfNoEntry: false })?.size === size
+}
+
+/** True when the blob is there; garbage collection then takes it for newly written. */
+export async function useBlob(paths: LayoutPaths, digest: Digest): Promise<boolean> {
+  const target = blobPathIn(paths, digest)
+  if (statSync(target, { throwIfNoEntry: false }) === undefined) return false
+  using _ = await lockStore(paths.sweepLock, 'shared')
+  try {
+    markUsed(target)
+    return true
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT')) return false
+    throw error
+  }
+}
+
+/** Who may only read the store cannot collect garbage in it either. */
+function markUsed(file: string): void {
+  const now = new Date()
+  try {
+    utimesSync(file, now, now)
+  } catch (error) {
+    if (!hasErrno(error, 'EPERM', 'EACCES', 'EROFS')) throw error
+  }
+}
+
+interface ClaimedDirectory {
+  readonly directory: string
+  readonly lock: FileLock
+}
+
+/** The name begins with the time, so that garbage collection knows since when the batch is open. */
+function claimDirectory({ ingest }: LayoutPaths): ClaimedDirectory {
+  for (;;) {
+    const directory = path.join(ingest, `${Date.now()}-${process.pid}-${randomUUID()}`)
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    const lock = tryLockFile(path.join(directory, 'lock'), 'exclusive')
+    // A sweep saw the directory before its lock; it has the directory now.
+    if (lock !== undefined) return { directory, lock }
+  }
+}
+
+/** Removes the batches whose writers are dead. Returns when the oldest living one began, in milliseconds since 1970. */
+export function sweepIngest({ ingest }: LayoutPaths): number {
+  let oldestMs = Number.POSITIVE_INFINITY
+  for (const name of namesIn(ingest)) {
+    const directory = path.join(ingest, name)
+    using lock = tryLockFile(path.join(directory, 'lock'), 'exclusive')
+    if (lock === undefined) oldestMs = Math.min(oldestMs, Number.parseInt(name, 10) || 0)
+    else rmSync(directory, { recursive: true, force: true })
+  }
+  return oldestMs
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory)
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT')) return []
+    throw error
+  }
+}
+
+/** Makes the removal or appearance of blobs durable at once. */
+export function syncBlobs(paths: LayoutPaths): void {
+  const fd = openSync(paths.blobs, 'r')
+  try {
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
