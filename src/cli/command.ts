@@ -37,30 +37,43 @@ export interface CommandInput {
 
 /** What every command gets from main: where state is, who watches, and when to stop. */
 export interface CommandContext {
+  /** Absolute; `/var/lib/kauri` for root unless `--data-root` or KAURI_DATA_ROOT say otherwise. */
   readonly dataRoot: string
-  /** Run-time state: `/run/kauri` for root. */
+  /** Run-time state: `/run/kauri` for root, or KAURI_RUN_ROOT. */
   readonly runRoot: string
   readonly json: boolean
   readonly quiet: boolean
   readonly emit: Emit
-  /** Aborts on SIGINT and SIGTERM. */
+  /** Aborts on SIGINT, SIGTERM and SIGHUP. */
   readonly signal: AbortSignal
-  /** Writes a line of the result to standard output. */
+  /** Writes a line of the result to standard output; nothing with `--json`, whose result is printJson's. */
   readonly print: (line: string) => void
-  /** Writes the machine-readable result when `--json` was given. */
+  /** Writes the machine-readable result, and only with `--json`; call it once. */
   readonly printJson: (value: unknown) => void
+  /** Finishes the live list, so that somebody else may write to the terminal; later events start a new one. */
+  readonly endProgress: () => Promise<void>
+  /**
+   * Hands SIGINT, SIGTERM and SIGHUP to `handler` in place of aborting, until the result is disposed: for commands that
+   * forward them to a container.
+   */
+  readonly takeSignals: (handler: (name: NodeJS.Signals) => void) => Disposable
 }
 
 export interface CommandSpec {
   /** As typed: `import`, `system build`. */
   readonly name: string
+  /** One line for lists, without a full stop. */
   readonly summary: string
+  /** More for the command's own help: paragraphs, one string each. */
+  readonly details?: readonly string[]
   /** Positional part of the usage line: `FILE|-|URL [NAME[:TAG] [TAG]]`. */
   readonly operands?: string
   readonly options: readonly OptionSpec[]
   /** The first word that is no option ends the options, as in `run IMAGE CMD...`. */
   readonly stopsAtOperand?: boolean
+  /** 0 where it is left out. */
   readonly minOperands?: number
+  /** Left out: any number where `operands` is written, else none. */
   readonly maxOperands?: number
   /** Failures of kauri itself exit with 125, as `docker run` has it. */
   readonly containerExitCodes?: boolean

@@ -1,0 +1,23 @@
+// Text that is safe to show: names in archives, descriptions and script output come from strangers, and a terminal obeys
+// what it is sent.
+
+const escapeSequence = /\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])/g
+const controlCharacter = /[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
+
+/** Shows control and direction characters as `\x1b` or `\u202e`; line breaks and tabs stay. */
+export function printable(text: string): string {
+  return text.replace(controlCharacter, character => {
+    if (character === '\n' || character === '\t') return character
+    const code = character.charCodeAt(0)
+    return code < 0x100
+      ? `\\x${code.toString(16).padStart(2, '0')}`
+      : `\\u${code.toString(16).padStart(4, '0')}`
+  })
+}
+
+/** One line of a program's output without its colours, cursor movements and what it wrote over by carriage returns. */
+export function printableLine(line: string): string {
+  const plain = line.replace(escapeSequence, '')
+  const visible = plain.trimEnd().split('\r').at(-1) ?? ''
+  return printable(visible.replaceAll('\n', ' '))
+}

@@ -1,0 +1,67 @@
+// Chooses who draws the events of the work, and loads it when the first one comes: most commands emit none.
+
+import type { BuildEvent, Emit } from '../core/events.ts'
+import type { ProgressKind } from './global-options.ts'
+import type { ProgramHost } from './program-host.ts'
+
+/** Draws events on standard error. */
+export interface Renderer {
+  show(event: BuildEvent): void
+  /** Draws the last state, and gives the terminal back. */
+  end(): Promise<void>
+}
+
+export interface Progress {
+  readonly emit: Emit
+  /** True while a list is redrawn in place, and nobody else may write to the terminal. */
+  isLive(): boolean
+  /** Shows what is there and lets go of the terminal; the next event begins anew. */
+  end(): Promise<void>
+}
+
+/** Shows events in the given way; `auto` is a live list on a terminal and lines elsewhere. */
+export function openProgress(
+  kind: ProgressKind,
+  host: Pick<ProgramHost, 'isTerminal' | 'writeErr'>,
+): Progress {
+  const way = kind === 'auto' ? (host.isTerminal ? 'tty' : 'plain') : kind
+  const waiting: BuildEvent[] = []
+  let renderer: Renderer | undefined
+  let loading: Promise<void> | undefined
+  const load = async (): Promise<void> => {
+    renderer = await loadRenderer(way, host.writeErr)
+    for (const event of waiting.splice(0)) renderer.show(event)
+  }
+  return {
+    emit: event => {
+      if (renderer !== undefined) return renderer.show(event)
+      waiting.push(event)
+      loading ??= load()
+    },
+    isLive: () => way === 'tty' && loading !== undefined,
+    end: async () => {
+      await loading
+      await renderer?.end()
+      renderer = undefined
+      loading = undefined
+    },
+  }
+}
+
+async function loadRenderer(
+  way: Exclude<ProgressKind, 'auto'>,
+  write: (text: string) => void,
+): Promise<Renderer> {
+  switch (way) {
+    case 'tty':
+      return await (await import('./renderers/live-list.ts')).openLiveList(write)
+    case 'json':
+      return (await import('./renderers/json-lines.ts')).jsonLines(write)
+    case 'plain':
+      return (await import('./renderers/plain-lines.ts')).plainLines(write)
+    case 'none':
+      return (await import('./renderers/plain-lines.ts')).warningLines(write)
+    default:
+      return way satisfies never
+  }
+}

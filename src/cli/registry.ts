@@ -1,0 +1,24 @@
+// Every command of kauri: its words, and the file that is loaded when they are typed. A new command is one line here and
+// one file in commands/.
+
+import type { CommandSpec } from './command.ts'
+
+/** Loads a command's file. */
+export type LoadCommand = () => Promise<{ readonly command: CommandSpec }>
+
+export interface CommandGroup {
+  readonly title: string
+  /** By the words as typed: `images`, `system build`. */
+  readonly commands: Readonly<Record<string, LoadCommand>>
+}
+
+export const commandGroups: readonly CommandGroup[] = [
+  {
+    title: 'About kauri',
+    commands: {
+      help: () => import('./commands/help.ts'),
+      info: () => import('./commands/info.ts'),
+      version: () => import('./commands/version.ts'),
+    },
+  },
+]
