@@ -8,8 +8,11 @@ export type Json =
   | readonly Json[]
   | { readonly [key: string]: Json | undefined }
 
-/** Serialises with keys sorted by code unit; undefined members are left out. */
-export function canonicalJson(value: Json): string {
+/**
+ * Serialises with keys sorted by code unit; undefined members are left out. Objects are taken for the plain data they are
+ * (an interface such as Manifest is no `Json` for the type checker).
+ */
+export function canonicalJson(value: Json | object): string {
   if (Array.isArray(value)) return `[${value.map(item => canonicalJson(item)).join(',')}]`
   if (value === null || typeof value !== 'object') return JSON.stringify(value)
   const members = Object.entries(value)
