@@ -1,9 +1,9 @@
 // Compiles the launcher and the addon with the host's `cc`, once for each version of their sources: the result is kept
-// under a name that is the hash of sources, flags and architecture. A package ships them prebuilt and skips this.
+// under a name that is the hash of sources, flags and architecture, so it never has to be brought up to date.
 
 import { execFileSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
-import { existsSync, globSync, mkdirSync, readFileSync, renameSync } from 'node:fs'
+import { createHash, randomUUID } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { homedir } from 'node:os'
 import path from 'node:path'
 import process from 'node:process'
@@ -15,7 +15,8 @@ const sourceRoot = path.join(import.meta.dirname, '..')
 const nodeHeaders = path.join(path.dirname(process.execPath), '..', 'include', 'node')
 
 interface Recipe {
-  readonly sources: string
+  /** Folder of src/ whose .c files make the program. */
+  readonly folder: string
   readonly extension: string
   readonly flags: readonly string[]
 }
@@ -24,12 +25,12 @@ const strict = ['-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror', '-fstack-pro
 
 const recipes: Record<'addon' | 'launcher', Recipe> = {
   addon: {
-    sources: 'native/*.c',
+    folder: 'native',
     extension: '.node',
-    flags: [...strict, '-shared', '-fPIC', `-I${nodeHeaders}`],
+    flags: [...strict, '-shared', '-fPIC', '-pthread', `-I${nodeHeaders}`],
   },
   launcher: {
-    sources: 'launcher/*.c',
+    folder: 'launcher',
     extension: '',
     flags: [...strict, '-static'],
   },
@@ -37,24 +38,25 @@ const recipes: Record<'addon' | 'launcher', Recipe> = {
 
 /** Path of the compiled program; compiles it where it is missing. @throws PREREQUISITE_MISSING without a compiler */
 export function compiledPath(name: 'addon' | 'launcher'): string {
-  const { sources, extension, flags } = recipes[name]
-  const files = globSync([sources, sources.replace('.c', '.h')], { cwd: sourceRoot }).toSorted()
+  const { folder, extension, flags } = recipes[name]
+  const directory = path.join(sourceRoot, folder)
+  const files = readdirSync(directory)
+    .filter(file => /\.[ch]$/.test(file))
+    .toSorted()
+    .map(file => path.join(directory, file))
   const hash = createHash('sha256').update([process.arch, ...flags].join(' '))
-  for (const file of files) hash.update(readFileSync(path.join(sourceRoot, file)))
+  for (const file of files) hash.update(readFileSync(file))
   const compiled = path.join(
     compiledDirectory(),
     `kauri-${name}-${hash.digest('hex').slice(0, 16)}${extension}`,
   )
-  if (!existsSync(compiled))
-    compile(
-      files.filter(file => file.endsWith('.c')),
-      flags,
-      compiled,
-    )
+  if (existsSync(compiled)) return compiled
+  const sources = files.filter(file => file.endsWith('.c'))
+  compile(name, [...sources, ...flags], compiled)
   return compiled
 }
 
-/** Beside the checkout's node_modules where that is writable by its owner; else the user's cache. */
+/** Root's results serve every run on the machine; other users keep their own. */
 function compiledDirectory(): string {
   const { KAURI_NATIVE_DIR, XDG_CACHE_HOME } = process.env
   if (KAURI_NATIVE_DIR !== undefined) return KAURI_NATIVE_DIR
@@ -62,21 +64,25 @@ function compiledDirectory(): string {
   return path.join(XDG_CACHE_HOME ?? path.join(homedir(), '.cache'), 'kauri')
 }
 
-function compile(files: readonly string[], flags: readonly string[], compiled: string): void {
+function compile(name: string, args: readonly string[], compiled: string): void {
   mkdirSync(path.dirname(compiled), { recursive: true, mode: 0o755 })
-  const temporary = `${compiled}.${process.pid}`
+  // Threads of one process may compile at once, so its id alone is no unique name.
+  const temporary = `${compiled}.${process.pid}-${randomUUID()}`
   try {
-    execFileSync('cc', [...files, ...flags, '-o', temporary], {
-      cwd: sourceRoot,
-      stdio: ['ignore', 'ignore', 'pipe'],
-    })
+    execFileSync('cc', [...args, '-o', temporary], { stdio: ['ignore', 'ignore', 'pipe'] })
+    renameSync(temporary, compiled)
   } catch (error) {
-    if (hasErrno(error, 'ENOENT'))
-      throw new KauriError('PREREQUISITE_MISSING', 'no C compiler for the launcher', {
+    rmSync(temporary, { force: true })
+    if (hasErrno(error, 'ENOENT', 'EACCES') || isExit(error))
+      throw new KauriError('PREREQUISITE_MISSING', `the ${name} cannot be compiled here`, {
         hint: 'apt-get install gcc libc6-dev',
         cause: error,
       })
     throw error
   }
-  renameSync(temporary, compiled)
+}
+
+/** The compiler started and failed: a header or library is missing. Its own words are in the error's message. */
+function isExit(error: unknown): boolean {
+  return error instanceof Error && 'status' in error && typeof error.status === 'number'
 }

@@ -1,6 +1,9 @@
-// System calls that Node lacks, each a thin typed wrapper over one function of the addon (native/addon.c). Calls are
+// System calls that Node lacks, each a thin typed wrapper over one function of the addon (native/addon*.c). Calls are
 // synchronous and throw Node-like errors (`code` ENOENT …, `errno`, `syscall`, `path`). Descriptors are plain numbers
 // and close-on-exec; who opens closes with fs.closeSync.
+//
+// File names are bytes to the kernel. They cross as strings without loss: a byte outside of valid UTF-8 is the lone
+// surrogate U+DC00 + byte, which Node's own fs calls do not understand, so give such names back to these calls only.
 
 import { loadAddon } from './load-addon.ts'
 
@@ -9,12 +12,13 @@ export interface OverlayLayers {
   readonly lower: readonly string[]
   readonly upper?: string
   readonly work?: string
-  /** `volatile` leaves out every fsync (kernel 5.10). */
+  /** `key` or `key=value`, as mount(8) has them; `volatile` leaves out every fsync (kernel 5.10). */
   readonly options?: readonly string[]
 }
 
 export interface Stat {
   readonly dev: number
+  /** Exact below 2^53; overlayfs with `xino` goes beyond. */
   readonly ino: number
   readonly mode: number
   readonly nlink: number
@@ -29,7 +33,36 @@ export interface Stat {
   readonly blocks: number
 }
 
-export interface NativeCalls {
+/** Where scanDirectory puts each number of an entry; the entry at `i` starts at `i * scanWidth`. */
+export const scanFields = {
+  mode: 0,
+  uid: 1,
+  gid: 2,
+  size: 3,
+  mtimeSeconds: 4,
+  mtimeNanoseconds: 5,
+  nlink: 6,
+  inodeHigh: 7,
+  inodeLow: 8,
+  dev: 9,
+  deviceMajor: 10,
+  deviceMinor: 11,
+  blocks: 12,
+  /** 1 where the entry has extended attributes that the caller may list. */
+  hasXattrs: 13,
+} as const
+
+/** Numbers that scanDirectory gives for each entry. */
+export const scanWidth = 14
+
+/** A directory as it was: names sorted by their bytes, without `.` and `..`. */
+export interface DirectoryScan {
+  readonly names: string[]
+  readonly stats: Float64Array
+}
+
+/** Calls on paths that the host resolves, and on descriptors. */
+interface PathCalls {
   /** mknod(2); `mode` with the type bits. */
   mknod(path: string, mode: number, major: number, minor: number): void
   /** lchown is in fs; this is utimensat(AT_SYMLINK_NOFOLLOW) with nanoseconds. */
@@ -39,7 +72,7 @@ export interface NativeCalls {
   getXattr(path: string, name: string): Buffer
   setXattr(path: string, name: string, value: Uint8Array): void
   removeXattr(path: string, name: string): void
-  /** lstat without Stats objects; about three times as fast, and exact in nanoseconds. */
+  /** lstat without Stats objects, and exact in nanoseconds. */
   statFile(path: string): Stat
   /**
    * openat2(2) with RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS below a directory descriptor: links and `..` cannot leave it.
@@ -52,13 +85,63 @@ export interface NativeCalls {
   tryLock(fd: number, mode: 'shared' | 'exclusive'): boolean
   /** syncfs(2). */
   syncFileSystem(fd: number): void
+  /** ioctl FICLONE: true when dest now shares src's blocks, false where the file system cannot. */
+  cloneFile(sourceFd: number, targetFd: number): boolean
+  /**
+   * What a written file ends with: fchown (-1 leaves owner or group), fchmod after it, since a change of owner clears the
+   * set-id bits, and both times.
+   */
+  finishFile(
+    fd: number,
+    uid: number,
+    gid: number,
+    mode: number,
+    seconds: number,
+    nanoseconds: number,
+  ): void
+}
+
+/**
+ * Calls on one name in a directory held by descriptor (O_PATH will do, from openInRoot). A name with a slash, and `.`,
+ * `..` and the empty one, are EINVAL, and no link is followed: what these calls touch is in that directory.
+ */
+interface DirectoryCalls {
+  /** openat(2); O_NOFOLLOW and O_CLOEXEC are added, so a link is ELOOP. */
+  openAt(directoryFd: number, name: string, flags: number, mode?: number): number
+  /** undefined where there is no such name. */
+  statAt(directoryFd: number, name: string): Stat | undefined
+  /** The whole directory in one call, at about a third of the cost of a call for each entry. */
+  scanDirectory(directoryFd: number): DirectoryScan
+  makeDirectoryAt(directoryFd: number, name: string, mode: number): void
+  makeNodeAt(directoryFd: number, name: string, mode: number, major: number, minor: number): void
+  makeSymlinkAt(target: string, directoryFd: number, name: string): void
+  readLinkAt(directoryFd: number, name: string): string
+  /** A hard link; of a symbolic link it is one to the link itself. */
+  makeLinkAt(oldDirectoryFd: number, oldName: string, directoryFd: number, name: string): void
+  renameAt(oldDirectoryFd: number, oldName: string, directoryFd: number, name: string): void
+  /** Removes anything but a directory. */
+  unlinkAt(directoryFd: number, name: string): void
+  /** Removes what the name is, a directory with all below it, of any depth; nothing there is fine. */
+  removeTreeAt(directoryFd: number, name: string): void
+  setOwnerAt(directoryFd: number, name: string, uid: number, gid: number): void
+  /** EOPNOTSUPP for a link. */
+  setModeAt(directoryFd: number, name: string, mode: number): void
+  setTimesAt(directoryFd: number, name: string, seconds: number, nanoseconds: number): void
+  listXattrsAt(directoryFd: number, name: string): string[]
+  getXattrAt(directoryFd: number, name: string, xattr: string): Buffer
+  setXattrAt(directoryFd: number, name: string, xattr: string, value: Uint8Array): void
+  removeXattrAt(directoryFd: number, name: string, xattr: string): void
+}
+
+/** Mounts that only a descriptor reaches: `/proc/self/fd/N` is the tree's root. Devices and set-id bits in them do nothing. */
+interface MountCalls {
   /** A detached overlay mount (fsopen, fsconfig, fsmount): no mount table shows it, and it dies with its last descriptor. */
   mountOverlayDetached(layers: OverlayLayers): number
   /** A detached clone of a directory's mount (open_tree, OPEN_TREE_CLONE), for trees that are plain directories. */
   cloneTreeDetached(path: string): number
-  /** ioctl FICLONE: true when dest now shares src's blocks, false where the file system cannot. */
-  cloneFile(sourceFd: number, targetFd: number): boolean
 }
+
+export interface NativeCalls extends PathCalls, DirectoryCalls, MountCalls {}
 
 let loaded: NativeCalls | undefined
 
