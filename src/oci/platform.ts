@@ -34,6 +34,14 @@ export function platformOfMachine(machineName: string): Platform {
   }
 }
 
+/** The `uname -m` name of a platform, the newest where several share one; unknown architectures stand for themselves. */
+export function machineOfPlatform({ architecture, variant }: Platform): string {
+  const machines = Object.entries(architectureByMachine)
+    .filter(([, known]) => known.architecture === architecture)
+    .filter(([, known]) => variant === undefined || known.variant === variant)
+  return machines.at(-1)?.[0] ?? architecture
+}
+
 /** The platform that this machine runs. */
 export function hostPlatform(): Platform {
   return platformOfMachine(machine())
