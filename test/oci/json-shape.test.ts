@@ -45,9 +45,9 @@ test('bytes that are no UTF-8 are refused', t => {
   t.throws(() => parseJsonText(Uint8Array.of(0x22, 0xff, 0x22), place), { code: 'ARCHIVE_INVALID' })
 })
 
+const readLayer: ReadJson<number> = (item, at) => objectReader(item, at).required('size', readSize)
+
 test('a wrong value is named by its path', t => {
-  const readLayer: ReadJson<number> = (item, at) =>
-    objectReader(item, at).required('size', readSize)
   const document = objectReader({ layers: [{ size: 1 }, { size: '2' }] }, place)
   t.throws(() => document.required('layers', listOf(readLayer)), {
     message: 'document: layers[1].size: expected a whole number from 0, got "2"',
