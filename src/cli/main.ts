@@ -15,9 +15,11 @@ const containerFailure = 125
 /** Runs a command line as this process, and exits. */
 export async function runAsProcess(args: readonly string[]): Promise<never> {
   const host = processHost()
-  process.on('uncaughtException', error => {
-    void reportFailure(error, args.includes('--debug'), host).finally(() => process.exit(failed))
-  })
+  const reportAndExit = async (error: unknown): Promise<void> => {
+    await reportFailure(error, args.includes('--debug'), host)
+    process.exit(failed)
+  }
+  process.on('uncaughtException', error => void reportAndExit(error))
   process.exit(await runProgram(args, host, commandGroups))
 }
 
@@ -80,7 +82,7 @@ async function runCommand(
       if (json) write(`${JSON.stringify(value, undefined, 2)}\n`)
     },
     endProgress,
-    takeSignals: interrupts.take,
+    takeSignals: handler => interrupts.take(handler),
   }
   try {
     const status = await command.run({ options, positionals, context })

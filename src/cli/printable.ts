@@ -1,7 +1,8 @@
 // Text that is safe to show: names in archives, descriptions and script output come from strangers, and a terminal obeys
 // what it is sent.
 
-const escapeSequence = /\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])/g
+import { stripVTControlCharacters } from 'node:util'
+
 const controlCharacter = /[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
 
 /** Shows control and direction characters as `\x1b` or `\u202e`; line breaks and tabs stay. */
@@ -17,7 +18,6 @@ export function printable(text: string): string {
 
 /** One line of a program's output without its colours, cursor movements and what it wrote over by carriage returns. */
 export function printableLine(line: string): string {
-  const plain = line.replace(escapeSequence, '')
-  const visible = plain.trimEnd().split('\r').at(-1) ?? ''
+  const visible = stripVTControlCharacters(line).trimEnd().split('\r').at(-1) ?? ''
   return printable(visible.replaceAll('\n', ' '))
 }
