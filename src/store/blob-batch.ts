@@ -1,5 +1,5 @@
-// Blobs on their way into the store. A batch is a directory below ingest/, locked while its writer lives; its blobs are
-// hashed as they are written, synced together, and renamed into place by one commit. What a killed writer left is
+// Blobs on their way into the store. A batch is a directory below ingest/ with a lock that lives as long as its writer;
+// its blobs are hashed as they are written, synced together, and renamed into place by one commit. What a killed writer left is
 // recognised by its lock being free, and swept by the next one.
 
 import { randomUUID } from 'node:crypto'
@@ -90,7 +90,7 @@ export function openBlobBatch(paths: LayoutPaths): BlobBatch {
       isOpen = false
       for (const { fd } of finished.splice(0)) closeSync(fd)
       rmSync(directory, { recursive: true, force: true })
-      lock[Symbol.dispose]()
+      lock.removeAndRelease()
     },
   }
 }
@@ -194,14 +194,20 @@ interface ClaimedDirectory {
   readonly lock: FileLock
 }
 
-/** The name begins with the time, so that garbage collection knows since when the batch is open. */
+const lockSuffix = '.lock'
+
+/**
+ * A directory of its own, and the lock beside it, which is there before the directory and goes after it. The name begins
+ * with the time, so that garbage collection knows since when the batch is open.
+ */
 function claimDirectory({ ingest }: LayoutPaths): ClaimedDirectory {
   for (;;) {
     const directory = path.join(ingest, `${Date.now()}-${process.pid}-${randomUUID()}`)
-    mkdirSync(directory, { recursive: true, mode: 0o700 })
-    const lock = tryLockFile(path.join(directory, 'lock'), 'exclusive')
-    // A sweep saw the directory before its lock; it has the directory now.
-    if (lock !== undefined) return { directory, lock }
+    const lock = tryLockFile(`${directory}${lockSuffix}`, 'exclusive')
+    // A sweep saw the lock file before it was locked, and holds it now.
+    if (lock === undefined) continue
+    mkdirSync(directory, { mode: 0o700 })
+    return { directory, lock }
   }
 }
 
@@ -209,10 +215,14 @@ function claimDirectory({ ingest }: LayoutPaths): ClaimedDirectory {
 export function sweepIngest({ ingest }: LayoutPaths): number {
   let oldestMs = Number.POSITIVE_INFINITY
   for (const name of namesIn(ingest)) {
-    const directory = path.join(ingest, name)
-    using lock = tryLockFile(path.join(directory, 'lock'), 'exclusive')
+    if (!name.endsWith(lockSuffix)) continue
+    const file = path.join(ingest, name)
+    using lock = tryLockFile(file, 'exclusive')
     if (lock === undefined) oldestMs = Math.min(oldestMs, Number.parseInt(name, 10) || 0)
-    else rmSync(directory, { recursive: true, force: true })
+    else {
+      rmSync(file.slice(0, -lockSuffix.length), { recursive: true, force: true })
+      lock.removeAndRelease()
+    }
   }
   return oldestMs
 }
