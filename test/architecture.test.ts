@@ -8,6 +8,7 @@ const mayImport: Record<string, readonly string[]> = {
   oci: ['core'],
   plan: ['core', 'oci'],
   description: ['core', 'oci', 'plan'],
+  dockerfile: ['core', 'oci', 'plan'],
   native: ['core'],
   store: ['core', 'oci', 'native'],
   layer: ['core', 'oci', 'native'],

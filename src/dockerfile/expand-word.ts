@@ -1,0 +1,272 @@
+// Word expansion in Dockerfiles: quotes, escapes, `$name` and `${name…}` as BuildKit's frontend defines them
+// (docs/reference.md, "Environment replacement"). One pass over the text gives both the joined word and the words that
+// unquoted white space splits it into.
+
+import { KauriError } from '../core/errors.ts'
+import { replacePattern, trimPrefix, trimSuffix } from './shell-pattern.ts'
+
+export interface ExpansionOptions {
+  /** Value of a name, or undefined where it is not set. */
+  readonly lookUp: (name: string) => string | undefined
+  /** The character that makes the next one plain; the `escape` directive chooses it. */
+  readonly escape: '\\' | '`'
+  /** Keep quote characters in the result. */
+  readonly keepQuotes?: boolean
+  /** Keep escape characters in the result. */
+  readonly keepEscapes?: boolean
+  /** Leave references to names that are not set as they were written. */
+  readonly keepUnset?: boolean
+  /** Take quotes as ordinary characters, as in the text of a heredoc. */
+  readonly ignoreQuotes?: boolean
+}
+
+export interface Expansion {
+  readonly word: string
+  readonly words: readonly string[]
+  /** Names that had a value, and names that had none, in order of first use. */
+  readonly matched: readonly string[]
+  readonly unmatched: readonly string[]
+}
+
+/** @throws DESCRIPTION_INVALID with the text and the reason */
+export function expandWord(text: string, options: ExpansionOptions): Expansion {
+  const scan: Scan = {
+    chars: [...text],
+    at: 0,
+    options,
+    keepEscapes: options.keepEscapes ?? false,
+    matched: new Set(),
+    unmatched: new Set(),
+  }
+  try {
+    const { word, words } = expandUntil(scan, undefined)
+    return { word, words, matched: [...scan.matched], unmatched: [...scan.unmatched] }
+  } catch (error) {
+    if (!(error instanceof KauriError)) throw error
+    throw new KauriError(
+      'DESCRIPTION_INVALID',
+      `failed to process ${JSON.stringify(text)}: ${error.message}`,
+      { cause: error },
+    )
+  }
+}
+
+interface Scan {
+  readonly chars: readonly string[]
+  at: number
+  readonly options: ExpansionOptions
+  keepEscapes: boolean
+  readonly matched: Set<string>
+  readonly unmatched: Set<string>
+}
+
+const fail = (message: string): KauriError => new KauriError('DESCRIPTION_INVALID', message)
+
+/** Splits at unquoted white space while the text grows. */
+function createSplitter(): {
+  plain(text: string): void
+  quoted(text: string): void
+  words(): string[]
+} {
+  const done: string[] = []
+  let word = ''
+  let inWord = false
+  return {
+    plain: text => {
+      for (const char of text) {
+        if (!/^\s$/u.test(char)) {
+          word += char
+          inWord = true
+        } else if (inWord && word !== '') {
+          done.push(word)
+          word = ''
+          inWord = false
+        }
+      }
+    },
+    quoted: text => {
+      word += text
+      inWord = true
+    },
+    words: () => (word === '' ? done : [...done, word]),
+  }
+}
+
+/** Expands to the end, or to an unquoted `stop` character, which is consumed. */
+function expandUntil(
+  scan: Scan,
+  stop: string | undefined,
+  keepEscapes = false,
+): { word: string; words: string[] } {
+  const outerKeepEscapes = scan.keepEscapes
+  if (keepEscapes) scan.keepEscapes = true
+  const splitter = createSplitter()
+  let word = ''
+  while (scan.at < scan.chars.length) {
+    const char = scan.chars[scan.at] ?? ''
+    if (char === stop) {
+      scan.at++
+      scan.keepEscapes = outerKeepEscapes
+      return { word, words: splitter.words() }
+    }
+    if (char === '$') {
+      const value = expandDollar(scan)
+      word += value
+      splitter.plain(value)
+    } else if (!scan.options.ignoreQuotes && (char === "'" || char === '"')) {
+      const quoted = char === "'" ? readSingleQuoted(scan) : expandDoubleQuoted(scan)
+      word += quoted
+      splitter.quoted(quoted)
+    } else word += readPlain(scan, splitter)
+  }
+  if (stop !== undefined)
+    throw fail(`unexpected end of statement while looking for matching ${stop}`)
+  return { word, words: splitter.words() }
+}
+
+function readPlain(scan: Scan, splitter: ReturnType<typeof createSplitter>): string {
+  const char = scan.chars[scan.at++] ?? ''
+  if (char !== scan.options.escape) {
+    splitter.plain(char)
+    return char
+  }
+  const kept = scan.keepEscapes ? char : ''
+  const escaped = scan.chars[scan.at++] ?? ''
+  if (kept + escaped !== '') splitter.quoted(kept + escaped)
+  return kept + escaped
+}
+
+function readSingleQuoted(scan: Scan): string {
+  const quote = scan.options.keepQuotes ? "'" : ''
+  const end = scan.chars.indexOf("'", scan.at + 1)
+  if (end < 0) throw fail('unexpected end of statement while looking for matching single-quote')
+  const text = scan.chars.slice(scan.at + 1, end).join('')
+  scan.at = end + 1
+  return quote + text + quote
+}
+
+function expandDoubleQuoted(scan: Scan): string {
+  const quote = scan.options.keepQuotes ? '"' : ''
+  const { escape } = scan.options
+  let text = quote
+  scan.at++
+  while (scan.at < scan.chars.length) {
+    const char = scan.chars[scan.at] ?? ''
+    if (char === '$') {
+      text += expandDollar(scan)
+      continue
+    }
+    scan.at++
+    if (char === '"') return text + quote
+    if (char !== escape) {
+      text += char
+      continue
+    }
+    if (scan.keepEscapes) text += char
+    const next = scan.chars[scan.at]
+    if (next === undefined) break
+    const escapes = next === '"' || next === '$' || next === escape
+    if (escapes) scan.at++
+    text += escapes ? next : scan.keepEscapes ? '' : char
+  }
+  throw fail('unexpected end of statement while looking for matching double-quote')
+}
+
+/** Special parameters and digits are names of one piece; others are letters, digits and `_`. */
+function readName(scan: Scan): string {
+  const rest = scan.chars.slice(scan.at, scan.at + 4096).join('')
+  const name = /^(?:\p{Nd}+|[@*#?\-!$0]|[\p{L}\p{Nd}_]+)/u.exec(rest)?.[0] ?? ''
+  scan.at += [...name].length
+  return name
+}
+
+function valueOf(scan: Scan, name: string): string | undefined {
+  const value = scan.options.lookUp(name)
+  const names = value === undefined ? scan.unmatched : scan.matched
+  names.add(name)
+  return value
+}
+
+function expandDollar(scan: Scan): string {
+  scan.at++
+  if (scan.chars[scan.at] !== '{') {
+    const name = readName(scan)
+    if (name === '') return '$'
+    return valueOf(scan, name) ?? (scan.options.keepUnset ? `$${name}` : '')
+  }
+  scan.at++
+  const first = scan.chars[scan.at]
+  if (first === undefined) throw fail("syntax error: missing '}'")
+  if (first === '{' || first === '}' || first === ':') throw fail('syntax error: bad substitution')
+  const name = readName(scan)
+  const operator = scan.chars[scan.at++]
+  switch (operator) {
+    case '}':
+      return valueOf(scan, name) ?? (scan.options.keepUnset ? `\${${name}}` : '')
+    case ':':
+      return expandModified(scan, name, `:${scan.chars[scan.at++] ?? ''}`)
+    case '+':
+    case '-':
+    case '?':
+    case '#':
+    case '%':
+      return expandModified(scan, name, operator)
+    case '/':
+      return expandReplacement(scan, name)
+    default:
+      throw unsupported(operator ?? '')
+  }
+}
+
+function unsupported(modifier: string): KauriError {
+  return fail(`unsupported modifier (${modifier}) in substitution`)
+}
+
+/** Reads a word up to `}`; its end is the end of the reference. */
+function readOperand(scan: Scan, stop: string, missing: string, keepEscapes: boolean): string {
+  try {
+    return expandUntil(scan, stop, keepEscapes).word
+  } catch (error) {
+    if (scan.at >= scan.chars.length) throw fail(`syntax error: missing ${missing}`)
+    throw error
+  }
+}
+
+function expandModified(scan: Scan, name: string, modifier: string): string {
+  const emptyIsUnset = modifier.startsWith(':')
+  const operator = modifier.at(-1) ?? ''
+  const trims = operator === '#' || operator === '%'
+  if (!'+-?#%'.includes(operator) || operator === ':' || (emptyIsUnset && trims))
+    throw unsupported(modifier)
+  const operand = readOperand(scan, '}', "'}'", trims)
+  const value = valueOf(scan, name)
+  if (value === undefined && scan.options.keepUnset) return `\${${name}${modifier}${operand}}`
+  const has = value !== undefined && !(emptyIsUnset && value === '')
+  switch (operator) {
+    case '-':
+      return has ? value : operand
+    case '+':
+      return has ? operand : ''
+    case '?':
+      if (has) return value
+      throw fail(
+        `${name}: ${operand || `is not allowed to be ${value === undefined ? 'unset' : 'empty'}`}`,
+      )
+    default: {
+      const greedy = operand.startsWith(operator)
+      const pattern = greedy ? operand.slice(1) : operand
+      const trim = operator === '#' ? trimPrefix : trimSuffix
+      return trim(pattern, value ?? '', greedy)
+    }
+  }
+}
+
+function expandReplacement(scan: Scan, name: string): string {
+  const all = scan.chars[scan.at] === '/'
+  if (all) scan.at++
+  const pattern = readOperand(scan, '/', "'/' in ${}", true)
+  const replacement = readOperand(scan, '}', "'}'", true)
+  const value = valueOf(scan, name)
+  if (value === undefined && scan.options.keepUnset) return `\${${name}/${pattern}/${replacement}}`
+  return replacePattern(value ?? '', pattern, { replacement, all })
+}
