@@ -31,7 +31,7 @@ export interface Expansion {
 /** @throws DESCRIPTION_INVALID with the text and the reason */
 export function expandWord(text: string, options: ExpansionOptions): Expansion {
   const scan: Scan = {
-    chars: [...text],
+    chars: Array.from(text),
     at: 0,
     options,
     keepEscapes: options.keepEscapes ?? false,
@@ -176,7 +176,7 @@ function expandDoubleQuoted(scan: Scan): string {
 function readName(scan: Scan): string {
   const rest = scan.chars.slice(scan.at, scan.at + 4096).join('')
   const name = /^(?:\p{Nd}+|[@*#?\-!$0]|[\p{L}\p{Nd}_]+)/u.exec(rest)?.[0] ?? ''
-  scan.at += [...name].length
+  scan.at += Array.from(name).length
   return name
 }
 
@@ -189,33 +189,24 @@ function valueOf(scan: Scan, name: string): string | undefined {
 
 function expandDollar(scan: Scan): string {
   scan.at++
-  if (scan.chars[scan.at] !== '{') {
-    const name = readName(scan)
-    if (name === '') return '$'
-    return valueOf(scan, name) ?? (scan.options.keepUnset ? `$${name}` : '')
-  }
+  if (scan.chars[scan.at] === '{') return expandBraced(scan)
+  const name = readName(scan)
+  if (name === '') return '$'
+  return valueOf(scan, name) ?? (scan.options.keepUnset ? `$${name}` : '')
+}
+
+function expandBraced(scan: Scan): string {
   scan.at++
   const first = scan.chars[scan.at]
   if (first === undefined) throw fail("syntax error: missing '}'")
-  if (first === '{' || first === '}' || first === ':') throw fail('syntax error: bad substitution')
+  if ('{}:'.includes(first)) throw fail('syntax error: bad substitution')
   const name = readName(scan)
-  const operator = scan.chars[scan.at++]
-  switch (operator) {
-    case '}':
-      return valueOf(scan, name) ?? (scan.options.keepUnset ? `\${${name}}` : '')
-    case ':':
-      return expandModified(scan, name, `:${scan.chars[scan.at++] ?? ''}`)
-    case '+':
-    case '-':
-    case '?':
-    case '#':
-    case '%':
-      return expandModified(scan, name, operator)
-    case '/':
-      return expandReplacement(scan, name)
-    default:
-      throw unsupported(operator ?? '')
-  }
+  const operator = scan.chars[scan.at++] ?? ''
+  if (operator === '}') return valueOf(scan, name) ?? (scan.options.keepUnset ? `\${${name}}` : '')
+  if (operator === '/') return expandReplacement(scan, name)
+  const modifier = operator === ':' ? `:${scan.chars[scan.at++] ?? ''}` : operator
+  if (!/^(?::?[-+?]|[#%])$/.test(modifier)) throw unsupported(modifier)
+  return expandModified(scan, name, modifier)
 }
 
 function unsupported(modifier: string): KauriError {
@@ -233,32 +224,24 @@ function readOperand(scan: Scan, stop: string, missing: string, keepEscapes: boo
 }
 
 function expandModified(scan: Scan, name: string, modifier: string): string {
-  const emptyIsUnset = modifier.startsWith(':')
   const operator = modifier.at(-1) ?? ''
-  const trims = operator === '#' || operator === '%'
-  if (!'+-?#%'.includes(operator) || operator === ':' || (emptyIsUnset && trims))
-    throw unsupported(modifier)
-  const operand = readOperand(scan, '}', "'}'", trims)
+  const operand = readOperand(scan, '}', "'}'", operator === '#' || operator === '%')
   const value = valueOf(scan, name)
   if (value === undefined && scan.options.keepUnset) return `\${${name}${modifier}${operand}}`
-  const has = value !== undefined && !(emptyIsUnset && value === '')
-  switch (operator) {
-    case '-':
-      return has ? value : operand
-    case '+':
-      return has ? operand : ''
-    case '?':
-      if (has) return value
-      throw fail(
-        `${name}: ${operand || `is not allowed to be ${value === undefined ? 'unset' : 'empty'}`}`,
-      )
-    default: {
-      const greedy = operand.startsWith(operator)
-      const pattern = greedy ? operand.slice(1) : operand
-      const trim = operator === '#' ? trimPrefix : trimSuffix
-      return trim(pattern, value ?? '', greedy)
-    }
-  }
+  if (operator === '#' || operator === '%') return trimValue(value ?? '', operator, operand)
+  const has = value !== undefined && !(modifier.startsWith(':') && value === '')
+  if (operator === '-') return has ? value : operand
+  if (operator === '+') return has ? operand : ''
+  if (has) return value
+  const reason = `is not allowed to be ${value === undefined ? 'unset' : 'empty'}`
+  throw fail(`${name}: ${operand || reason}`)
+}
+
+/** The doubled operator asks for the longest match. */
+function trimValue(value: string, operator: '#' | '%', operand: string): string {
+  const greedy = operand.startsWith(operator)
+  const pattern = greedy ? operand.slice(1) : operand
+  return operator === '#' ? trimPrefix(pattern, value, greedy) : trimSuffix(pattern, value, greedy)
 }
 
 function expandReplacement(scan: Scan, name: string): string {

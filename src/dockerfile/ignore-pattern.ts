@@ -37,7 +37,7 @@ export function cleanPath(path: string): string {
 /** Refuses what Go's filepath.Match calls a bad pattern: open brackets, empty ranges, a backslash at the end. */
 function checkSyntax(text: string): void {
   const bad = new KauriError('DESCRIPTION_INVALID', `syntax error in pattern: ${text}`)
-  const chars = [...text]
+  const chars = Array.from(text)
   let at = 0
   const readRangeEnd = (): void => {
     const char = chars[at++]
@@ -60,9 +60,12 @@ function checkSyntax(text: string): void {
   }
 }
 
+function isPlain(part: string): boolean {
+  return !/[*?[\]\\]/.test(part)
+}
+
 /** The plain forms that need no regular expression: a path, `dir/**`, and `**name`, which also matches inside names. */
 function createMatcher(text: string): (path: string) => boolean {
-  const isPlain = (part: string): boolean => !/[*?[\]\\]/.test(part)
   if (isPlain(text)) return path => path === text
   if (text.endsWith('**') && isPlain(text.slice(0, -2)) && text !== '**') {
     const prefix = text.slice(0, -2)
@@ -72,7 +75,7 @@ function createMatcher(text: string): (path: string) => boolean {
     const suffix = text.slice(2)
     return path => path.endsWith(suffix) || (suffix.startsWith('/') && path === suffix.slice(1))
   }
-  const expression = new RegExp(`^${toSource([...text])}$`, 'u')
+  const expression = new RegExp(`^${toSource(Array.from(text))}$`, 'u')
   return path => expression.test(path)
 }
 

@@ -3,14 +3,17 @@
 
 import { KauriError } from '../core/errors.ts'
 
-type Token = { readonly kind: 'any' | 'one' } | { readonly kind: 'text'; readonly char: string }
+type Token =
+  | { readonly kind: 'any' }
+  | { readonly kind: 'one' }
+  | { readonly kind: 'text'; readonly char: string }
 
 const escapable = new Set(['*', '?', '\\', '}', '/'])
 
 /** @throws DESCRIPTION_INVALID for a backslash before anything else, or at the end */
 function tokenize(pattern: string): Token[] {
   const tokens: Token[] = []
-  const chars = [...pattern]
+  const chars = Array.from(pattern)
   for (let at = 0; at < chars.length; at++) {
     const char = chars[at] ?? ''
     if (char === '*') tokens.push({ kind: 'any' })
@@ -48,7 +51,7 @@ export function trimPrefix(pattern: string, value: string, greedy: boolean): str
 /** `${name%pattern}`, and with `greedy` `${name%%pattern}`: matching backwards finds the shortest or longest end. */
 export function trimSuffix(pattern: string, value: string, greedy: boolean): string {
   const backwards = toSource(tokenize(pattern).toReversed(), greedy)
-  const reversed = [...value].toReversed().join('')
+  const reversed = Array.from(value).toReversed().join('')
   const match = new RegExp(`^${backwards}`, 'u').exec(reversed)
   return match === null ? value : value.slice(0, value.length - match[0].length)
 }

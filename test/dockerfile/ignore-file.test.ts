@@ -63,7 +63,7 @@ testWith({ conformance: 'dockerignore/cases.json' })(
     }
     for (const { pattern, text, match } of tables.matchesOrParentMatches)
       t.is(decide({ patterns: [pattern], text }), match, `${pattern} on ${text}`)
-    for (const item of tables.multiPattern) t.is(decide(item), item.match)
+    for (const item of tables.multiPattern) t.is(decide(item), item.match ?? false)
     for (const { pattern, badPattern } of tables['Matches(deprecated single-parent)'])
       t.is(
         typeof decide({ patterns: [pattern], text: 'a' }),
