@@ -229,12 +229,15 @@ function expandModified(scan: Scan, name: string, modifier: string): string {
   const value = valueOf(scan, name)
   if (value === undefined && scan.options.keepUnset) return `\${${name}${modifier}${operand}}`
   if (operator === '#' || operator === '%') return trimValue(value ?? '', operator, operand)
-  const has = value !== undefined && !(modifier.startsWith(':') && value === '')
-  if (operator === '-') return has ? value : operand
-  if (operator === '+') return has ? operand : ''
-  if (has) return value
-  const reason = `is not allowed to be ${value === undefined ? 'unset' : 'empty'}`
-  throw fail(`${name}: ${operand || reason}`)
+  const present = modifier.startsWith(':') && value === '' ? undefined : value
+  if (operator === '-') return present ?? operand
+  if (operator === '+') return present === undefined ? '' : operand
+  if (present !== undefined) return present
+  throw fail(`${name}: ${operand || missingReason(value)}`)
+}
+
+function missingReason(value: string | undefined): string {
+  return `is not allowed to be ${value === undefined ? 'unset' : 'empty'}`
 }
 
 /** The doubled operator asks for the longest match. */
