@@ -2,10 +2,23 @@
 // a root file system stands on a snapshot, is changed, and is committed as another one.
 
 import type { Brand } from '../core/brand.ts'
+import { KauriError } from '../core/errors.ts'
 import type { RootMount } from '../runtime/runtime.ts'
 
 /** Names a snapshot: the hex of a chain ID, or of the digest of the step that made it. */
 export type SnapshotId = Brand<string, 'SnapshotId'>
+
+const snapshotIdForm = /^[0-9a-f]{8,128}$/
+
+/** The brand's constructor. @throws SNAPSHOT_INVALID for anything but 8 to 128 lower-case hexadecimal digits */
+export function snapshotId(text: string): SnapshotId {
+  if (!snapshotIdForm.test(text))
+    throw new KauriError(
+      'SNAPSHOT_INVALID',
+      `"${text.slice(0, 140)}" is not the name of a snapshot`,
+    )
+  return text as SnapshotId
+}
 
 /** An immutable tree; kept until garbage collection finds nobody using it. */
 export interface Snapshot {
@@ -38,15 +51,31 @@ export type ChangeSource =
   | { readonly kind: 'tree'; readonly path: string }
   /** An overlayfs upper directory with its whiteouts (character device 0:0, or trusted.overlay.opaque). */
   | { readonly kind: 'overlay-upper'; readonly path: string }
+  /** Two whole trees; the change is what differs. Copies keep times, so equal metadata means equal content. */
+  | { readonly kind: 'tree-diff'; readonly path: string; readonly parent: string }
+
+export interface PrepareOptions {
+  /**
+   * Where this process dies before commit or disposal, the next sweep commits the tree under this name instead of
+   * dropping it: what a container wrote outlives a killed kauri.
+   */
+  readonly keepAs?: SnapshotId
+  readonly signal?: AbortSignal | undefined
+}
 
 /** Makes and keeps trees. One implementation for each way the file system offers to share unchanged files. */
 export interface Snapshotter {
   readonly name: string
+  /** Why this one and no other, in words for people. */
+  readonly reason: string
   /** The snapshot, or undefined. Marks it as used now. */
   findSnapshot(id: SnapshotId): Promise<Snapshot | undefined>
   /** A new writable tree; `undefined`: empty. @throws SNAPSHOT_INVALID where the parent is gone */
-  prepare(parent: SnapshotId | undefined): Promise<Rootfs>
-  /** Freezes a tree under a name; atomic. Where the name exists already the tree is dropped and the old one returned. */
+  prepare(parent: SnapshotId | undefined, options?: PrepareOptions): Promise<Rootfs>
+  /**
+   * Freezes a tree under a name; atomic, but waits for no disk: what was not settled is forgotten at the next boot.
+   * Where the name exists already the tree is dropped and the old one returned.
+   */
   commit(
     rootfs: Rootfs,
     id: SnapshotId,
@@ -56,7 +85,9 @@ export interface Snapshotter {
   open(id: SnapshotId): OpenTree
   /** Where the changes of this snapshot against its parent are. */
   changes(id: SnapshotId): ChangeSource
-  /** Removes a snapshot that no other one stands on; idempotent. */
+  /** Makes all that was committed so far outlast a loss of power; one sync of the file system. */
+  settle(signal?: AbortSignal): Promise<void>
+  /** Removes a snapshot; idempotent. @throws LOCK_BUSY where another one stands on it or somebody has it open */
   remove(id: SnapshotId): Promise<void>
   /** Every snapshot, with the time it was last used in milliseconds since 1970. */
   list(): Promise<readonly (Snapshot & { readonly usedMs: number })[]>

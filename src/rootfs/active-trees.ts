@@ -1,0 +1,242 @@
+// Trees that are being written, and how they end: committed by one rename, or moved to `.trash/` and deleted from there.
+// The writer holds an flock on `.active/<name>.lock` while it lives, so a sweep can tell what a killed process left.
+// Nothing waits for the disk: trees that were never settled are forgotten at the first use after a boot.
+
+import { randomUUID } from 'node:crypto'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { rm } from 'node:fs/promises'
+import path from 'node:path'
+import { hasErrno, KauriError } from '../core/errors.ts'
+import { type FileLock, lockFile, tryLockFile, whileLocked } from '../native/file-lock.ts'
+import { defaultPath } from '../oci/image-config.ts'
+import { type Snapshot, type SnapshotId, snapshotId } from './rootfs.ts'
+import {
+  findRecord,
+  getChain,
+  listRecords,
+  snapshotNames,
+  writeRecord,
+} from './snapshot-records.ts'
+
+const activeName = '.active'
+const trashName = '.trash'
+const locksName = '.locks'
+const settledFile = 'settled'
+const keepFile = 'keep-as'
+
+/** A tree under way. `drop` is idempotent, and does nothing once the tree was committed. */
+export interface ActiveTree {
+  readonly directory: string
+  /** The tree, or the upper directory, in it. */
+  readonly fs: string
+  /** What it stands on, topmost first; held against removal until the tree ends. */
+  readonly below: readonly Snapshot[]
+  commit(id: SnapshotId, labels: Readonly<Record<string, string>>): Snapshot
+  drop(): void
+}
+
+/** Makes the directory of a driver ready and forgets what an earlier boot did not settle. */
+export async function openTreeDirectory(directory: string): Promise<void> {
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  for (const name of [activeName, trashName, locksName])
+    mkdirSync(path.join(directory, name), { recursive: true, mode: 0o700 })
+  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  const bootFile = path.join(directory, '.boot')
+  if (readOrEmpty(bootFile) === boot) return
+  await whileLocked(path.join(directory, locksName, 'boot'), () => {
+    if (readOrEmpty(bootFile) === boot) return
+    for (const id of snapshotNames(directory))
+      if (!isSettled(directory, id)) discard(directory, path.join(directory, id))
+    writeFileSync(bootFile, boot)
+  })
+}
+
+/** A new tree with an empty `fs` directory of mode 0755. @throws SNAPSHOT_INVALID where the parent is gone */
+export async function beginTree(
+  directory: string,
+  parent: SnapshotId | undefined,
+  keepAs: SnapshotId | undefined,
+): Promise<ActiveTree> {
+  const parentLock = parent === undefined ? undefined : holdSnapshot(directory, parent)
+  try {
+    const below = parent === undefined ? [] : getChain(directory, parent)
+    const tree = path.join(directory, activeName, randomUUID())
+    const lock = await lockFile(`${tree}.lock`, 'exclusive')
+    mkdirSync(path.join(tree, 'fs'), { recursive: true, mode: 0o700 })
+    // mkdir's mode passes through the umask
+    chmodSync(path.join(tree, 'fs'), 0o755)
+    if (keepAs !== undefined)
+      writeFileSync(path.join(tree, keepFile), [keepAs, parent].filter(Boolean).join(' '))
+    return activeTree(directory, { tree, below, kept: keepAs !== undefined, lock, parentLock })
+  } catch (error) {
+    parentLock?.[Symbol.dispose]()
+    throw error
+  }
+}
+
+/** Holds a snapshot against removal. @throws SNAPSHOT_INVALID where it is being removed */
+export function holdSnapshot(directory: string, id: SnapshotId): FileLock {
+  const lock = tryLockFile(snapshotLock(directory, id), 'shared')
+  if (lock !== undefined) return lock
+  throw new KauriError('SNAPSHOT_INVALID', `the snapshot ${id} is being removed`, {
+    hint: 'run the command again',
+  })
+}
+
+/** Removes a snapshot. @throws LOCK_BUSY where another one stands on it or somebody holds it */
+export async function removeSnapshot(directory: string, id: SnapshotId): Promise<void> {
+  const busy = (why: string): KauriError =>
+    new KauriError('LOCK_BUSY', `the snapshot ${id} cannot be removed: ${why}`)
+  using lock = tryLockFile(snapshotLock(directory, id), 'exclusive')
+  if (lock === undefined) throw busy('it is in use')
+  const child = listRecords(directory).find(({ parent }) => parent === id)
+  if (child !== undefined) throw busy(`${child.id} stands on it`)
+  const trash = discard(directory, path.join(directory, id))
+  lock.removeAndRelease()
+  await deleteTree(trash)
+}
+
+/** Makes what was committed until now outlast a loss of power. */
+export async function settleSnapshots(directory: string, signal?: AbortSignal): Promise<void> {
+  const unsettled = snapshotNames(directory).filter(id => !isSettled(directory, id))
+  if (unsettled.length === 0) return
+  const { runChecked } = await import('../core/process.ts')
+  // A program, because syncfs(2) may take seconds and would stop this thread.
+  await runChecked(['sync', '-f', directory], {
+    env: { PATH: defaultPath },
+    what: 'writing the snapshots to the disk',
+    signal,
+  })
+  for (const id of unsettled) markSettled(path.join(directory, id))
+}
+
+/** Ends what killed processes left: trees to be kept are committed, the others deleted. */
+export async function sweepTrees(directory: string): Promise<void> {
+  const active = path.join(directory, activeName)
+  for (const name of readdirSync(active)) {
+    if (!name.endsWith('.lock')) continue
+    using lock = tryLockFile(path.join(active, name), 'exclusive')
+    if (lock === undefined) continue
+    endLeftTree(directory, path.join(active, name.slice(0, -'.lock'.length)))
+    lock.removeAndRelease()
+  }
+  for (const name of readdirSync(path.join(directory, trashName)))
+    await deleteTree(path.join(directory, trashName, name))
+}
+
+interface TreeUnderWay {
+  readonly tree: string
+  readonly below: readonly Snapshot[]
+  readonly kept: boolean
+  readonly lock: FileLock
+  readonly parentLock: FileLock | undefined
+}
+
+function activeTree(directory: string, { tree, below, ...under }: TreeUnderWay): ActiveTree {
+  let ended = false
+  const end = <T>(work: () => T): T => {
+    ended = true
+    const result = work()
+    under.lock.removeAndRelease()
+    under.parentLock?.[Symbol.dispose]()
+    return result
+  }
+  return {
+    directory: tree,
+    fs: path.join(tree, 'fs'),
+    below,
+    commit: (id, labels) =>
+      end(() => freeze(directory, tree, { id, parent: below[0]?.id, labels }, under.kept)),
+    drop() {
+      if (ended) return
+      const trash = end(() => discard(directory, tree))
+      rmSync(trash, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Gives a tree its name. What is kept for its own sake counts as settled: its loss could not be made good. */
+function freeze(directory: string, tree: string, snapshot: Snapshot, settled: boolean): Snapshot {
+  for (const name of readdirSync(tree))
+    if (name !== 'fs') rmSync(path.join(tree, name), { recursive: true, force: true })
+  writeRecord(tree, snapshot)
+  if (settled) markSettled(tree)
+  const named = path.join(directory, snapshot.id)
+  while (!renameOntoNothing(tree, named)) {
+    const existing = findRecord(directory, snapshot.id)
+    void deleteTree(discard(directory, existing === undefined ? named : tree))
+    if (existing !== undefined) return existing
+  }
+  return snapshot
+}
+
+function renameOntoNothing(tree: string, named: string): boolean {
+  try {
+    renameSync(tree, named)
+    return true
+  } catch (error) {
+    if (hasErrno(error, 'ENOTEMPTY', 'EEXIST')) return false
+    throw error
+  }
+}
+
+function endLeftTree(directory: string, tree: string): void {
+  const kept = readOrEmpty(path.join(tree, keepFile))
+  if (kept === '') discard(directory, tree)
+  else freeze(directory, tree, parseKept(kept), true)
+}
+
+function parseKept(text: string): Snapshot {
+  const [id = '', parent] = text.split(' ')
+  return {
+    id: snapshotId(id),
+    parent: parent === undefined ? undefined : snapshotId(parent),
+    labels: {},
+  }
+}
+
+/** Takes a tree out of sight; returns where it waits for deletion. */
+function discard(directory: string, tree: string): string {
+  const trash = path.join(directory, trashName, randomUUID())
+  try {
+    renameSync(tree, trash)
+  } catch (error) {
+    if (!hasErrno(error, 'ENOENT')) throw error
+  }
+  return trash
+}
+
+/** What cannot be deleted now stays in the trash for the next sweep. */
+async function deleteTree(trash: string): Promise<void> {
+  await rm(trash, { recursive: true, force: true }).catch(() => {})
+}
+
+function snapshotLock(directory: string, id: SnapshotId): string {
+  return path.join(directory, locksName, id)
+}
+
+function isSettled(directory: string, id: SnapshotId): boolean {
+  return existsSync(path.join(directory, id, settledFile))
+}
+
+function markSettled(tree: string): void {
+  writeFileSync(path.join(tree, settledFile), '')
+}
+
+function readOrEmpty(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return ''
+    throw error
+  }
+}

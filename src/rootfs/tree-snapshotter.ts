@@ -1,0 +1,97 @@
+// What all snapshotters have in common: records, names, locks and the life of a tree. A driver says how a tree starts,
+// how it is mounted and where its changes are.
+
+import { KauriError } from '../core/errors.ts'
+import type { RootMount } from '../runtime/runtime.ts'
+import { type ActiveTree, holdSnapshot, removeSnapshot, settleSnapshots } from './active-trees.ts'
+import { openRootMount } from './open-tree.ts'
+import type {
+  ChangeSource,
+  OpenTree,
+  PrepareOptions,
+  Rootfs,
+  SnapshotId,
+  Snapshotter,
+} from './rootfs.ts'
+import { findRecord, listRecords } from './snapshot-records.ts'
+
+/** How one kind of file system shares what did not change. */
+export interface TreeDriver {
+  readonly name: string
+  readonly reason: string
+  /** Holds `<id>/` of every snapshot. */
+  readonly directory: string
+  begin(parent: SnapshotId | undefined, options: PrepareOptions): Promise<ActiveTree>
+  mountOf(tree: ActiveTree): RootMount
+  snapshotMount(id: SnapshotId): RootMount
+  changes(id: SnapshotId): ChangeSource
+}
+
+/** A snapshotter from a driver. */
+export function treeSnapshotter(driver: TreeDriver): Snapshotter {
+  const { directory } = driver
+  const underWay = new WeakMap<Rootfs, { readonly tree: ActiveTree; openTrees: number }>()
+
+  const rootfsOf = (tree: ActiveTree): Rootfs => {
+    const state = { tree, openTrees: 0 }
+    const mount = driver.mountOf(tree)
+    const rootfs: Rootfs = {
+      parent: tree.below[0]?.id,
+      mount,
+      open() {
+        state.openTrees++
+        return onClose(openRootMount(mount), () => {
+          state.openTrees--
+        })
+      },
+      async [Symbol.asyncDispose]() {
+        tree.drop()
+      },
+    }
+    underWay.set(rootfs, state)
+    return rootfs
+  }
+
+  const openSnapshot = (id: SnapshotId): OpenTree => openRootMount(driver.snapshotMount(id))
+
+  return {
+    name: driver.name,
+    reason: driver.reason,
+    findSnapshot: async id => findRecord(directory, id),
+    prepare: async (parent, options = {}) => rootfsOf(await driver.begin(parent, options)),
+    async commit(rootfs, id, labels = {}) {
+      const state = underWay.get(rootfs)
+      if (state === undefined)
+        throw new KauriError('INTERNAL', `the tree for ${id} is of another snapshotter`)
+      if (state.openTrees > 0) throw new KauriError('INTERNAL', `the tree for ${id} is still open`)
+      return state.tree.commit(id, labels)
+    },
+    open(id) {
+      const lock = holdSnapshot(directory, id)
+      try {
+        return onClose(openSnapshot(id), () => lock[Symbol.dispose]())
+      } catch (error) {
+        lock[Symbol.dispose]()
+        throw error
+      }
+    },
+    changes: id => driver.changes(id),
+    settle: signal => settleSnapshots(directory, signal),
+    remove: id => removeSnapshot(directory, id),
+    list: async () => listRecords(directory),
+  }
+}
+
+/** The same tree, with something to do once when it is closed. */
+function onClose(tree: OpenTree, then: () => void): OpenTree {
+  let open = true
+  return {
+    ...tree,
+    [Symbol.dispose]() {
+      if (!open) return
+      open = false
+      tree[Symbol.dispose]()
+      then()
+    },
+  }
+}
