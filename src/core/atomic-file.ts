@@ -1,8 +1,10 @@
 // Files that are there whole or not at all: temporary file in the same directory, fsync, rename, fsync of the directory.
 
 import { randomUUID } from 'node:crypto'
+import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
+import process from 'node:process'
 import { hasErrno, KauriError } from './errors.ts'
 
 /** Prefix of every temporary name, so that sweeps recognise what a killed process left. */
@@ -11,6 +13,17 @@ export const temporaryPrefix = '.kauri-tmp-'
 /** A new temporary name beside `target`. */
 export function temporaryBeside(target: string): string {
   return path.join(path.dirname(target), `${temporaryPrefix}${process.pid}-${randomUUID()}`)
+}
+
+/** Removes the temporaries beside `target` whose writers are dead; for directories that belong to the user. */
+export function sweepTemporaries(target: string): void {
+  const directory = path.dirname(target)
+  for (const name of readdirSync(directory)) {
+    if (!name.startsWith(temporaryPrefix)) continue
+    const pid = Number.parseInt(name.slice(temporaryPrefix.length), 10)
+    if (pid === process.pid || existsSync(`/proc/${pid}`)) continue
+    rmSync(path.join(directory, name), { recursive: true, force: true })
+  }
 }
 
 /** Replaces a file atomically and durably; makes its directory. @throws DISK_FULL */

@@ -2,7 +2,7 @@
 // is young or that an open batch may rely on. The sweep holds a lock that excludes the moment in which a blob appears or
 // is found, so no writer can find a blob that is about to go.
 
-import { readdirSync, rmSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { hasErrno, KauriError } from '../core/errors.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
@@ -35,6 +35,7 @@ export async function collectGarbage(
   paths: LayoutPaths,
   { graceMs, roots = [], dryRun = false, signal }: CollectOptions,
 ): Promise<Collected> {
+  if (!existsSync(paths.marker)) return { blobs: 0, bytes: 0 }
   using _ = await lockStore(paths.sweepLock, 'exclusive', signal)
   // In this order: a batch opened after this line is younger than the grace time.
   const beforeMs = Math.min(Date.now() - graceMs, sweepIngest(paths))

@@ -24,8 +24,9 @@ export interface LayerRecord {
 
 /** Remembers a packing; idempotent. */
 export async function writeLayerRecord(paths: LayoutPaths, record: LayerRecord): Promise<void> {
-  const { diffId, ...packing } = record
-  const file = path.join(paths.diffIds, hexOf(diffId), `${hexOf(record.digest)}.json`)
+  const { diffId, mediaType, digest, size, tarBytes } = record
+  const packing = { mediaType, digest, size, tarBytes }
+  const file = path.join(paths.diffIds, hexOf(diffId), `${hexOf(digest)}.json`)
   await mkdir(path.dirname(file), { recursive: true })
   const temporary = temporaryBeside(file)
   try {

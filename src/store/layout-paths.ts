@@ -45,6 +45,7 @@ export function blobPathIn(paths: LayoutPaths, digest: Digest): string {
  */
 export function ensureLayout(paths: LayoutPaths): void {
   if (existsSync(paths.marker)) return
+  mkdirSync(path.dirname(paths.root), { recursive: true, mode: 0o711 })
   mkdirSync(paths.root, { recursive: true, mode: 0o700 })
   mkdirSync(paths.blobs, { recursive: true })
   try {

@@ -1,0 +1,95 @@
+// A docker-archive written while its layers are being packed: the tar passes once, into the store and into this file.
+// Name and length of a layer are known at its end only, so its header is written last, at its place.
+
+import { closeSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { asDiskFull, sweepTemporaries, temporaryBeside } from '../core/atomic-file.ts'
+import { blockSize } from '../layer/tar-header.ts'
+import type { DiffId } from '../oci/digest.ts'
+import type { DiskStore } from '../store/disk-store.ts'
+import {
+  archiveEnd,
+  blobName,
+  directoryHeaders,
+  fileHeader,
+  padding,
+  tarBodyOf,
+} from './archive-entry.ts'
+import { type ArchivedImage, dockerArchiveDocuments } from './docker-archive.ts'
+import { type LayerTar, tarOfLayer } from './layer-tar.ts'
+
+/** Takes the tar of one layer as it passes. */
+export interface LayerSlot {
+  /** Appends bytes of the tar; written before this returns. @throws DISK_FULL */
+  write(chunk: Uint8Array): void
+  /** Ends the layer. */
+  finish(layer: { readonly diffId: DiffId }): void
+}
+
+/** An archive being written. Disposing it before `finish` removes what was written; idempotent. */
+export interface DockerArchiveFile extends Disposable {
+  /** Begins a layer; the one before it must be finished. */
+  startLayer(): LayerSlot
+  /** Adds the layers that did not pass through a slot, and the documents; the file then appears under its name. */
+  finish(images: readonly ArchivedImage[], signal?: AbortSignal): Promise<void>
+}
+
+/** Begins a docker-archive, uncompressed. @throws DISK_FULL, and the operating system's errors for the path */
+export function createDockerArchiveFile(store: DiskStore, file: string): DockerArchiveFile {
+  sweepTemporaries(file)
+  const temporary = temporaryBeside(file)
+  const fd = openSync(temporary, 'wx', 0o644)
+  const tarBytes = new Map<DiffId, number>()
+  let offset = 0
+  let isOpen = true
+  const append = (bytes: Uint8Array): void => {
+    writeFully(fd, bytes, offset, file)
+    offset += bytes.byteLength
+  }
+  append(directoryHeaders())
+  const close = (): void => {
+    if (isOpen) closeSync(fd)
+    isOpen = false
+  }
+  return {
+    startLayer() {
+      const headerAt = offset
+      offset += blockSize
+      return {
+        write: append,
+        finish({ diffId }) {
+          const size = offset - headerAt - blockSize
+          append(padding(size))
+          writeFully(fd, fileHeader(blobName(diffId), size), headerAt, file)
+          tarBytes.set(diffId, size)
+        },
+      }
+    },
+    async finish(images, signal) {
+      const missing = new Map<DiffId, LayerTar>()
+      for (const layer of images.flatMap(({ image }) => image.layers))
+        if (!tarBytes.has(layer.diffId) && !missing.has(layer.diffId))
+          missing.set(layer.diffId, await tarOfLayer(store, layer, signal))
+      const sizeOf = (diffId: DiffId): number =>
+        tarBytes.get(diffId) ?? missing.get(diffId)?.tarBytes ?? 0
+      const documents = await dockerArchiveDocuments(store, images, sizeOf)
+      const rest = [...[...missing.values()].map(tar => tar.file), ...documents]
+      for await (const chunk of tarBodyOf(rest)) append(chunk)
+      append(archiveEnd())
+      close()
+      renameSync(temporary, file)
+    },
+    [Symbol.dispose]() {
+      close()
+      rmSync(temporary, { force: true })
+    },
+  }
+}
+
+function writeFully(fd: number, bytes: Uint8Array, offset: number, file: string): void {
+  try {
+    for (let at = 0; at < bytes.byteLength; )
+      at += writeSync(fd, bytes, at, bytes.byteLength - at, offset + at)
+  } catch (error) {
+    throw asDiskFull(error, file)
+  }
+}
