@@ -45,13 +45,17 @@ export async function lockFile(
   }
 }
 
-/** Does `work` while holding the lock exclusively. */
-export async function whileLocked<T>(file: string, work: () => T | Promise<T>): Promise<T> {
-  const lock = await lockFile(file, 'exclusive')
+/** Does `work` while holding the lock exclusively; the lock file goes when it ends. */
+export async function whileLocked<T>(
+  file: string,
+  work: () => T | Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
+  const lock = await lockFile(file, 'exclusive', signal)
   try {
     return await work()
   } finally {
-    lock[Symbol.dispose]()
+    lock.removeAndRelease()
   }
 }
 

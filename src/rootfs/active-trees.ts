@@ -220,6 +220,11 @@ async function deleteTree(trash: string): Promise<void> {
   await rm(trash, { recursive: true, force: true }).catch(() => {})
 }
 
+/** Held by who makes the snapshot of that name. */
+export function makingLock(directory: string, id: SnapshotId): string {
+  return path.join(directory, locksName, `${id}.making`)
+}
+
 function snapshotLock(directory: string, id: SnapshotId): string {
   return path.join(directory, locksName, id)
 }

@@ -81,6 +81,8 @@ export interface Snapshotter {
     id: SnapshotId,
     labels?: Readonly<Record<string, string>>,
   ): Promise<Snapshot>
+  /** Does `work` while nobody else, in any process, makes a snapshot of that name; look again first whether it is there. */
+  whileMaking<T>(id: SnapshotId, work: () => Promise<T>, signal?: AbortSignal): Promise<T>
   /** Opens a snapshot for reading. The caller disposes it. */
   open(id: SnapshotId): OpenTree
   /** Where the changes of this snapshot against its parent are. */

@@ -2,8 +2,15 @@
 // how it is mounted and where its changes are.
 
 import { KauriError } from '../core/errors.ts'
+import { whileLocked } from '../native/file-lock.ts'
 import type { RootMount } from '../runtime/runtime.ts'
-import { type ActiveTree, holdSnapshot, removeSnapshot, settleSnapshots } from './active-trees.ts'
+import {
+  type ActiveTree,
+  holdSnapshot,
+  makingLock,
+  removeSnapshot,
+  settleSnapshots,
+} from './active-trees.ts'
 import { openRootMount } from './open-tree.ts'
 import type {
   ChangeSource,
@@ -66,6 +73,7 @@ export function treeSnapshotter(driver: TreeDriver): Snapshotter {
       if (state.openTrees > 0) throw new KauriError('INTERNAL', `the tree for ${id} is still open`)
       return state.tree.commit(id, labels)
     },
+    whileMaking: (id, work, signal) => whileLocked(makingLock(directory, id), work, signal),
     open(id) {
       const lock = holdSnapshot(directory, id)
       try {
