@@ -72,7 +72,7 @@ export async function importImage(
     storeLayer(batch, withProgress(source, emit), { ...options, rootFd: tree?.rootFd }),
   )
   await inStep(emit, { id: 'import-store', title: 'store the image' }, async () => {
-    await batch.commit(signal)
+    await batch.commit({ signal })
     await store.rememberLayer(layer)
     await keepTree(tree, layer)
   })

@@ -6,7 +6,6 @@ import { randomUUID } from 'node:crypto'
 import {
   closeSync,
   fchmodSync,
-  fsync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -17,10 +16,11 @@ import {
   utimesSync,
   writeSync,
 } from 'node:fs'
+import { open } from 'node:fs/promises'
 import path from 'node:path'
 import process from 'node:process'
-import { promisify } from 'node:util'
 import { asDiskFull, syncDirectory } from '../core/atomic-file.ts'
+import { mapConcurrent } from '../core/concurrency.ts'
 import { hasErrno, KauriError } from '../core/errors.ts'
 import { type FileLock, tryLockFile } from '../native/file-lock.ts'
 import { createDigester, type Digest } from '../oci/digest.ts'
@@ -40,19 +40,28 @@ export interface BlobBatch extends Disposable {
   create(): BlobWriter
   /** Writes a whole blob from a stream. @throws CHECKSUM_MISMATCH, DISK_FULL */
   put(source: AsyncIterable<Uint8Array>, options?: PutOptions): Promise<StoredBlob>
-  /** A new file of the batch's directory, for what must be kept until the commit; it goes with the batch. */
-  temporaryPath(): string
-  /** Makes every finished blob durable and visible. May be called again after more blobs. @throws DISK_FULL, LOCK_BUSY */
-  commit(signal?: AbortSignal): Promise<void>
+  /** The file of a blob that was finished and is not yet committed; undefined for any other. For reading only. */
+  pendingPath(digest: Digest): string | undefined
+  /**
+   * Makes the finished blobs durable and visible, all of them or those that are named; the others are dropped. May be
+   * called again after more blobs.
+   * @throws DISK_FULL, LOCK_BUSY, CANCELLED
+   */
+  commit(options?: CommitBatchOptions): Promise<void>
+}
+
+export interface CommitBatchOptions {
+  readonly only?: ReadonlySet<Digest>
+  readonly signal?: AbortSignal | undefined
 }
 
 interface FinishedBlob {
   readonly file: string
-  readonly fd: number
   readonly stored: StoredBlob
 }
 
-const fsyncLater = promisify(fsync)
+/** How many files wait for the disk at once. */
+const syncsAtOnce = 4
 
 /** Opens a batch; sweeps what killed writers left. */
 export function openBlobBatch(paths: LayoutPaths): BlobBatch {
@@ -62,11 +71,11 @@ export function openBlobBatch(paths: LayoutPaths): BlobBatch {
   const finished: FinishedBlob[] = []
   let isOpen = true
   let counter = 0
-  const temporaryPath = (): string => path.join(directory, String(counter++))
-  const create = (): BlobWriter => blobWriter(temporaryPath(), blob => finished.push(blob))
+  const create = (): BlobWriter =>
+    blobWriter(path.join(directory, String(counter++)), blob => finished.push(blob))
   return {
     create,
-    temporaryPath,
+    pendingPath: digest => finished.find(({ stored }) => stored.digest === digest)?.file,
     async put(source, options = {}) {
       using writer = create()
       for await (const chunk of source) {
@@ -75,20 +84,18 @@ export function openBlobBatch(paths: LayoutPaths): BlobBatch {
       }
       return writer.finish(options.expected)
     },
-    async commit(signal) {
+    async commit({ only, signal } = {}) {
       const blobs = finished.splice(0)
+      const wanted = blobs.filter(({ stored }) => only === undefined || only.has(stored.digest))
       try {
-        await publish(paths, blobs, signal)
+        await publish(paths, wanted, signal)
       } catch (error) {
         throw asDiskFull(error, paths.root)
-      } finally {
-        for (const { fd } of blobs) closeSync(fd)
       }
     },
     [Symbol.dispose]() {
       if (!isOpen) return
       isOpen = false
-      for (const { fd } of finished.splice(0)) closeSync(fd)
       rmSync(directory, { recursive: true, force: true })
       lock.removeAndRelease()
     },
@@ -116,7 +123,8 @@ function blobWriter(file: string, onFinish: (blob: FinishedBlob) => void): BlobW
       // The umask may have taken bits away.
       fchmodSync(fd, 0o444)
       isOpen = false
-      onFinish({ file, fd, stored })
+      closeSync(fd)
+      onFinish({ file, stored })
       return stored
     },
     [Symbol.dispose]() {
@@ -150,7 +158,7 @@ async function publish(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   if (blobs.length === 0) return
-  await Promise.all(blobs.map(({ fd }) => fsyncLater(fd)))
+  await mapConcurrent(blobs, syncsAtOnce, ({ file }) => syncFile(file))
   using _ = await lockStore(paths.sweepLock, 'shared', signal)
   for (const { file, stored } of blobs) {
     const target = blobPathIn(paths, stored.digest)
@@ -158,6 +166,15 @@ async function publish(
     else renameSync(file, target)
   }
   await syncDirectory(paths.blobs)
+}
+
+async function syncFile(file: string): Promise<void> {
+  const handle = await open(file, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
 }
 
 /** A file of another length under that name is damaged, and replaced. */

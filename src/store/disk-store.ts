@@ -80,7 +80,7 @@ async function putBlob(
   if (there !== undefined && there.size === (expected?.size ?? there.size)) return there
   using batch = openBlobBatch(paths)
   const stored = await batch.put(source, options)
-  await batch.commit(signal)
+  await batch.commit({ signal })
   return stored
 }
 
