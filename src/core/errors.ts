@@ -94,9 +94,12 @@ export class KauriError extends Error {
   }
 }
 
+// Lengths are bounded so that a long text without credentials costs no more than one pass.
+const urlCredentials = /\b([a-z][a-z0-9+.-]{0,30}:\/\/[^\s/@:]{0,256}):[^\s/]{0,1024}@/gi
+
 /** Hides the password of every URL in a text; messages, logs and events pass through here. */
 export function redactCredentials(text: string): string {
-  return text.replace(/(\b[a-z][a-z0-9+.-]*:\/\/[^\s/@:]*):[^\s/@]*@/gi, '$1:***@')
+  return text.replace(urlCredentials, '$1:***@')
 }
 
 /** `file:line:column`, the form that editors and terminals make clickable. */

@@ -1,6 +1,8 @@
 // Runs programs of the host: argument arrays only, bounded output, ended with the signal.
 
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { constants } from 'node:os'
 import { createInterface } from 'node:readline'
 import { type ErrorCode, hasErrno, KauriError } from './errors.ts'
 
@@ -55,7 +57,8 @@ export async function runProcess(
     return { exitCode, stdout, stderr }
   } catch (error) {
     if (options.signal?.aborted) throw cancelled(options.signal)
-    if (hasErrno(error, 'ENOENT') && !options.signal?.aborted)
+    // A missing directory is reported as if the program were missing.
+    if (hasErrno(error, 'ENOENT') && (options.cwd === undefined || existsSync(options.cwd)))
       throw new KauriError('PREREQUISITE_MISSING', `the program ${program} is not installed`, {
         hint: options.installHint,
         cause: error,
@@ -109,7 +112,7 @@ function waitForExit(child: ChildProcess): Promise<number> {
   return new Promise((resolve, reject) => {
     child.once('error', reject)
     child.once('close', (code, signal) =>
-      resolve(code ?? 128 + (signal === 'SIGKILL' ? 9 : signal === 'SIGTERM' ? 15 : 1)),
+      resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])),
     )
   })
 }
