@@ -230,14 +230,21 @@ function expandModified(scan: Scan, name: string, modifier: string): string {
   if (value === undefined && scan.options.keepUnset) return `\${${name}${modifier}${operand}}`
   if (operator === '#' || operator === '%') return trimValue(value ?? '', operator, operand)
   const present = modifier.startsWith(':') && value === '' ? undefined : value
-  if (operator === '-') return present ?? operand
-  if (operator === '+') return present === undefined ? '' : operand
-  if (present !== undefined) return present
-  throw fail(`${name}: ${operand || missingReason(value)}`)
+  return chooseValue(operator, present, operand) ?? refuseMissing(name, operand, value)
 }
 
-function missingReason(value: string | undefined): string {
-  return `is not allowed to be ${value === undefined ? 'unset' : 'empty'}`
+function chooseValue(
+  operator: string,
+  present: string | undefined,
+  operand: string,
+): string | undefined {
+  if (operator === '+') return present === undefined ? '' : operand
+  return present ?? (operator === '-' ? operand : undefined)
+}
+
+function refuseMissing(name: string, operand: string, value: string | undefined): never {
+  const reason = `is not allowed to be ${value === undefined ? 'unset' : 'empty'}`
+  throw fail(`${name}: ${operand || reason}`)
 }
 
 /** The doubled operator asks for the longest match. */

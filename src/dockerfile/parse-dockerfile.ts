@@ -1,0 +1,180 @@
+// Dockerfile text → syntax tree, as BuildKit's frontend reads it: continuations, comments between them, builder flags,
+// heredocs. Meaning comes later: unknown instructions parse.
+
+import { KauriError } from '../core/errors.ts'
+import { escapeOf, readDirectives } from './directives.ts'
+import { type Heredoc, heredocsOfLine } from './heredoc.ts'
+import { blanks, readInstructionWords } from './instruction-words.ts'
+import type { InstructionNode, SyntaxTree } from './syntax-tree.ts'
+
+/** Longest physical line in bytes. */
+const maxLineBytes = 65_535
+
+/** @param file names the Dockerfile in errors. @throws DESCRIPTION_INVALID with file and line */
+export function parseDockerfile(text: string, file: string): SyntaxTree {
+  const lines = text.replace(/^\uFEFF/, '').split(/(?<=\n)/)
+  const reader: LineReader = { lines, next: 0 }
+  try {
+    return parseLines(reader)
+  } catch (error) {
+    if (!(error instanceof KauriError) || error.where !== undefined) throw error
+    throw new KauriError(error.code, error.message, {
+      hint: error.hint,
+      where: { file, line: Math.max(1, reader.next), column: 1 },
+      cause: error,
+    })
+  }
+}
+
+interface LineReader {
+  readonly lines: readonly string[]
+  next: number
+}
+
+function readLine(reader: LineReader): string | undefined {
+  const line = reader.lines[reader.next]
+  if (line === undefined || line === '') return undefined
+  reader.next++
+  if (Buffer.byteLength(line) > maxLineBytes)
+    throw new KauriError(
+      'DESCRIPTION_INVALID',
+      `dockerfile line greater than max allowed size of ${maxLineBytes}`,
+    )
+  return line
+}
+
+function parseLines(reader: LineReader): SyntaxTree {
+  const directives = readDirectives(reader.lines)
+  const escape = escapeOf(directives)
+  reader.next = directives.length
+  const nodes: InstructionNode[] = []
+  const emptyContinuations: number[] = []
+  let comments: string[] = []
+  for (let line = readLine(reader); line !== undefined; line = readLine(reader)) {
+    const comment = commentOf(line)
+    if (comment !== undefined) {
+      comments = comment === '' ? [] : [...comments, comment]
+      continue
+    }
+    const startLine = reader.next
+    const { joined, hasEmptyLine } = joinContinuations(reader, line, escape)
+    if (joined === '') continue
+    const node = parseInstruction(joined, escape)
+    const heredocs = mayHaveHeredocs(node) ? readHeredocs(reader, joined) : []
+    nodes.push({ ...node, heredocs, comments, startLine, endLine: reader.next })
+    if (hasEmptyLine) emptyContinuations.push(reader.next)
+    comments = []
+  }
+  if (nodes.length === 0) throw new KauriError('DESCRIPTION_INVALID', 'file with no instructions')
+  return { nodes, escape, emptyContinuations }
+}
+
+function withoutBreak(line: string): string {
+  return line.replace(/[\r\n]+$/, '')
+}
+
+/** Text of a comment line, or undefined for other lines; an indented comment keeps its `#`, as in BuildKit. */
+function commentOf(line: string): string | undefined {
+  const content = withoutBreak(line)
+  return content.trimStart().startsWith('#') ? content.slice(1).trim() : undefined
+}
+
+/** The instruction's line with all that continues it; only the first loses its leading white space. */
+function joinContinuations(
+  reader: LineReader,
+  first: string,
+  escape: '\\' | '`',
+): { joined: string; hasEmptyLine: boolean } {
+  const start = cutContinuation(withoutBreak(first).trimStart(), escape)
+  let { text: joined, continues } = start
+  let hasEmptyLine = false
+  while (continues) {
+    const line = readLine(reader)
+    if (line === undefined) break
+    if (commentOf(line) !== undefined) continue
+    const content = withoutBreak(line)
+    if (content.trim() === '') {
+      hasEmptyLine = true
+      continue
+    }
+    const cut = cutContinuation(content, escape)
+    joined += cut.text
+    continues = cut.continues
+  }
+  return { joined, hasEmptyLine }
+}
+
+/** An escape character at the end of a line continues it, unless another one stands before it. */
+function cutContinuation(line: string, escape: '\\' | '`'): { text: string; continues: boolean } {
+  const trimmed = line.replace(/[ \t]+$/, '')
+  const continues = trimmed.endsWith(escape) && trimmed.at(-2) !== escape
+  return continues ? { text: trimmed.slice(0, -1), continues } : { text: line, continues }
+}
+
+type BareNode = Omit<InstructionNode, 'heredocs' | 'comments' | 'startLine' | 'endLine'>
+
+function parseInstruction(line: string, escape: '\\' | '`'): BareNode {
+  const trimmed = line.trim()
+  const blank = blanks.exec(trimmed)
+  const keyword = blank === null ? trimmed : trimmed.slice(0, blank.index)
+  const { flags, rest } = takeFlags(
+    blank === null ? '' : trimmed.slice(blank.index + blank[0].length),
+    escape,
+  )
+  const node = { keyword, flags, original: line }
+  if (keyword.toLowerCase() !== 'onbuild')
+    return { ...node, ...readInstructionWords(keyword, rest, escape) }
+  if (rest === '') return { ...node, words: [], isJson: false }
+  const trigger = { ...parseInstruction(rest, escape), heredocs: [], comments: [] }
+  return { ...node, words: [], isJson: false, trigger: { ...trigger, startLine: 0, endLine: 0 } }
+}
+
+/** Takes the leading words that start with `--`; a bare `--` ends them. Quotes and escapes are resolved. */
+function takeFlags(text: string, escape: '\\' | '`'): { flags: string[]; rest: string } {
+  const flags: string[] = []
+  let rest = text.trimStart()
+  while (rest.startsWith('--')) {
+    const { word, length } = readFlag(rest, escape)
+    rest = rest.slice(length).trim()
+    if (word === '--') break
+    flags.push(word)
+  }
+  return { flags, rest: rest.trim() }
+}
+
+function readFlag(text: string, escape: '\\' | '`'): { word: string; length: number } {
+  let word = ''
+  let quote = ''
+  let at = 0
+  for (; at < text.length; at++) {
+    const char = text[at] ?? ''
+    if (quote === '' && /\s/.test(char)) break
+    if (char === escape) word += text[++at] ?? ''
+    else if (char === quote) quote = ''
+    else if (quote === '' && (char === '"' || char === "'")) quote = char
+    else word += char
+  }
+  return { word, length: at }
+}
+
+const heredocInstructions = new Set(['add', 'copy', 'run'])
+
+function mayHaveHeredocs(node: BareNode): boolean {
+  const inner = node.trigger ?? node
+  return heredocInstructions.has(inner.keyword.toLowerCase()) && !inner.isJson
+}
+
+function readHeredocs(reader: LineReader, joined: string): Heredoc[] {
+  if (!joined.includes('<<')) return []
+  return heredocsOfLine(joined).map(heredoc => {
+    let content = ''
+    for (let line = readLine(reader); line !== undefined; line = readLine(reader)) {
+      const text = heredoc.chomp ? line.replace(/^\t+/, '') : line
+      if (withoutBreak(text) === heredoc.name) return { ...heredoc, content }
+      content += line
+    }
+    throw new KauriError('DESCRIPTION_INVALID', 'unterminated heredoc', {
+      hint: `end it with a line that is just ${heredoc.name}`,
+    })
+  })
+}
