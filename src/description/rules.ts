@@ -33,15 +33,11 @@ const errors = {
   'profile-cycle': 'Profiles require each other in a circle.',
   'type-missing': 'No <preferences> section holds a <type>, so there is nothing to build.',
   'type-repeated':
-    'Two <type> elements for the same image type can be selected together, so it is not clear which one is meant.',
-  'primary-repeated': 'Only one <type> can be primary="true" among those selected together.',
+    'Two <type> elements for the same image type are selected together, so it is not clear which one is meant.',
   'version-missing':
     'The image version is part of the name of every result: one <preferences> needs <version>.',
   'version-form':
     'The image version becomes part of file names: letters, digits and ". _ + ~ -" only.',
-  'package-manager-missing': 'One <preferences> needs a <packagemanager>.',
-  'packages-missing': 'A build from nothing needs a <packages type="bootstrap"> section.',
-  'repository-missing': 'Packages can be installed only from a <repository>.',
   'package-manager-cannot': 'The package manager of the description has no notion of this.',
   'file-missing': 'A file that the description names does not exist beside it.',
   'file-outside':
@@ -55,21 +51,26 @@ const errors = {
   'port-invalid': 'A port is a number from 1 to 65535, alone or followed by /tcp, /udp or /sctp.',
   'environment-name': 'The name of an environment variable is empty or holds "=" .',
   'path-relative': 'A path inside the image starts with "/".',
-  'entry-repeated': 'Two entries of a list have the same name; only one of them could hold.',
   'password-form':
     'With pwdformat="encrypted", which is the default, the password is a crypt hash such as $6$…; with pwdformat="plain" it is the password itself.',
   'user-repeated': 'Two users that can be selected together have the same name.',
 } as const
 
 const warnings = {
+  'package-manager-missing': 'No <preferences> names a <packagemanager>; KIWI would take dnf4.',
+  'entry-repeated': 'Two entries of a list have the same name; the later one holds.',
   'not-supported':
     'The description is valid, but kauri cannot do what it asks for here. A build that selects it fails with this message; others are not affected.',
   'without-effect': 'The setting is understood but changes nothing in this description.',
   'version-unusual': 'KIWI versions are three numbers: MAJOR.MINOR.RELEASE, such as 1.0.0.',
   'password-weak': 'The hash method of this password is broken or obsolete.',
+  'signatures-off':
+    'Nobody checks whether the packages of this repository are what its owner signed; whoever sits on the way can replace them.',
 } as const
 
 const notes = {
+  'signatures-checked':
+    'rpm-check-signatures="false" is about the signatures of rpm packages. The indexes of apt repositories are checked all the same, and through them every package; repository_gpgcheck="false" on a <repository> switches that off.',
   'schema-upgrade':
     'The description was written for an older schema version. It was read as if it had the newer spelling; change it to stop this note.',
 } as const

@@ -15,8 +15,8 @@ export interface SourceText {
   readonly text: string
   /** Line and column from 1; columns count characters (code points), a tab is one. */
   positionAt(offset: number): SourcePosition
-  /** The line around an offset without its line break. */
-  lineAt(offset: number): string
+  /** A line by its number from 1, without its line break. */
+  line(number: number): string
 }
 
 /** A place in a file by offset: what findings are reported at. */
@@ -47,10 +47,7 @@ export function sourceText(file: string, text: string): SourceText {
       const before = text.slice(lineStarts[index], offset)
       return { file, line: index + 1, column: countCharacters(before) + 1 }
     },
-    lineAt(offset) {
-      const index = lineIndexOf(offset)
-      return text.slice(lineStarts[index], lineStarts[index + 1]).replace(/[\r\n]+$/, '')
-    },
+    line: number => text.slice(lineStarts[number - 1], lineStarts[number]).replace(/[\r\n]+$/, ''),
   }
 }
 
@@ -154,20 +151,34 @@ function encodingError(file: string, bytes: Uint8Array): KauriError {
 
 /** A finding at a place, with its line. */
 export function findingAt(
-  place: SourcePlace,
+  { source, offset }: SourcePlace,
   rule: RuleName,
   message: string,
   hint?: string,
 ): Diagnostic {
-  const excerpt = place.source.lineAt(place.offset)
+  return makeFinding(rule, source.positionAt(offset), { source, message, hint })
+}
+
+/** A finding at a position; with the source its line is shown too. */
+export function makeFinding(
+  rule: RuleName,
+  where: SourcePosition,
+  details: {
+    readonly source?: SourceText | undefined
+    readonly message: string
+    readonly hint?: string | undefined
+  },
+): Diagnostic {
+  const { source, message, hint } = details
+  const excerpt = source?.line(where.line)
   return {
     severity: severityOf(rule),
     rule,
     message,
-    where: place.source.positionAt(place.offset),
+    where,
     ...(hint === undefined ? {} : { hint }),
     // A line of megabytes helps nobody and would be repeated with each finding in it.
-    ...(excerpt.length > 2000 ? {} : { excerpt }),
+    ...(excerpt === undefined || excerpt.length > 2000 ? {} : { excerpt }),
   }
 }
 

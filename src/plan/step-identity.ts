@@ -5,14 +5,18 @@ import type { Json } from '../core/canonical-json.ts'
 import type { BuildStep } from './plan.ts'
 
 /**
- * The step as data without what only people read. Contents of contexts and the resolved package set are not in it:
- * whoever executes the step adds their digests.
+ * The step as data without what only people read, and without the credentials of repositories. Contents of contexts and
+ * the resolved package set are not in it: whoever executes the step adds their digests.
  */
 export function stepIdentity(step: BuildStep): Json {
   const { title: _title, phase: _phase, ...identity } = step
-  const text = JSON.stringify(identity, (key, value: unknown) =>
-    key === 'where' ? undefined : value,
-  )
-  const data: Json = JSON.parse(text)
+  const data: Json = JSON.parse(JSON.stringify(identity, identifyingValue))
   return data
+}
+
+function identifyingValue(key: string, value: unknown): unknown {
+  if (key === 'where') return undefined
+  if (key === 'location' && typeof value === 'string')
+    return value.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/@]*@/i, '$1')
+  return value
 }

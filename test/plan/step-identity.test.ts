@@ -65,3 +65,15 @@ test('what shapes the result changes the identity', t => {
   ]
   t.is(new Set(variants.map(identity)).size, variants.length)
 })
+
+test('credentials of a repository are not in the identity', t => {
+  const at = (location: string): BuildStep => ({
+    ...install,
+    repositories: install.repositories.map(one => ({ ...one, location })),
+  })
+  t.is(
+    identity(at('http://me:s%40cret@example.org/debian')),
+    identity(at('http://example.org/debian')),
+  )
+  t.not(identity(at('http://example.org/debian')), identity(at('http://example.org/other')))
+})
