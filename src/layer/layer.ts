@@ -5,6 +5,20 @@ import type { Emit } from '../core/events.ts'
 import type { DiffId, Digest } from '../oci/digest.ts'
 import type { Compression } from '../oci/media-types.ts'
 
+/** Where the entries of a layer are; rootfs/ calls it a ChangeSource. */
+export interface PackSource {
+  /** `tree`: all of it is the layer. `overlay-upper`: with overlayfs' whiteouts and opaque directories, which become `.wh.` entries. */
+  readonly kind: 'tree' | 'overlay-upper'
+  readonly path: string
+}
+
+/** How a layer is packed. `zstd-codec` is the zstd whose bytes are the same under every version of Node. */
+export interface LayerCompression {
+  readonly codec: Compression | 'zstd-codec'
+  /** zstd: 1 to 19, by default 3; gzip: 1 to 9, by default 6. */
+  readonly level?: number
+}
+
 /** What packing needs beside the tree. */
 export interface PackOptions {
   /** Times later than this are set to it, in seconds since 1970. */
@@ -12,6 +26,7 @@ export interface PackOptions {
   /** True leaves the entry, and all below it, out. Paths are relative without a leading slash: `etc/hosts`. */
   readonly exclude?: (path: string) => boolean
   readonly signal?: AbortSignal | undefined
+  /** Receives warnings of what a layer cannot hold and is left out: sockets. */
   readonly emit?: Emit
 }
 
@@ -23,8 +38,10 @@ export interface ArchiveLimits {
   readonly maxHeaderBytes: number
   /** Uncompressed bytes in all. */
   readonly maxTotalBytes: number
-  /** Uncompressed bytes for each compressed one, after the first MiB. */
+  /** Uncompressed bytes for each compressed one, once there are more than `ratioFreeBytes` of them. */
   readonly maxRatio: number
+  /** zstd packs zeros, such as those of a sparse disk image, 20,000 to one: only what could fill a disk counts as a bomb. */
+  readonly ratioFreeBytes: number
 }
 
 export const defaultArchiveLimits: ArchiveLimits = {
@@ -34,6 +51,7 @@ export const defaultArchiveLimits: ArchiveLimits = {
   maxHeaderBytes: 1024 * 1024,
   maxTotalBytes: 1024 ** 4,
   maxRatio: 1000,
+  ratioFreeBytes: 3 * 1024 ** 3,
 }
 
 /** A tar as it passed through a compressor: both names and both sizes. */

@@ -190,11 +190,14 @@ static napi_value mount_overlay_detached(napi_env env, napi_callback_info info) 
 static napi_value clone_tree_detached(napi_env env, napi_callback_info info) {
   Call call = begin_call(env, info);
   char path[PATH_MAX];
+  char mode[16] = "read-write";
   string_argument(&call, 0, path, sizeof path);
+  if (has_argument(&call, 1)) string_argument(&call, 1, mode, sizeof mode);
   if (call.failed) return NULL;
   int fd = (int)syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
   if (fd < 0) return throw_errno(&call, "open_tree", path);
   struct mount_attr attributes = {.attr_set = HARMLESS};
+  if (strcmp(mode, "read-only") == 0) attributes.attr_set |= MOUNT_ATTR_RDONLY;
   if (syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH, &attributes, sizeof attributes) < 0) {
     int error = errno;
     close(fd);

@@ -138,7 +138,7 @@ interface MountCalls {
   /** A detached overlay mount (fsopen, fsconfig, fsmount): no mount table shows it, and it dies with its last descriptor. */
   mountOverlayDetached(layers: OverlayLayers): number
   /** A detached clone of a directory's mount (open_tree, OPEN_TREE_CLONE), for trees that are plain directories. */
-  cloneTreeDetached(path: string): number
+  cloneTreeDetached(path: string, mode?: 'read-only' | 'read-write'): number
 }
 
 export interface NativeCalls extends PathCalls, DirectoryCalls, MountCalls {}

@@ -1,0 +1,127 @@
+// Owner, mode, times and extended attributes of what an archive puts onto a tree. The order is: owner, then extended
+// attributes, then mode, then times, because a change of owner clears file capabilities and set-id bits.
+
+import process from 'node:process'
+import { hasErrno } from '../core/errors.ts'
+import { native } from '../native/native.ts'
+import type { ApplyOptions } from './apply-options.ts'
+import type { TarEntry } from './tar-entry.ts'
+import { isImageXattr } from './tree-xattrs.ts'
+
+/** The part of an entry that says how it looks, not what it is. */
+export type Metadata = Pick<
+  TarEntry,
+  'mode' | 'uid' | 'gid' | 'mtimeSeconds' | 'mtimeNanoseconds' | 'xattrs'
+>
+
+/** A name in an open directory. */
+export interface NamePlace {
+  readonly directoryFd: number
+  readonly name: string
+}
+
+/** Says how what an archive put onto a tree looks. */
+export interface TreeMetadata {
+  /** Of a regular file that is open for writing. */
+  finishFile(fd: number, place: NamePlace, metadata: Metadata): void
+  /** Of a device or fifo. */
+  finishNode(place: NamePlace, metadata: Metadata): void
+  /** Of a symbolic link, which has no mode. */
+  finishSymlink(place: NamePlace, metadata: Metadata): void
+  /** Of a directory that is open for reading. */
+  finishDirectory(fd: number, metadata: Metadata): void
+}
+
+interface Owner {
+  readonly uid: number
+  readonly gid: number
+}
+
+/** Leaves owner and group. */
+const sameOwner: Owner = { uid: -1, gid: -1 }
+
+export function createTreeMetadata(options: ApplyOptions): TreeMetadata {
+  const calls = native()
+  const setXattrs = createXattrSetter(options)
+
+  const ownerOf = ({ uid, gid }: Metadata): Owner => {
+    // Only root may give files away.
+    if (!isRoot()) return sameOwner
+    return options.ownership === 'root' ? { uid: 0, gid: 0 } : { uid, gid }
+  }
+
+  const setOwnerAndXattrs = ({ directoryFd, name }: NamePlace, metadata: Metadata): void => {
+    const { uid, gid } = ownerOf(metadata)
+    if (uid >= 0) calls.setOwnerAt(directoryFd, name, uid, gid)
+    setXattrs(metadata, (xattr, value) => calls.setXattrAt(directoryFd, name, xattr, value))
+  }
+
+  const setTimes = ({ directoryFd, name }: NamePlace, metadata: Metadata): void =>
+    calls.setTimesAt(directoryFd, name, metadata.mtimeSeconds, metadata.mtimeNanoseconds)
+
+  const finishOpen = (fd: number, owner: Owner, metadata: Metadata): void => {
+    const { mode, mtimeSeconds, mtimeNanoseconds } = metadata
+    calls.finishFile(fd, owner.uid, owner.gid, mode, mtimeSeconds, mtimeNanoseconds)
+  }
+
+  return {
+    finishFile: (fd, place, metadata) => {
+      const hasXattrs = metadata.xattrs.size > 0
+      if (hasXattrs) setOwnerAndXattrs(place, metadata)
+      finishOpen(fd, hasXattrs ? sameOwner : ownerOf(metadata), metadata)
+    },
+    finishNode: (place, metadata) => {
+      setOwnerAndXattrs(place, metadata)
+      calls.setModeAt(place.directoryFd, place.name, metadata.mode)
+      setTimes(place, metadata)
+    },
+    finishSymlink: (place, metadata) => {
+      setOwnerAndXattrs(place, metadata)
+      setTimes(place, metadata)
+    },
+    finishDirectory: (fd, metadata) => {
+      setXattrs(metadata, (xattr, value) => calls.setXattr(`/proc/self/fd/${fd}/.`, xattr, value))
+      finishOpen(fd, ownerOf(metadata), metadata)
+    },
+  }
+}
+
+type SetXattrs = (metadata: Metadata, set: (xattr: string, value: Uint8Array) => void) => void
+
+/** Sets what the file system, and without root rights the kernel, lets be set; the first one left out is told of. */
+function createXattrSetter({ name: archive = 'the archive', emit }: ApplyOptions): SetXattrs {
+  const tolerated = isRoot() ? ['EOPNOTSUPP'] : ['EOPNOTSUPP', 'EPERM', 'EACCES']
+  let hasWarned = false
+  return ({ xattrs }, set) => {
+    for (const [xattr, value] of xattrs) {
+      if (!isImageXattr(xattr)) continue
+      try {
+        set(xattr, value)
+      } catch (error) {
+        if (!hasErrno(error, ...tolerated)) throw error
+        const message = `${archive}: extended attributes such as ${xattr} cannot be kept here`
+        if (!hasWarned) emit?.({ kind: 'warning', message })
+        hasWarned = true
+      }
+    }
+  }
+}
+
+function isRoot(): boolean {
+  return process.geteuid?.() === 0
+}
+
+/** How an existing directory looks, for one that stands in for it. */
+export function readMetadata(directoryFd: number): Metadata {
+  const calls = native()
+  const self = `/proc/self/fd/${directoryFd}/.`
+  const { mode, uid, gid, mtimeSeconds, mtimeNanoseconds } = calls.statFile(self)
+  return {
+    mode: mode & 0o7777,
+    uid,
+    gid,
+    mtimeSeconds,
+    mtimeNanoseconds,
+    xattrs: new Map(calls.listXattrs(self).map(name => [name, calls.getXattr(self, name)])),
+  }
+}
