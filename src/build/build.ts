@@ -2,14 +2,19 @@
 // tree, the step, and a snapshot. A hit and a miss give the same snapshot name and the same bytes.
 
 import type { Emit } from '../core/events.ts'
+import type { LayerCompression } from '../layer/layer.ts'
 import type { Digest } from '../oci/digest.ts'
-import type { Compression } from '../oci/media-types.ts'
 import type { BuildPlan } from '../plan/plan.ts'
 import type { SnapshotId } from '../rootfs/rootfs.ts'
 
 export interface BuildOptions {
   readonly useCache: boolean
   readonly offline: boolean
+  /**
+   * The time that scripts and account files get to see, in seconds since 1970, part of the keys of steps that do;
+   * undefined: the newest time that the installed packages' files carry.
+   */
+  readonly sourceDateEpoch?: number | undefined
   readonly signal?: AbortSignal | undefined
   readonly emit: Emit
 }
@@ -40,11 +45,6 @@ export interface CommitOptions {
   readonly compression: LayerCompression
   /** Seconds since 1970; undefined: the newest time that the installed packages' files carry. */
   readonly sourceDateEpoch?: number
-}
-
-export interface LayerCompression {
-  readonly codec: Compression | 'zstd-codec'
-  readonly level?: number
 }
 
 /** Executes plans. */

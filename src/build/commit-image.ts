@@ -1,0 +1,66 @@
+// Makes an image of a built root: layers, configuration and history, all of one time. Nothing of the host, its clock or
+// the build's order of events is in it.
+
+import { createImage } from '../image/create-image.ts'
+import type { Image } from '../image/image.ts'
+import type { HistoryEntry, ImageConfig } from '../oci/image-config.ts'
+import type { Reference } from '../oci/reference.ts'
+import type { BuildStage } from '../plan/plan.ts'
+import type { BuiltRoot, CommitOptions } from './build.ts'
+import { imageEpoch, type LayerWork, layerSpans, packLayers } from './image-layers.ts'
+
+/** Packs the layers, stores the image and gives it its names. Idempotent. @throws what packLayers throws */
+export async function commitImage(
+  stage: BuildStage,
+  built: BuiltRoot,
+  {
+    options,
+    references,
+    work,
+  }: {
+    readonly options: CommitOptions
+    readonly references: readonly Reference[]
+    readonly work: LayerWork
+  },
+): Promise<Image> {
+  const layers = await packLayers(built, options, work)
+  const image = await createImage(work.store, {
+    config: imageConfig(stage, built, options),
+    layers,
+  })
+  for (const reference of references) await work.store.tagImage(reference, image.descriptor)
+  return image
+}
+
+/** The configuration without its layers. */
+export function imageConfig(
+  stage: BuildStage,
+  built: BuiltRoot,
+  options: CommitOptions,
+): Omit<ImageConfig, 'rootfs'> {
+  const created = isoSeconds(imageEpoch(built, options))
+  const spans = layerSpans(built, options.layers)
+  const { os, architecture, variant } = stage.platform
+  return {
+    created,
+    os,
+    architecture,
+    ...(variant === undefined ? {} : { variant }),
+    ...(stage.author === undefined ? {} : { author: stage.author }),
+    config: stage.config,
+    history: spans.map((span, index): HistoryEntry => {
+      if (index === spans.length - 1) return { created, ...stage.history }
+      const { created_by: createdBy } = stage.history
+      return {
+        created,
+        ...(createdBy === undefined ? {} : { created_by: createdBy }),
+        comment: span.title,
+      }
+    }),
+  }
+}
+
+/** `1970-01-01T00:00:00Z` (RFC 3339). */
+function isoSeconds(seconds: number): string {
+  return new Date(seconds * 1000).toISOString().replace('.000Z', 'Z')
+}

@@ -1,0 +1,149 @@
+// Turns the root at the end of a plan into layers: one with everything, or one for each phase. What was packed before
+// with the same options is taken from the store.
+
+import type { Json } from '../core/canonical-json.ts'
+import { type Emit, inStep } from '../core/events.ts'
+import type { LayerOfImage } from '../image/create-image.ts'
+import type { DockerArchiveFile } from '../image/docker-archive-file.ts'
+import type { PackSource } from '../layer/layer.ts'
+import { packLayer } from '../layer/pack-layer.ts'
+import { packTree } from '../layer/pack-tree.ts'
+import { layerMediaType } from '../oci/media-types.ts'
+import type { SnapshotId, Snapshotter } from '../rootfs/rootfs.ts'
+import type { BlobBatch } from '../store/blob-batch.ts'
+import type { DiskStore } from '../store/disk-store.ts'
+import type { BuiltRoot, CommitOptions } from './build.ts'
+import { layerRecords } from './layer-records.ts'
+import { isLeftOut } from './left-out.ts'
+
+/** Raised whenever equal snapshots and options would give another tar than before. */
+const packFormat = 1
+
+export interface LayerWork {
+  readonly dataRoot: string
+  readonly snapshotter: Snapshotter
+  readonly store: DiskStore
+  /** Takes the blobs; stays open until the image has its names, so that none of them is collected. */
+  readonly batch: BlobBatch
+  /** Called when something is packed: an archive that takes the tars as they pass, so that nobody unpacks them again. */
+  readonly openArchive?: (() => Promise<DockerArchiveFile | undefined>) | undefined
+  readonly signal?: AbortSignal | undefined
+  readonly emit: Emit
+}
+
+/** Snapshots of one layer: what `top` has beyond `below`. */
+export interface LayerSpan {
+  readonly title: string
+  readonly top: SnapshotId
+  /** Undefined: the layer is the whole tree. */
+  readonly below: SnapshotId | undefined
+}
+
+/** The spans of a root, bottom first: all in one, or one for each phase in a row of steps. */
+export function layerSpans(built: BuiltRoot, layers: CommitOptions['layers']): LayerSpan[] {
+  if (layers === 'single') return [{ title: 'image', top: built.snapshot, below: undefined }]
+  const spans: LayerSpan[] = []
+  for (const step of built.steps) {
+    const last = spans.at(-1)
+    if (last?.title === step.phase) spans.splice(-1, 1, { ...last, top: step.snapshot })
+    else spans.push({ title: step.phase, top: step.snapshot, below: last?.top })
+  }
+  return spans
+}
+
+/** Packs what the store lacks, and waits until all of it is durable. @throws DISK_FULL, CANCELLED, UNSUPPORTED */
+export async function packLayers(
+  built: BuiltRoot,
+  options: CommitOptions,
+  work: LayerWork,
+): Promise<LayerOfImage[]> {
+  const records = layerRecords(work.dataRoot, work.store)
+  const layers: LayerOfImage[] = []
+  for (const span of layerSpans(built, options.layers)) {
+    const inputs = inputsOf(span, built, options)
+    const known = await records.find(inputs)
+    if (known !== undefined) {
+      layers.push(known)
+      continue
+    }
+    const step = { id: `pack-${span.top}`, title: `pack ${span.title}` }
+    const layer = await inStep(work.emit, step, () => packSpan(span, { built, options, work }))
+    await records.remember(inputs, layer)
+    layers.push(layer)
+  }
+  return layers
+}
+
+/** The time that the image is of, in seconds since 1970. */
+export function imageEpoch(built: BuiltRoot, options: CommitOptions): number {
+  return options.sourceDateEpoch ?? built.newestFileSeconds
+}
+
+function inputsOf(span: LayerSpan, built: BuiltRoot, options: CommitOptions): Json {
+  const { codec, level } = options.compression
+  const epoch = imageEpoch(built, options)
+  return { format: packFormat, top: span.top, below: span.below, codec, level, epoch }
+}
+
+interface SpanWork {
+  readonly built: BuiltRoot
+  readonly options: CommitOptions
+  readonly work: LayerWork
+}
+
+async function packSpan(
+  span: LayerSpan,
+  { built, options, work }: SpanWork,
+): Promise<LayerOfImage> {
+  const { store, batch, signal, emit } = work
+  using opened = await openSpan(span, work.snapshotter)
+  const slot = (await work.openArchive?.())?.startLayer()
+  const tar = packTree(opened.source, {
+    clampMtime: imageEpoch(built, options),
+    exclude: isLeftOut,
+    signal,
+    emit,
+  })
+  const packed = await packLayer(tar, {
+    compression: options.compression,
+    sink: bytes => batch.put(bytes, { signal }),
+    ...(slot === undefined ? {} : { tee: chunk => slot.write(chunk) }),
+    signal,
+  })
+  slot?.finish(packed)
+  await batch.commit({ signal })
+  const { diffId, digest, tarBytes, packedBytes: size } = packed
+  const mediaType = layerMediaType(packed.compression)
+  await store.rememberLayer({ diffId, digest, size, tarBytes, mediaType })
+  return { descriptor: { mediaType, digest, size }, diffId }
+}
+
+interface OpenSpan extends Disposable {
+  readonly source: PackSource
+}
+
+async function openSpan(span: LayerSpan, snapshotter: Snapshotter): Promise<OpenSpan> {
+  if (span.below === undefined) {
+    const tree = snapshotter.open(span.top)
+    const source: PackSource = { kind: 'tree', path: tree.path }
+    return { source, [Symbol.dispose]: () => tree[Symbol.dispose]() }
+  }
+  const changes = await changesOf(span, span.below, snapshotter)
+  return { source: changes, [Symbol.dispose]: () => {} }
+}
+
+/** The changes of every snapshot from `below` up to the span's top. */
+async function changesOf(
+  span: LayerSpan,
+  below: SnapshotId,
+  snapshotter: Snapshotter,
+): Promise<PackSource> {
+  const uppers: string[] = []
+  let id: SnapshotId | undefined = span.top
+  while (id !== undefined && id !== below) {
+    const change = snapshotter.changes(id)
+    if (change.kind === 'overlay-upper') uppers.push(change.path)
+    id = (await snapshotter.findSnapshot(id))?.parent
+  }
+  return { kind: 'overlay-uppers', paths: uppers }
+}

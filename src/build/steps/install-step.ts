@@ -1,0 +1,71 @@
+// Installing and removing packages. What an install reads is the resolved set, so it is resolved before anything is
+// downloaded; installs onto a root that has packages need that root for it.
+
+import { inStep } from '../../core/events.ts'
+import { machineOfPlatform } from '../../oci/platform.ts'
+import type { InstallStep, RemoveStep } from '../../plan/plan.ts'
+import type { PackageManager, PackageWork, Resolution } from '../../rootfs/package-manager.ts'
+import type { InstallRequest } from '../../rootfs/package-requests.ts'
+import { nothingInstalled, type PreparedStep, type StepContext } from './step.ts'
+
+/** Resolves the set. @throws PACKAGE_NOT_FOUND and others of the package manager */
+export async function prepareInstall(
+  step: InstallStep,
+  context: StepContext,
+): Promise<PreparedStep> {
+  const manager = await context.tools.packageManager(step.manager)
+  const request: InstallRequest = {
+    bootstrap: step.bootstrap,
+    repositories: step.repositories,
+    packages: step.packages,
+    ignore: step.ignore,
+    recommended: step.recommended,
+    excludeDocs: step.excludeDocs,
+    machine: machineOfPlatform(context.stage.platform),
+  }
+  const resolution = await resolve(step, request, { manager, context })
+  return {
+    reads: resolution.key,
+    async perform({ root }) {
+      const outcome = await manager.install(
+        request,
+        resolution,
+        root,
+        packageWork(context, context.stepId),
+      )
+      await manager.cleanRoot(root)
+      return outcome
+    },
+  }
+}
+
+async function resolve(
+  step: InstallStep,
+  request: InstallRequest,
+  { manager, context }: { readonly manager: PackageManager; readonly context: StepContext },
+): Promise<Resolution> {
+  await using previous = step.bootstrap ? undefined : await context.openPrevious()
+  const id = `${context.stepId}-resolve`
+  return await inStep(context.options.emit, { id, title: `resolve ${step.title}` }, () =>
+    manager.resolve(request, previous, packageWork(context, id)),
+  )
+}
+
+/** Removing reads nothing but the root. */
+export async function prepareRemove(step: RemoveStep, context: StepContext): Promise<PreparedStep> {
+  const manager = await context.tools.packageManager(step.manager)
+  return {
+    reads: null,
+    async perform({ root }) {
+      const { mode, packages } = step
+      await manager.remove({ mode, packages }, root, packageWork(context, context.stepId))
+      await manager.cleanRoot(root)
+      return nothingInstalled
+    },
+  }
+}
+
+function packageWork({ options }: StepContext, stepId: string): PackageWork {
+  const { signal, emit, offline } = options
+  return { signal, emit, stepId, offline }
+}

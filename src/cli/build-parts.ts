@@ -1,0 +1,58 @@
+// Opens what builds work with: state directories, snapshotter, runtime, package manager and store. Also checks that this
+// machine can build at all, before anything is begun.
+
+import { mkdirSync } from 'node:fs'
+import path from 'node:path'
+import process from 'node:process'
+import type { ImageParts } from '../build/build-image.ts'
+import { sweepScratchDirectories } from '../build/scratch-directory.ts'
+import { KauriError } from '../core/errors.ts'
+import { openSnapshotter } from '../rootfs/open-snapshotter.ts'
+import { aptPackageManager } from '../rootfs/package-managers/apt.ts'
+import { createBuiltinRuntime } from '../runtime/builtin-runtime.ts'
+import { sweepRuntime } from '../runtime/sweep-runtime.ts'
+import { diskStore } from '../store/disk-store.ts'
+import type { CommandContext } from './command.ts'
+
+/** @throws NOT_ROOT, PREREQUISITE_MISSING */
+export async function openBuildParts(context: CommandContext): Promise<ImageParts> {
+  requireRoot()
+  const { dataRoot, runRoot, emit } = context
+  // apt's downloads run as a user of its own, who must be able to pass through to its directory.
+  for (const directory of [dataRoot, path.join(dataRoot, 'cache')])
+    mkdirSync(directory, { recursive: true, mode: 0o711 })
+  const cacheRoot = path.join(dataRoot, 'cache')
+  const runtime = createBuiltinRuntime({ runRoot, cacheRoot: path.join(cacheRoot, 'seccomp') })
+  const apt = aptPackageManager({
+    cacheDirectory: path.join(cacheRoot, 'apt'),
+    runtime,
+    environment: definedVariables(process.env),
+  })
+  await apt.checkHost()
+  await sweepRuntime(runRoot)
+  await sweepScratchDirectories(dataRoot)
+  const snapshotter = await openSnapshotter({ root: path.join(dataRoot, 'snapshots'), emit })
+  return {
+    dataRoot,
+    snapshotter,
+    runtime,
+    inventory: apt,
+    packageManager: async () => apt,
+    store: diskStore(path.join(dataRoot, 'oci')),
+  }
+}
+
+function requireRoot(): void {
+  if (process.getuid?.() === 0) return
+  throw new KauriError('NOT_ROOT', 'building an image needs root rights', {
+    hint: 'run the command with sudo',
+  })
+}
+
+function definedVariables(environment: NodeJS.ProcessEnv): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(environment).filter(
+      (entry): entry is [string, string] => entry[1] !== undefined,
+    ),
+  )
+}
