@@ -14,6 +14,15 @@ export interface CommandGroup {
 
 export const commandGroups: readonly CommandGroup[] = [
   {
+    title: 'Images',
+    commands: {
+      history: () => import('./commands/history.ts'),
+      images: () => import('./commands/images.ts'),
+      import: () => import('./commands/import.ts'),
+      tag: () => import('./commands/tag.ts'),
+    },
+  },
+  {
     title: 'About kauri',
     commands: {
       help: () => import('./commands/help.ts'),

@@ -2,6 +2,7 @@
 // arrive, and memory does not grow with the archive. gzip and zstd blobs are kept as they came, so the layer's digest is
 // that of the input; anything else is packed with zstd.
 
+import { asDiskFull } from '../core/atomic-file.ts'
 import { type Emit, inStep } from '../core/events.ts'
 import { applyWhilePassing } from '../layer/apply-tar.ts'
 import { decompress } from '../layer/decompress.ts'
@@ -68,9 +69,14 @@ export async function importImage(
   const { emit, signal } = options
   using batch = store.openBatch()
   await using tree = await options.openTree?.()
-  const layer = await inStep(emit, { id: 'import', title: `import ${source.name}` }, () =>
-    storeLayer(batch, withProgress(source, emit), { ...options, rootFd: tree?.rootFd }),
-  )
+  const layer = await inStep(emit, { id: 'import', title: `import ${source.name}` }, async () => {
+    try {
+      const input = withProgress(source, emit)
+      return await storeLayer(batch, input, { ...options, rootFd: tree?.rootFd })
+    } catch (error) {
+      throw asDiskFull(error, `the image of ${source.name}`)
+    }
+  })
   await inStep(emit, { id: 'import-store', title: 'store the image' }, async () => {
     await batch.commit({ signal })
     await store.rememberLayer(layer)
@@ -137,7 +143,7 @@ function unpacking(
 ): AsyncIterable<Uint8Array> {
   const { rootFd, name, limits, signal, emit } = options
   if (rootFd === undefined) return checkTarWhilePassing(tar, { name, limits })
-  const fixed = { whiteouts: 'overlay', ownership: 'archive' } as const
+  const fixed = { whiteouts: 'delete', ownership: 'archive' } as const
   return applyWhilePassing(tar, rootFd, { ...fixed, name, limits, signal, emit })
 }
 

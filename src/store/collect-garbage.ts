@@ -19,6 +19,8 @@ export interface CollectOptions {
   readonly graceMs: number
   /** What somebody outside the index stands on. */
   readonly roots?: readonly Descriptor[]
+  /** Look only at what these reach: an image that was just removed. */
+  readonly within?: readonly Descriptor[]
   /** Count only. */
   readonly dryRun?: boolean
   readonly signal?: AbortSignal | undefined
@@ -33,8 +35,9 @@ export interface Collected {
 export async function collectGarbage(
   store: BlobSource,
   paths: LayoutPaths,
-  { graceMs, roots = [], dryRun = false, signal }: CollectOptions,
+  options: CollectOptions,
 ): Promise<Collected> {
+  const { graceMs, roots = [], within, dryRun = false, signal } = options
   if (!existsSync(paths.marker)) return { blobs: 0, bytes: 0 }
   using _ = await lockStore(paths.sweepLock, 'exclusive', signal)
   // In this order: a batch opened after this line is younger than the grace time.
@@ -42,9 +45,10 @@ export async function collectGarbage(
   const entries = await readLayoutEntries(paths)
   const named = entries.map(entry => entry.descriptor).filter(entry => entry !== undefined)
   const kept = await markFrom(store, [...named, ...roots], signal)
+  const candidates = within === undefined ? undefined : await markFrom(store, within, signal)
   let bytes = 0
   let blobs = 0
-  for (const hex of blobNames(paths)) {
+  for (const hex of candidates ?? blobNames(paths)) {
     if (kept.has(hex)) continue
     const file = path.join(paths.blobs, hex)
     const found = statSync(file, { throwIfNoEntry: false })
