@@ -6,11 +6,13 @@ import type { DiffId, Digest } from '../oci/digest.ts'
 import type { Compression } from '../oci/media-types.ts'
 
 /** Where the entries of a layer are; rootfs/ calls it a ChangeSource. */
-export interface PackSource {
-  /** `tree`: all of it is the layer. `overlay-upper`: with overlayfs' whiteouts and opaque directories, which become `.wh.` entries. */
-  readonly kind: 'tree' | 'overlay-upper'
-  readonly path: string
-}
+export type PackSource =
+  /** All of the tree is the layer. */
+  | { readonly kind: 'tree'; readonly path: string }
+  /** An overlay's upper directory, whose whiteouts and opaque directories become `.wh.` entries. */
+  | { readonly kind: 'overlay-upper'; readonly path: string }
+  /** Several of them, topmost first, as the one change that they make together. */
+  | { readonly kind: 'overlay-uppers'; readonly paths: readonly string[] }
 
 /** How a layer is packed. `zstd-codec` is the zstd whose bytes are the same under every version of Node. */
 export interface LayerCompression {

@@ -1,4 +1,4 @@
-// Writes a tree, or the upper directory of an overlay, as a layer tar (image-spec v1.1.1 layer.md). Equal trees give equal
+// Writes a tree, or upper directories of an overlay, as a layer tar (image-spec v1.1.1 layer.md). Equal trees give equal
 // bytes: entries in the order of their names' bytes, whole seconds, the first of several hard links is the file, no user
 // names, nothing of the host's overlay or security policy.
 //
@@ -17,7 +17,7 @@ import { endOfArchive, formatTarHeader } from './tar-format.ts'
 import { joinPath, parentOf, rootPath } from './tar-path.ts'
 import { createPause } from './time-slice.ts'
 import { isDirectory, statRoot, type WalkedEntry, walkTree } from './tree-walk.ts'
-import { imageXattrs, overlayMarks, readXattrs } from './tree-xattrs.ts'
+import { imageXattrs, overlayMarks, readRootXattrs, readXattrs } from './tree-xattrs.ts'
 import { opaqueName, whiteoutPrefix } from './whiteouts.ts'
 
 const chunkBytes = 1024 * 1024
@@ -50,15 +50,19 @@ function* tarChunks(source: PackSource, options: PackOptions): Chunks {
   const writer = new ChunkWriter(chunkBytes)
   const packing: Packing = { source, options, writer, firstPaths: new Map() }
   const isIncluded = ({ path }: WalkedEntry): boolean => options.exclude?.(path) !== true
-  if (source.kind === 'tree') yield* writer.write(formatTarHeader(rootEntry(packing)))
-  for (const walked of walkTree(source.path, isIncluded))
-    if (isIncluded(walked)) yield* entryChunks(packing, walked)
+  if (source.kind === 'tree') yield* writer.write(formatTarHeader(rootEntry(source.path, options)))
+  const walk = walkTree({
+    roots: source.kind === 'overlay-uppers' ? source.paths : [source.path],
+    isOverlay: source.kind !== 'tree',
+    enters: isIncluded,
+  })
+  for (const walked of walk) if (isIncluded(walked)) yield* entryChunks(packing, walked)
   yield* writer.write(endOfArchive)
   yield* writer.end()
 }
 
-function rootEntry({ source, options }: Packing): TarEntry {
-  const { mode, uid, gid, mtimeSeconds } = statRoot(source.path)
+function rootEntry(path: string, options: PackOptions): TarEntry {
+  const { mode, uid, gid, mtimeSeconds } = statRoot(path)
   return {
     ...emptyEntry,
     path: rootPath,
@@ -67,6 +71,7 @@ function rootEntry({ source, options }: Packing): TarEntry {
     uid,
     gid,
     mtimeSeconds: clampTime(mtimeSeconds, options),
+    xattrs: imageXattrs(readRootXattrs(path)),
   }
 }
 
@@ -105,7 +110,7 @@ function* entryChunks(packing: Packing, walked: WalkedEntry): Chunks {
   const entry = tarEntryOf(packing, walked, type, imageXattrs(xattrs))
   yield* writer.write(formatTarHeader(entry))
   if (entry.type === 'file' && entry.size > 0) yield* fileChunks(writer, walked)
-  if (packing.source.kind === 'overlay-upper' && overlayMarks(xattrs).isOpaque)
+  if (walked.isOpaque)
     yield* writer.write(formatTarHeader(markEntry(packing, joinPath(walked.path, opaqueName))))
 }
 

@@ -6,7 +6,8 @@ import { hasErrno } from '../core/errors.ts'
 import { native } from '../native/native.ts'
 import type { ApplyOptions } from './apply-options.ts'
 import type { TarEntry } from './tar-entry.ts'
-import { isImageXattr } from './tree-xattrs.ts'
+import { statRoot } from './tree-walk.ts'
+import { isImageXattr, readRootXattrs } from './tree-xattrs.ts'
 
 /** The part of an entry that says how it looks, not what it is. */
 export type Metadata = Pick<
@@ -113,15 +114,15 @@ function isRoot(): boolean {
 
 /** How an existing directory looks, for one that stands in for it. */
 export function readMetadata(directoryFd: number): Metadata {
-  const calls = native()
-  const self = `/proc/self/fd/${directoryFd}/.`
-  const { mode, uid, gid, mtimeSeconds, mtimeNanoseconds } = calls.statFile(self)
+  const { mode, uid, gid, mtimeSeconds, mtimeNanoseconds } = statRoot(
+    `/proc/self/fd/${directoryFd}`,
+  )
   return {
     mode: mode & 0o7777,
     uid,
     gid,
     mtimeSeconds,
     mtimeNanoseconds,
-    xattrs: new Map(calls.listXattrs(self).map(name => [name, calls.getXattr(self, name)])),
+    xattrs: readRootXattrs(`/proc/self/fd/${directoryFd}`),
   }
 }

@@ -1,28 +1,22 @@
 // Walks a tree for packing: directories before what is in them, names in the order of their bytes. Everything is opened by
-// name in the directory above, links are never followed, so a tree full of links shows nothing but itself.
+// name in the directory above, links are never followed, so a tree full of links shows nothing but itself. A stack of
+// overlay upper directories is walked as the one change that they make together.
 
-import { closeSync, constants, openSync } from 'node:fs'
+import { constants, openSync } from 'node:fs'
 import { KauriError } from '../core/errors.ts'
-import { type DirectoryScan, native, type Stat, scanFields, scanWidth } from '../native/native.ts'
+import { native, type Stat } from '../native/native.ts'
 import { defaultArchiveLimits } from './layer.ts'
+import {
+  closeParts,
+  mergeNames,
+  type NamedPart,
+  type OpenPart,
+  openPart,
+  statOf,
+  type WalkedStat,
+} from './merged-directory.ts'
 import { joinPath, rootPath } from './tar-path.ts'
-
-/** What lstat says of an entry; times are rounded down to seconds. */
-export interface WalkedStat {
-  readonly mode: number
-  readonly uid: number
-  readonly gid: number
-  readonly size: number
-  readonly mtimeSeconds: number
-  readonly nlink: number
-  readonly deviceMajor: number
-  readonly deviceMinor: number
-  /** 512-byte blocks in use. */
-  readonly blocks: number
-  readonly hasXattrs: boolean
-  /** Equal for hard links to one file. */
-  readonly identity: string
-}
+import { overlayMarks, readXattrs } from './tree-xattrs.ts'
 
 /** An entry, valid until the walk goes on. */
 export interface WalkedEntry {
@@ -32,53 +26,99 @@ export interface WalkedEntry {
   /** The directory that holds it. */
   readonly directoryFd: number
   readonly stat: WalkedStat
+  /** In an overlay: a directory that lets nothing of what is below the walked ones show through. */
+  readonly isOpaque: boolean
 }
 
+export interface WalkOptions {
+  /** Directories to walk as one, topmost first; one of them, unless they are upper directories of an overlay. */
+  readonly roots: readonly string[]
+  readonly isOverlay: boolean
+  /** Says for each directory, after it was visited, whether its entries follow. */
+  readonly enters: (entry: WalkedEntry) => boolean
+}
+
+/** A directory of the walk: its parts, and the names that are still to come. */
 interface OpenDirectory {
   readonly path: string
-  readonly fd: number
-  readonly scan: DirectoryScan
-  next: number
+  readonly parts: readonly OpenPart[]
+  readonly names: Iterator<readonly NamedPart[]>
 }
 
-/** Visits every entry below `root`; `enters` decides for each directory, after it was visited, whether its entries follow. */
-export function* walkTree(
-  root: string,
-  enters: (entry: WalkedEntry) => boolean,
-): Generator<WalkedEntry, void> {
-  const { O_RDONLY, O_DIRECTORY } = constants
-  const stack: OpenDirectory[] = [openDirectory(rootPath, openSync(root, O_RDONLY | O_DIRECTORY))]
+const { O_RDONLY, O_DIRECTORY } = constants
+
+/** Visits every entry below the roots. */
+export function* walkTree({ roots, isOverlay, enters }: WalkOptions): Generator<WalkedEntry, void> {
+  const open = openAll(roots, root => openSync(root, O_RDONLY | O_DIRECTORY))
+  const stack: OpenDirectory[] = [{ path: rootPath, parts: open, names: mergeNames(open) }]
   try {
     for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
-      const entry = nextEntry(top)
-      if (entry === undefined) {
-        closeSync(top.fd)
+      const { done, value: named } = top.names.next()
+      if (done) {
+        closeParts(top.parts)
         stack.pop()
         continue
       }
+      const { entry, directories } = entryOf(top.path, named, isOverlay)
       yield entry
-      if (isDirectory(entry.stat.mode) && enters(entry)) {
-        checkDepth(entry.path, stack.length)
-        const flags = O_RDONLY | O_DIRECTORY
-        stack.push(openDirectory(entry.path, native().openAt(top.fd, entry.name, flags)))
-      }
+      if (directories.length === 0 || !enters(entry)) continue
+      checkDepth(entry.path, stack.length)
+      const parts = openAll(directories, ({ part, name }) =>
+        native().openAt(part.fd, name, O_RDONLY | O_DIRECTORY),
+      )
+      stack.push({ path: entry.path, parts, names: mergeNames(parts) })
     }
   } finally {
-    for (const { fd } of stack) closeSync(fd)
+    for (const { parts } of stack) closeParts(parts)
   }
+}
+
+/** Opens all or none. */
+function openAll<T>(directories: readonly T[], open: (directory: T) => number): OpenPart[] {
+  const parts: OpenPart[] = []
+  try {
+    for (const directory of directories) parts.push(openPart(open(directory)))
+    return parts
+  } catch (error) {
+    closeParts(parts)
+    throw error
+  }
+}
+
+/** The topmost entry of a name, and the directories that are walked as one where it is a directory. */
+function entryOf(
+  parent: string,
+  named: readonly NamedPart[],
+  isOverlay: boolean,
+): { entry: WalkedEntry; directories: readonly NamedPart[] } {
+  const [top] = named
+  if (top === undefined) throw new KauriError('INTERNAL', 'a name of no directory')
+  const stat = statOf(top)
+  const { directories, isOpaque } = isDirectory(stat.mode)
+    ? directoriesOf(named, isOverlay)
+    : { directories: [], isOpaque: false }
+  const path = joinPath(parent, top.name)
+  return { entry: { path, name: top.name, directoryFd: top.part.fd, stat, isOpaque }, directories }
+}
+
+/** From the topmost down to the first that is opaque or has something else under the name. */
+function directoriesOf(
+  named: readonly NamedPart[],
+  isOverlay: boolean,
+): { directories: readonly NamedPart[]; isOpaque: boolean } {
+  const directories: NamedPart[] = []
+  for (const one of named) {
+    const { mode, hasXattrs } = statOf(one)
+    if (!isDirectory(mode)) return { directories, isOpaque: true }
+    directories.push(one)
+    if (isOverlay && hasXattrs && overlayMarks(readXattrs(one.part.fd, one.name)).isOpaque)
+      return { directories, isOpaque: true }
+  }
+  return { directories, isOpaque: false }
 }
 
 export function isDirectory(mode: number): boolean {
   return (mode & constants.S_IFMT) === constants.S_IFDIR
-}
-
-function openDirectory(path: string, fd: number): OpenDirectory {
-  try {
-    return { path, fd, scan: native().scanDirectory(fd), next: 0 }
-  } catch (error) {
-    closeSync(fd)
-    throw error
-  }
 }
 
 /** What kauri would refuse to unpack it does not pack. */
@@ -89,36 +129,6 @@ function checkDepth(path: string, depth: number): void {
     'UNSUPPORTED',
     `a directory of the tree is deeper than ${maxDepth} or its path longer than ${maxPathBytes} bytes: ${path.slice(0, 200)}…`,
   )
-}
-
-function nextEntry(directory: OpenDirectory): WalkedEntry | undefined {
-  const name = directory.scan.names[directory.next]
-  if (name === undefined) return undefined
-  const start = directory.next * scanWidth
-  directory.next++
-  return {
-    path: joinPath(directory.path, name),
-    name,
-    directoryFd: directory.fd,
-    stat: walkedStat(directory.scan.stats, start),
-  }
-}
-
-function walkedStat(stats: Float64Array, start: number): WalkedStat {
-  const field = (index: number): number => stats[start + index] ?? 0
-  return {
-    mode: field(scanFields.mode),
-    uid: field(scanFields.uid),
-    gid: field(scanFields.gid),
-    size: field(scanFields.size),
-    mtimeSeconds: field(scanFields.mtimeSeconds),
-    nlink: field(scanFields.nlink),
-    deviceMajor: field(scanFields.deviceMajor),
-    deviceMinor: field(scanFields.deviceMinor),
-    blocks: field(scanFields.blocks),
-    hasXattrs: field(scanFields.hasXattrs) === 1,
-    identity: `${field(scanFields.dev)}:${field(scanFields.inodeHigh)}:${field(scanFields.inodeLow)}`,
-  }
 }
 
 /** What the root directory itself says; it is in no directory of the walk. */

@@ -14,11 +14,18 @@ export function isImageXattr(name: string): boolean {
   )
 }
 
-/** Every extended attribute of a name in a directory; what vanishes meanwhile is left out. */
+/** Every extended attribute of a name in a directory. */
 export function readXattrs(directoryFd: number, name: string): Map<string, Buffer> {
   const calls = native()
   const names = calls.listXattrsAt(directoryFd, name)
   return new Map(names.map(xattr => [xattr, calls.getXattrAt(directoryFd, name, xattr)]))
+}
+
+/** Every extended attribute of a tree's root directory. */
+export function readRootXattrs(root: string): Map<string, Buffer> {
+  const calls = native()
+  const self = `${root}/.`
+  return new Map(calls.listXattrs(self).map(xattr => [xattr, calls.getXattr(self, xattr)]))
 }
 
 /** What overlayfs keeps in extended attributes of an upper directory (kernel Documentation/filesystems/overlayfs.rst). */
