@@ -71,6 +71,13 @@ export interface DeviceRule {
 
 export type NamespaceType = 'pid' | 'mount' | 'uts' | 'ipc' | 'network' | 'cgroup' | 'user' | 'time'
 
+/** Docker's default filter for the process's bounding set: kauri's own short form of a profile. */
+export interface DefaultSeccomp {
+  readonly kind: 'default'
+  /** Answer fsync and its like with success, without doing it: for trees that are synced, or thrown away, as a whole. */
+  readonly fakeSync?: boolean
+}
+
 /** Seccomp filter as a profile; the runtime compiles it (config-linux.md#seccomp). */
 export interface SeccompConfig {
   readonly defaultAction: string
@@ -102,7 +109,7 @@ export interface RuntimeConfig {
     readonly namespaces: readonly { readonly type: NamespaceType; readonly path?: string }[]
     readonly resources?: Resources
     readonly cgroupsPath?: string
-    readonly seccomp?: SeccompConfig
+    readonly seccomp?: SeccompConfig | DefaultSeccomp
     readonly maskedPaths: readonly string[]
     readonly readonlyPaths: readonly string[]
     readonly sysctl?: Readonly<Record<string, string>>

@@ -14,6 +14,11 @@ export type RootMount =
       /** Undefined: read-only. */
       readonly upper?: string
       readonly work?: string
+      /**
+       * Leave out every sync of the upper's file system, also the one at unmount, for which each run would wait. What a
+       * crash of the machine leaves of the upper directory is then worth nothing.
+       */
+      readonly volatile?: boolean
     }
 
 export interface Bundle {
@@ -27,8 +32,8 @@ export interface Bundle {
 export type ContainerIo =
   /** This process's own streams. */
   | { readonly kind: 'inherit' }
-  /** A new pseudo-terminal, relayed to this process's terminal. */
-  | { readonly kind: 'terminal' }
+  /** A new pseudo-terminal, relayed to this process's terminal; `input: false`: the keyboard is left alone. */
+  | { readonly kind: 'terminal'; readonly input?: boolean }
   /** Standard input empty or `input`; both outputs line by line to `onLine`, in order of arrival. */
   | { readonly kind: 'lines'; readonly input?: string; readonly onLine: (line: string) => void }
 
@@ -37,6 +42,16 @@ export interface RunOptions {
   /** Abort kills every process of the container and removes what was made for it. */
   readonly signal?: AbortSignal | undefined
   readonly emit?: Emit
+  /** Called when the container's program is about to start; signals that should reach it go through what it gets. */
+  readonly onStart?: (container: RunningContainer) => void
+}
+
+/** A container's first process while it runs. */
+export interface RunningContainer {
+  /** Its id on the host. */
+  readonly pid: number
+  /** Sends it a signal; SIGKILL kills everything in the container. With a terminal SIGWINCH copies the terminal's size. */
+  kill(signal: NodeJS.Signals): void
 }
 
 /** How the container's first process ended. */

@@ -1,0 +1,38 @@
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "container.h"
+#include "report.h"
+
+/** A hard limit that may not be raised stays; the soft one goes as high as it lets. */
+static void set_rlimit(const struct plan_rlimit *wanted) {
+  const struct rlimit limit = {.rlim_cur = wanted->soft, .rlim_max = wanted->hard};
+  if (setrlimit((__rlimit_resource_t)wanted->resource, &limit) == 0) return;
+  if (errno != EPERM) die_errno("setting resource limit %u", wanted->resource);
+  warn_errno("resource limit %u cannot be raised to %llu", wanted->resource,
+             (unsigned long long)wanted->hard);
+  struct rlimit granted;
+  if (getrlimit((__rlimit_resource_t)wanted->resource, &granted) != 0) die_errno("getrlimit");
+  granted.rlim_cur = wanted->soft < granted.rlim_max ? wanted->soft : granted.rlim_max;
+  if (setrlimit((__rlimit_resource_t)wanted->resource, &granted) != 0)
+    die_errno("setting resource limit %u", wanted->resource);
+}
+
+static void set_oom_score(int32_t score) {
+  char text[16];
+  int length = snprintf(text, sizeof text, "%d", score);
+  int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+  if (fd < 0) die_errno("/proc/self/oom_score_adj");
+  if (write(fd, text, (size_t)length) != length)
+    warn_errno("the OOM score cannot be set to %d", score);
+  close(fd);
+}
+
+void set_limits(const struct plan *plan) {
+  for (size_t i = 0; i < plan->rlimit_count; i++) set_rlimit(&plan->rlimits[i]);
+  if (plan->has_oom_score) set_oom_score(plan->oom_score);
+}

@@ -1,0 +1,36 @@
+// Mounts, made detached and moved into place by descriptor.
+
+#ifndef KAURI_MOUNT_H
+#define KAURI_MOUNT_H
+
+#include "plan.h"
+
+/** The container's root, mounted in this mount namespace; returns a descriptor of it. */
+int mount_root(const struct plan_root *root);
+
+/** Makes `root_fd` the root of this mount namespace; nothing of the old one stays reachable. */
+void enter_root(int root_fd, uint32_t attributes);
+
+/** A file system of its own (proc, tmpfs …). */
+void mount_filesystem(int root_fd, const struct plan_step *step);
+
+/** A directory or file of the host. */
+void mount_bind(int root_fd, const struct plan_step *step);
+
+/** Hides a file or directory of the root, where it is there. */
+void mask_path(int root_fd, const char *path);
+
+/** Makes a file or directory of the root read-only, where it is there. */
+void make_readonly(int root_fd, const char *path);
+
+/** The descriptor of a new file system with these options; exits with what the kernel says about them. */
+int new_filesystem(const char *type, const struct text_list *options, unsigned attributes);
+
+/** Sets attributes of a mount, of all below it with AT_RECURSIVE. */
+void set_attributes(int mount_fd, unsigned flags, uint64_t attributes, uint64_t propagation,
+                    const char *path);
+
+/** A mount of one file or tree, seen nowhere yet. */
+int clone_mount(int fd, unsigned flags, const char *path);
+
+#endif

@@ -1,0 +1,143 @@
+// The container's root: a directory, or an overlay that only this mount namespace sees.
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "mount.h"
+#include "report.h"
+#include "system-calls.h"
+
+/** `/proc/self/fd/N`: short, whatever the path is. fsconfig(2) takes 256 bytes, mount(2) a page for all layers. */
+enum { FD_PATH_BYTES = 32, OPTIONS_BYTES = 4096 };
+
+static void open_layer(const char *path, char fd_path[FD_PATH_BYTES]) {
+  int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) die_errno("the directory %s of the root", path);
+  snprintf(fd_path, FD_PATH_BYTES, "/proc/self/fd/%d", fd);
+}
+
+struct overlay_paths {
+  char (*lower)[FD_PATH_BYTES];
+  char upper[FD_PATH_BYTES], work[FD_PATH_BYTES];
+};
+
+static void open_layers(const struct plan_root *root, struct overlay_paths *paths) {
+  paths->lower = calloc(root->lower.count, FD_PATH_BYTES);
+  if (paths->lower == NULL) die_errno("memory for the layers");
+  for (size_t i = 0; i < root->lower.count; i++) open_layer(root->lower.items[i], paths->lower[i]);
+  if (*root->upper == '\0') return;
+  open_layer(root->upper, paths->upper);
+  open_layer(root->work, paths->work);
+}
+
+static void add_option(struct text_list *options, char *text, const char *key, const char *path) {
+  sprintf(text, "%s=%s", key, path);
+  options->items[options->count++] = text;
+}
+
+/** Layer by layer, which kernels since 6.5 take; -1 with ENOTSUP where this one does not. */
+static int mount_overlay_by_layer(const struct plan_root *root, const struct overlay_paths *paths) {
+  int probe_fd = sys_fsopen("overlay");
+  if (probe_fd < 0) die_errno("the file system overlay");
+  bool takes_layers =
+      sys_fsconfig(probe_fd, FSCONFIG_SET_STRING, "lowerdir+", paths->lower[0]) == 0;
+  close(probe_fd);
+  if (!takes_layers) {
+    errno = ENOTSUP;
+    return -1;
+  }
+  size_t most = root->options.count + root->lower.count + 2;
+  struct text_list options = {.items = calloc(most, sizeof(char *))};
+  char (*texts)[2 * FD_PATH_BYTES] = calloc(most, sizeof *texts);
+  if (options.items == NULL || texts == NULL) die_errno("memory for the layers");
+  for (size_t i = 0; i < root->options.count; i++)
+    options.items[options.count++] = root->options.items[i];
+  for (size_t i = 0; i < root->lower.count; i++)
+    add_option(&options, texts[options.count], "lowerdir+", paths->lower[i]);
+  if (*root->upper != '\0') {
+    add_option(&options, texts[options.count], "upperdir", paths->upper);
+    add_option(&options, texts[options.count], "workdir", paths->work);
+  }
+  int mount_fd = new_filesystem("overlay", &options, root->attributes & ~MOUNT_ATTR_RDONLY);
+  if (mount_fd < 0) die_errno("the file system overlay");
+  free(options.items);
+  free(texts);
+  return mount_fd;
+}
+
+static void append(char options[OPTIONS_BYTES], const char *format, const char *value) {
+  size_t length = strlen(options);
+  int added = snprintf(options + length, OPTIONS_BYTES - length, format, value);
+  if (added < 0 || length + (size_t)added >= OPTIONS_BYTES)
+    die("this kernel cannot mount a root of so many layers; Linux 6.5 can");
+}
+
+/** Older kernels: mount(2), which needs a place. The topmost layer is one, in this mount namespace only. */
+static int mount_overlay_at_once(const struct plan_root *root, const struct overlay_paths *paths) {
+  char options[OPTIONS_BYTES] = "";
+  for (size_t i = 0; i < root->lower.count; i++)
+    append(options, i == 0 ? "lowerdir=%s" : ":%s", paths->lower[i]);
+  if (*root->upper != '\0') {
+    append(options, ",upperdir=%s", paths->upper);
+    append(options, ",workdir=%s", paths->work);
+  }
+  for (size_t i = 0; i < root->options.count; i++) append(options, ",%s", root->options.items[i]);
+  const char *place = root->lower.items[0];
+  if (sys_mount("overlay", place, "overlay", options) != 0) die_errno("mounting the overlay");
+  int attached_fd = open(place, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (attached_fd < 0) die_errno("opening the overlay");
+  int mount_fd = clone_mount(attached_fd, 0, "the overlay");
+  uint64_t attributes = root->attributes & ~(uint64_t)MOUNT_ATTR_RDONLY;
+  if (attributes != 0) set_attributes(mount_fd, 0, attributes, 0, "the overlay");
+  close(attached_fd);
+  return mount_fd;
+}
+
+static int detached_root(const struct plan_root *root) {
+  if (root->directory != NULL) {
+    int fd = open(root->directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) die_errno("the root directory %s", root->directory);
+    int mount_fd = clone_mount(fd, AT_RECURSIVE, root->directory);
+    uint64_t attributes = root->attributes & ~(uint64_t)MOUNT_ATTR_RDONLY;
+    set_attributes(mount_fd, AT_RECURSIVE, attributes, 1 << 18, root->directory);
+    close(fd);
+    return mount_fd;
+  }
+  struct overlay_paths paths = {0};
+  open_layers(root, &paths);
+  int mount_fd = mount_overlay_by_layer(root, &paths);
+  if (mount_fd < 0) mount_fd = mount_overlay_at_once(root, &paths);
+  free(paths.lower);
+  return mount_fd;
+}
+
+int mount_root(const struct plan_root *root) {
+  // What is mounted here must not appear on the host; what the host mounts may still appear in slave binds.
+  const struct mount_attr slave = {.propagation = 1 << 19};
+  if (sys_mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &slave) != 0)
+    die_errno("mount_setattr of the host's mounts");
+  int mount_fd = detached_root(root);
+  // On top of everything, where no path leads; it is reached by its descriptor alone.
+  int top_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (top_fd < 0 || sys_move_mount(mount_fd, top_fd) != 0) die_errno("attaching the root");
+  close(top_fd);
+  return mount_fd;
+}
+
+void enter_root(int root_fd, uint32_t attributes) {
+  if (attributes & MOUNT_ATTR_RDONLY) set_attributes(root_fd, 0, MOUNT_ATTR_RDONLY, 0, "the root");
+  int old_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (old_fd < 0) die_errno("opening the old root");
+  if (fchdir(root_fd) != 0) die_errno("entering the root");
+  if (sys_pivot_root(".", ".") != 0) die_errno("pivot_root");
+  // The old root lies on top of the new one now, and goes with everything below it.
+  if (fchdir(old_fd) != 0) die_errno("fchdir to the old root");
+  if (sys_umount2(".", UNMOUNT_DETACH) != 0) die_errno("unmounting the old root");
+  if (chdir("/") != 0) die_errno("chdir to the root");
+  close(old_fd);
+}

@@ -1,0 +1,109 @@
+// Limits as cgroup version 2 takes them (kernel Documentation/admin-guide/cgroup-v2.rst).
+
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import type { Resources } from '../oci/runtime-config.ts'
+import type { CgroupWrite } from './cgroup.ts'
+import type { CgroupHierarchy } from './cgroup-layout.ts'
+
+/** What to write, in order, for a new cgroup: controllers are passed down from the top first, then come its limits. */
+export function version2Writes(
+  hierarchy: CgroupHierarchy,
+  directory: string,
+  resources: Resources,
+): readonly CgroupWrite[] {
+  const limits = Object.entries(limitsByController(resources)).filter(
+    ([controller, writes]) => writes.length > 0 && hierarchy.controllers.includes(controller),
+  )
+  const enabling = limits.flatMap(([controller]) => enablingWrites(controller, directory))
+  const settings = limits.flatMap(([, writes]) => writes)
+  return [
+    ...enabling,
+    ...settings.map(write => ({ ...write, file: path.join(directory, write.file) })),
+  ]
+}
+
+/** Top and parent must list the controller in cgroup.subtree_control. */
+function enablingWrites(controller: string, directory: string): CgroupWrite[] {
+  const parent = path.dirname(directory)
+  return [path.dirname(parent), parent]
+    .map(ancestor => path.join(ancestor, 'cgroup.subtree_control'))
+    .filter(file => !readFileSync(file, 'utf8').split(/\s+/).includes(controller))
+    .map(file => ({
+      file,
+      value: `+${controller}`,
+      limit: `the controller ${controller} below ${path.dirname(file)}`,
+    }))
+}
+
+function limitsByController(
+  resources: Resources,
+): Readonly<Record<string, readonly CgroupWrite[]>> {
+  const { pids, cpu = {} } = resources
+  const pidsMax = pids === undefined || pids.limit <= 0 ? 'max' : String(pids.limit)
+  return {
+    memory: memoryWrites(resources),
+    cpu: cpuWrites(resources),
+    cpuset: [
+      ...(cpu.cpus === undefined
+        ? []
+        : [{ file: 'cpuset.cpus', value: cpu.cpus, limit: `the CPUs ${cpu.cpus}` }]),
+      ...(cpu.mems === undefined
+        ? []
+        : [{ file: 'cpuset.mems', value: cpu.mems, limit: `the memory nodes ${cpu.mems}` }]),
+    ],
+    pids:
+      pids === undefined
+        ? []
+        : [{ file: 'pids.max', value: pidsMax, limit: `a limit of ${pidsMax} processes` }],
+  }
+}
+
+/** The configuration counts memory and swap together, as version 1 does; this version counts swap alone. */
+function memoryWrites({ memory = {} }: Resources): CgroupWrite[] {
+  const { limit, swap, reservation } = memory
+  const writes: CgroupWrite[] = []
+  if (limit !== undefined)
+    writes.push({
+      file: 'memory.max',
+      value: maxOr(limit),
+      limit: `a memory limit of ${limit} bytes`,
+    })
+  if (swap !== undefined)
+    writes.push({
+      file: 'memory.swap.max',
+      value: swap < 0 ? 'max' : String(Math.max(0, swap - (limit ?? 0))),
+      limit: `a limit of ${swap} bytes for memory and swap`,
+    })
+  if (reservation !== undefined)
+    writes.push({
+      file: 'memory.low',
+      value: String(reservation),
+      limit: `a memory reservation of ${reservation} bytes`,
+    })
+  return writes
+}
+
+function cpuWrites({ cpu = {} }: Resources): CgroupWrite[] {
+  const { shares, quota, period = 100_000 } = cpu
+  const writes: CgroupWrite[] = []
+  if (shares !== undefined)
+    writes.push({ file: 'cpu.weight', value: weightOf(shares), limit: `${shares} CPU shares` })
+  if (quota !== undefined || cpu.period !== undefined)
+    writes.push({
+      file: 'cpu.max',
+      value: `${maxOr(quota ?? -1)} ${period}`,
+      limit: `a CPU quota of ${quota ?? -1} µs in ${period} µs`,
+    })
+  return writes
+}
+
+function maxOr(value: number): string {
+  return value < 0 ? 'max' : String(value)
+}
+
+/** Shares from 2 to 262144 onto weights from 1 to 10000, as all runtimes map them. */
+function weightOf(shares: number): string {
+  const bounded = Math.min(Math.max(shares, 2), 262_144)
+  return String(1 + Math.floor(((bounded - 2) * 9999) / 262_142))
+}

@@ -1,0 +1,237 @@
+// The cgroups of one container: made with their limits before it starts, read and removed after its end. A limit that
+// this machine cannot hold is an error, never silence.
+
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { hasErrno, KauriError } from '../core/errors.ts'
+import type { Resources } from '../oci/runtime-config.ts'
+import type { CgroupHierarchy, CgroupLayout } from './cgroup-layout.ts'
+import { version1Writes } from './cgroup-v1.ts'
+import { version2Writes } from './cgroup-v2.ts'
+import { compileDeviceRules } from './device-program.ts'
+
+/** One file of a cgroup and what goes into it. */
+export interface CgroupWrite {
+  readonly file: string
+  readonly value: string
+  /** What the user asked for, for the error when the kernel refuses; undefined where nobody asked. */
+  readonly limit?: string
+}
+
+/** Where a container's cgroups are, and what the launcher must do about them. */
+export interface ContainerCgroup {
+  /** Every directory made for it. */
+  readonly directories: readonly string[]
+  /** `cgroup.procs` of each, for the container's first process to write itself into. */
+  readonly procsFiles: readonly string[]
+  /** Version 2 limits devices by a program that the launcher attaches. */
+  readonly deviceProgram?: { readonly directory: string; readonly program: Uint8Array }
+  /** False where nothing limits devices, so that mounts must. */
+  readonly limitsDevices: boolean
+}
+
+/** All of kauri's cgroups are below this directory of each hierarchy. */
+const parentName = 'kauri'
+
+/** Directories that the container's cgroups will have; nothing is made yet. */
+export function planCgroup(
+  layout: CgroupLayout,
+  id: string,
+  use: { readonly resources: Resources; readonly allHierarchies: boolean },
+): readonly PlannedDirectory[] {
+  const needed = neededControllers(use.resources)
+  const deviceHolder = deviceHierarchy(layout, use.resources)
+  return layout.hierarchies
+    .filter(
+      hierarchy =>
+        use.allHierarchies ||
+        hierarchy === deviceHolder ||
+        hierarchy.controllers.some(controller => needed.has(controller)),
+    )
+    .map(hierarchy => ({
+      hierarchy,
+      directory: path.join(parentDirectory(hierarchy), id),
+    }))
+}
+
+export interface PlannedDirectory {
+  readonly hierarchy: CgroupHierarchy
+  readonly directory: string
+}
+
+/**
+ * Below this process's own cgroup, whose limits then hold for the container, too. In version 2 only cgroups without
+ * processes can pass controllers on, so there it is the top.
+ */
+function parentDirectory(hierarchy: CgroupHierarchy): string {
+  const top = hierarchy.version === 2 ? hierarchy.mountPoint : hierarchy.ownDirectory
+  return path.join(top, parentName)
+}
+
+function neededControllers(resources: Resources): ReadonlySet<string> {
+  const needed = new Set<string>()
+  if (resources.memory !== undefined) needed.add('memory')
+  if (resources.pids !== undefined) needed.add('pids')
+  const { shares, quota, period, cpus, mems } = resources.cpu ?? {}
+  if (shares !== undefined || quota !== undefined || period !== undefined) needed.add('cpu')
+  if (cpus !== undefined || mems !== undefined) needed.add('cpuset')
+  return needed
+}
+
+/** The hierarchy that limits devices: version 1's controller where it is mounted, else a program in version 2. */
+function deviceHierarchy(layout: CgroupLayout, resources: Resources): CgroupHierarchy | undefined {
+  if (resources.devices === undefined) return undefined
+  return (
+    layout.hierarchies.find(({ controllers }) => controllers.includes('devices')) ??
+    layout.hierarchies.find(({ version }) => version === 2)
+  )
+}
+
+/** Makes the planned cgroups and sets their limits. @throws LIMIT_UNAVAILABLE; what was made stays for removeCgroup */
+export function createCgroup(
+  layout: CgroupLayout,
+  planned: readonly PlannedDirectory[],
+  resources: Resources,
+): ContainerCgroup {
+  refuseMissing(planned, neededControllers(resources))
+  const deviceHolder = deviceHierarchy(layout, resources)
+  for (const { hierarchy, directory } of planned) {
+    makeDirectory(directory)
+    const holdsDevices = hierarchy === deviceHolder
+    const scoped = holdsDevices ? resources : withoutDevices(resources)
+    const writes =
+      hierarchy.version === 1
+        ? version1Writes(hierarchy, directory, scoped)
+        : version2Writes(hierarchy, directory, scoped)
+    for (const write of writes) applyWrite(write)
+  }
+  const programDirectory = planned.find(
+    ({ hierarchy }) => hierarchy === deviceHolder && hierarchy.version === 2,
+  )?.directory
+  return {
+    directories: planned.map(({ directory }) => directory),
+    procsFiles: planned.map(({ directory }) => path.join(directory, 'cgroup.procs')),
+    limitsDevices: deviceHolder !== undefined,
+    ...(programDirectory === undefined
+      ? {}
+      : {
+          deviceProgram: {
+            directory: programDirectory,
+            program: compileDeviceRules(resources.devices ?? []),
+          },
+        }),
+  }
+}
+
+function withoutDevices({ devices: _, ...rest }: Resources): Resources {
+  return rest
+}
+
+function refuseMissing(planned: readonly PlannedDirectory[], needed: ReadonlySet<string>): void {
+  for (const controller of needed)
+    if (!planned.some(({ hierarchy }) => hierarchy.controllers.includes(controller)))
+      throw new KauriError(
+        'LIMIT_UNAVAILABLE',
+        `this machine has no cgroup controller for ${controller}, so the limit would not hold`,
+        { hint: 'run without the limit, or enable the controller in the kernel' },
+      )
+}
+
+/** Somebody else's removal of the parent may come between. */
+function makeDirectory(directory: string): void {
+  for (let attempt = 0; ; attempt++)
+    try {
+      mkdirSync(directory, { recursive: true })
+      return
+    } catch (error) {
+      if (!hasErrno(error, 'ENOENT') || attempt >= 5) throw error
+    }
+}
+
+function applyWrite({ file, value, limit }: CgroupWrite): void {
+  try {
+    writeFileSync(file, value)
+  } catch (error) {
+    throw new KauriError(
+      'LIMIT_UNAVAILABLE',
+      `the kernel does not take ${limit ?? `${value} for ${file}`}`,
+      {
+        hint: hasErrno(error, 'ENOENT')
+          ? 'this kernel has no such limit; run without it'
+          : `${file} refused ${JSON.stringify(value)}`,
+        cause: error,
+      },
+    )
+  }
+}
+
+/** True when the kernel killed a process of the container for want of memory. */
+export function hadOutOfMemory(directories: readonly string[]): boolean {
+  return directories.some(directory =>
+    ['memory.events', 'memory.oom_control'].some(name => {
+      const file = path.join(directory, name)
+      if (!existsSync(file)) return false
+      return Number(/^oom_kill (\d+)$/m.exec(readFileSync(file, 'utf8'))?.[1] ?? 0) > 0
+    }),
+  )
+}
+
+/** Kills what is left in the cgroups and removes them; idempotent. @throws LAUNCH_FAILED when processes outlast five seconds */
+export async function removeCgroup(directories: readonly string[]): Promise<void> {
+  for (const directory of directories) {
+    const deadline = performance.now() + 5000
+    while (!removeDirectory(directory)) {
+      killAll(directory)
+      if (performance.now() > deadline)
+        throw new KauriError('LAUNCH_FAILED', `processes in ${directory} do not end`)
+      await delay(1)
+    }
+    removeIfEmpty(path.dirname(directory))
+  }
+}
+
+/** False while processes are in it. */
+function removeDirectory(directory: string): boolean {
+  try {
+    rmdirSync(directory)
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT')) return true
+    if (!hasErrno(error, 'EBUSY')) throw error
+    return false
+  }
+  return true
+}
+
+function removeIfEmpty(parent: string): void {
+  if (path.basename(parent) !== parentName) return
+  try {
+    rmdirSync(parent)
+  } catch {
+    // Another container is in it.
+  }
+}
+
+/** Every process of the cgroup and of those below it, which a container with a writable cgroup may have made. */
+function killAll(directory: string): void {
+  for (const entry of readdirSync(directory, { withFileTypes: true }))
+    if (entry.isDirectory()) {
+      const below = path.join(directory, entry.name)
+      killAll(below)
+      removeDirectory(below)
+    }
+  for (const pid of readPids(path.join(directory, 'cgroup.procs')))
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch {
+      // It ended by itself.
+    }
+}
+
+function readPids(file: string): readonly number[] {
+  try {
+    return readFileSync(file, 'utf8').split('\n').filter(Boolean).map(Number)
+  } catch {
+    return []
+  }
+}

@@ -1,0 +1,190 @@
+// A bundle as the launcher's plan: every decision is taken and every value checked here.
+
+import { KauriError } from '../core/errors.ts'
+import type { NamespaceType, Rlimit, RuntimeConfig } from '../oci/runtime-config.ts'
+import { capabilityBits } from './capabilities.ts'
+import type { ContainerCgroup } from './cgroup.ts'
+import type { CgroupLayout } from './cgroup-layout.ts'
+import { mountAttribute } from './mount-options.ts'
+import { mountRecords } from './mount-records.ts'
+import { type PlanRecord, planTag } from './plan-writer.ts'
+import type { ContainerIo, RootMount } from './runtime.ts'
+
+export interface LaunchContext {
+  readonly root: RootMount
+  readonly io: ContainerIo
+  readonly layout: CgroupLayout
+  readonly cgroup: ContainerCgroup
+  /** A directory with mount points that the root lacks; the lowest layer of an overlay. */
+  readonly mountPoints?: string | undefined
+  /** The compiled filter. */
+  readonly seccomp?: Uint8Array | undefined
+}
+
+/** CLONE_NEW bits of linux/sched.h. */
+const namespaceBits: Readonly<Partial<Record<NamespaceType, number>>> = {
+  mount: 0x00020000,
+  cgroup: 0x02000000,
+  uts: 0x04000000,
+  ipc: 0x08000000,
+  pid: 0x20000000,
+  network: 0x40000000,
+}
+
+/** Namespaces of the host that a container may share by a path. */
+const joinable: ReadonlySet<NamespaceType> = new Set(['network', 'ipc', 'uts'])
+
+/** Keeps the overlay's upper directory in the form that a layer is made of, on every kernel. */
+const overlayOptions = [
+  'redirect_dir=off',
+  'metacopy=off',
+  'index=off',
+  'xino=off',
+  'nfs_export=off',
+]
+
+const rlimitNumbers: Readonly<Record<string, number>> = {
+  RLIMIT_CPU: 0,
+  RLIMIT_FSIZE: 1,
+  RLIMIT_DATA: 2,
+  RLIMIT_STACK: 3,
+  RLIMIT_CORE: 4,
+  RLIMIT_RSS: 5,
+  RLIMIT_NPROC: 6,
+  RLIMIT_NOFILE: 7,
+  RLIMIT_MEMLOCK: 8,
+  RLIMIT_AS: 9,
+  RLIMIT_LOCKS: 10,
+  RLIMIT_SIGPENDING: 11,
+  RLIMIT_MSGQUEUE: 12,
+  RLIMIT_NICE: 13,
+  RLIMIT_RTPRIO: 14,
+  RLIMIT_RTTIME: 15,
+}
+
+/** SECCOMP_FILTER_FLAG_SPEC_ALLOW: without it older kernels slow every program of the container down. */
+const seccompSpecAllow = 4
+
+const defaultUmask = 0o022
+
+/** @throws USAGE, UNSUPPORTED for what cannot or must not be done */
+export function launchPlan(config: RuntimeConfig, context: LaunchContext): readonly PlanRecord[] {
+  return [
+    ...namespaceRecords(config),
+    ...cgroupRecords(context.cgroup),
+    rootRecord(config, context),
+    ...mountRecords(config, {
+      layout: context.layout,
+      limitsDevices: context.cgroup.limitsDevices,
+    }),
+    ...streamRecords(config, context.io),
+    ...processRecords(config),
+    ...(context.seccomp === undefined
+      ? []
+      : [[planTag.seccomp, seccompSpecAllow, context.seccomp] as const]),
+  ]
+}
+
+function namespaceRecords({ hostname, linux: { namespaces } }: RuntimeConfig): PlanRecord[] {
+  let bits = 0
+  const joins: PlanRecord[] = []
+  for (const { type, path } of namespaces) {
+    const bit = namespaceBits[type]
+    if (bit === undefined || (path !== undefined && !joinable.has(type)))
+      throw new KauriError(
+        'UNSUPPORTED',
+        `this runtime cannot ${path === undefined ? 'make' : 'join'} a ${type} namespace`,
+      )
+    if (path === undefined) bits |= bit
+    else joins.push([planTag.join, bit, path])
+  }
+  const isNew = (type: NamespaceType): boolean => (bits & (namespaceBits[type] ?? 0)) !== 0
+  if (!isNew('pid') || !isNew('mount'))
+    throw new KauriError('UNSUPPORTED', 'a container needs its own pid and mount namespace')
+  return [
+    [planTag.namespaces, bits],
+    ...joins,
+    ...(hostname !== undefined && isNew('uts') ? [[planTag.hostname, hostname] as const] : []),
+    ...(isNew('network') ? [[planTag.loopback] as const] : []),
+  ]
+}
+
+function cgroupRecords({ procsFiles, deviceProgram }: ContainerCgroup): PlanRecord[] {
+  return [
+    ...procsFiles.map((file): PlanRecord => [planTag.cgroup, file]),
+    ...(deviceProgram === undefined
+      ? []
+      : [[planTag.deviceProgram, deviceProgram.directory, deviceProgram.program] as const]),
+  ]
+}
+
+function rootRecord(
+  { root: { readonly: isReadonly } }: RuntimeConfig,
+  { root, cgroup, mountPoints }: LaunchContext,
+): PlanRecord {
+  const attributes =
+    (isReadonly ? mountAttribute.readonly : 0) | (cgroup.limitsDevices ? 0 : mountAttribute.nodev)
+  if (root.kind === 'directory') return [planTag.rootDirectory, attributes, root.path]
+  const lower = [...root.lower, ...(mountPoints === undefined ? [] : [mountPoints])]
+  const options = [
+    'source=overlay',
+    ...overlayOptions,
+    ...(root.volatile === true ? ['volatile'] : []),
+  ]
+  if (root.upper === undefined || root.work === undefined)
+    return [planTag.rootOverlay, attributes | mountAttribute.readonly, '', '', options, lower]
+  return [planTag.rootOverlay, attributes, root.upper, root.work, options, lower]
+}
+
+function streamRecords({ process: { consoleSize } }: RuntimeConfig, io: ContainerIo): PlanRecord[] {
+  if (io.kind === 'terminal')
+    return [[planTag.terminal, consoleSize?.height ?? 0, consoleSize?.width ?? 0]]
+  return io.kind === 'lines' ? [[planTag.mergeOutput]] : []
+}
+
+function processRecords({ process }: RuntimeConfig): PlanRecord[] {
+  const { user, capabilities, args } = process
+  if (args.length === 0) throw new KauriError('USAGE', 'no command to run in the container')
+  return [
+    ...(process.rlimits ?? []).map(limit => rlimitRecord(limit)),
+    ...(process.oomScoreAdj === undefined
+      ? []
+      : [[planTag.oomScore, process.oomScoreAdj] as const]),
+    [
+      planTag.user,
+      user.uid,
+      user.gid,
+      user.umask ?? defaultUmask,
+      (user.additionalGids ?? []).length,
+      ...(user.additionalGids ?? []),
+    ],
+    [
+      planTag.capabilities,
+      capabilityBits(capabilities.bounding),
+      capabilityBits(capabilities.effective),
+      capabilityBits(capabilities.permitted),
+      capabilityBits(capabilities.inheritable),
+      capabilityBits(capabilities.ambient),
+    ],
+    ...(process.noNewPrivileges ? [[planTag.noNewPrivileges] as const] : []),
+    [planTag.directory, absolute(process.cwd)],
+    ...args.map((argument): PlanRecord => [planTag.argument, argument]),
+    ...process.env.map((variable): PlanRecord => [planTag.environment, variable]),
+  ]
+}
+
+function rlimitRecord({ type, soft, hard }: Rlimit): PlanRecord {
+  const number = rlimitNumbers[type]
+  if (number === undefined) throw new KauriError('USAGE', `there is no resource limit ${type}`)
+  return [planTag.rlimit, number, rlimitValue(soft), rlimitValue(hard)]
+}
+
+/** -1 and Infinity: unlimited, which the kernel writes with all bits set. */
+function rlimitValue(value: number): bigint {
+  return value < 0 || !Number.isFinite(value) ? 0xffff_ffff_ffff_ffffn : BigInt(Math.floor(value))
+}
+
+function absolute(directory: string): string {
+  if (directory.startsWith('/')) return directory
+  throw new KauriError('USAGE', `the working directory ${directory} is not an absolute path`)
+}
