@@ -74,9 +74,23 @@ export const buildOptions: readonly OptionSpec[] = [
   },
 ]
 
-/** What `--set-repo` and `--add-repo` take, in KIWI's order; later fields may be left out. */
-export const repositoryTuple =
-  'SOURCE,TYPE,ALIAS,PRIORITY,IMAGEINCLUDE,PACKAGE_GPGCHECK,{KEY;KEY},COMPONENTS,DISTRIBUTION,REPO_GPGCHECK,SOURCETYPE'
+/** Fields of what `--set-repo` and `--add-repo` take, in KIWI's order. */
+const repositoryFields = [
+  'SOURCE',
+  'TYPE',
+  'ALIAS',
+  'PRIORITY',
+  'IMAGEINCLUDE',
+  'PACKAGE_GPGCHECK',
+  '{KEY;KEY}',
+  'COMPONENTS',
+  'DISTRIBUTION',
+  'REPO_GPGCHECK',
+  'SOURCETYPE',
+] as const
+
+/** The same for people; later fields may be left out. */
+export const repositoryTuple: string = repositoryFields.join(',')
 
 /** The description as the options want it. @throws USAGE, UNSUPPORTED */
 export function applyDescriptionOptions(
@@ -121,59 +135,55 @@ function repositoriesFor(
   return repositories.map(repository => ({ ...repository, keys: [...repository.keys, ...keys] }))
 }
 
-/** KIWI's tuple. */
 function parseRepository(text: string, option: string): Repository {
-  const [source = '', , alias = '', priority = '', imageInclude = '', ...rest] = splitTuple(
-    text,
-    option,
-  )
-  const [packageCheck = '', keys = '', components = '', distribution = '', repositoryCheck = ''] =
-    rest
-  const checksPackages = readBoolean(packageCheck, option)
-  const checksRepository = readBoolean(repositoryCheck, option)
+  const field = readRepositoryFields(text, option)
+  const priority = field('PRIORITY')
+  const checksPackages = readBoolean(field('PACKAGE_GPGCHECK'), option)
+  const checksRepository = readBoolean(field('REPO_GPGCHECK'), option)
   return {
     selector: { profiles: [], architectures: [] },
     where: from(option),
-    source: locate(source, option),
-    keys: splitWords(keys.replace(/^\{(.*)\}$/, '$1'), ';').map(key =>
+    source: locate(field('SOURCE'), option),
+    keys: splitWords(field('{KEY;KEY}').replace(/^\{(.*)\}$/, '$1'), ';').map(key =>
       locate(keyLocation(key), option),
     ),
-    components: splitWords(components, ' '),
+    components: splitWords(field('COMPONENTS'), ' '),
     architectures: [],
-    imageInclude: readBoolean(imageInclude, option) ?? false,
+    imageInclude: readBoolean(field('IMAGEINCLUDE'), option) ?? false,
     imageOnly: false,
-    ...(alias === '' ? {} : { alias }),
-    ...(distribution === '' ? {} : { distribution }),
+    ...(field('ALIAS') === '' ? {} : { alias: field('ALIAS') }),
+    ...(field('DISTRIBUTION') === '' ? {} : { distribution: field('DISTRIBUTION') }),
     ...(priority === '' ? {} : { priority: readPriority(priority, option) }),
     ...(checksPackages === undefined ? {} : { packageGpgCheck: checksPackages }),
     ...(checksRepository === undefined ? {} : { repositoryGpgCheck: checksRepository }),
   }
 }
 
-const tupleFields = 11
+type RepositoryField = (typeof repositoryFields)[number]
 
-/** Commas inside of braces belong to the keys. What kauri would have to ignore is refused. */
-function splitTuple(text: string, option: string): string[] {
-  const fields = text.split(/,(?![^{]*\})/).map(field => field.trim())
-  const [source, type = ''] = fields
-  const sourceType = fields[tupleFields - 1] ?? ''
-  if (source === '' || fields.length > tupleFields)
+/** Commas inside of braces belong to the keys. What kauri would have to ignore is refused. @throws USAGE, UNSUPPORTED */
+function readRepositoryFields(text: string, option: string): (name: RepositoryField) => string {
+  const values = text.split(/,(?![^{]*\})/).map(value => value.trim())
+  const field = (name: RepositoryField): string => values[repositoryFields.indexOf(name)] ?? ''
+  if (field('SOURCE') === '' || values.length > repositoryFields.length)
     throw new KauriError('USAGE', `--${option} does not take "${text}"`, {
       hint: `write ${repositoryTuple}; fields at the end may be left out`,
     })
+  const type = field('TYPE')
   if (type !== '' && type !== 'apt-deb')
     throw new KauriError(
       'UNSUPPORTED',
       `--${option}: repositories of type "${type}" cannot be used`,
       { hint: 'the type of Debian repositories is apt-deb' },
     )
+  const sourceType = field('SOURCETYPE')
   if (sourceType !== '' && sourceType !== 'baseurl')
     throw new KauriError(
       'UNSUPPORTED',
       `--${option}: the source type "${sourceType}" cannot be used`,
       { hint: 'leave it out, or write baseurl' },
     )
-  return fields
+  return field
 }
 
 function splitWords(text: string, separator: string): string[] {
