@@ -19,16 +19,19 @@ export interface Progress {
   end(): Promise<void>
 }
 
+type Way = Exclude<ProgressKind, 'auto'>
+
 /** Shows events in the given way; `auto` is a live list on a terminal and lines elsewhere. */
 export function openProgress(
   kind: ProgressKind,
   host: Pick<ProgramHost, 'isTerminal' | 'writeErr'>,
 ): Progress {
-  const way = kind === 'auto' ? (host.isTerminal ? 'tty' : 'plain') : kind
   const waiting: BuildEvent[] = []
+  let way: Way | undefined
   let renderer: Renderer | undefined
   let loading: Promise<void> | undefined
   const load = async (): Promise<void> => {
+    way ??= kind === 'auto' ? (host.isTerminal() ? 'tty' : 'plain') : kind
     renderer = await loadRenderer(way, host.writeErr)
     for (const event of waiting.splice(0)) renderer.show(event)
   }
@@ -38,7 +41,7 @@ export function openProgress(
       waiting.push(event)
       loading ??= load()
     },
-    isLive: () => way === 'tty' && loading !== undefined,
+    isLive: () => loading !== undefined && way === 'tty',
     end: async () => {
       await loading
       await renderer?.end()
@@ -48,10 +51,7 @@ export function openProgress(
   }
 }
 
-async function loadRenderer(
-  way: Exclude<ProgressKind, 'auto'>,
-  write: (text: string) => void,
-): Promise<Renderer> {
+async function loadRenderer(way: Way, write: (text: string) => void): Promise<Renderer> {
   switch (way) {
     case 'tty':
       return await (await import('./renderers/live-list.ts')).openLiveList(write)

@@ -143,7 +143,7 @@ test('what still runs at the end was cancelled', async t => {
 
 test('events that come while the renderer is loaded are not lost', async t => {
   const { write, text } = keeper()
-  const progress = openProgress('plain', { isTerminal: false, writeErr: write })
+  const progress = openProgress('plain', { isTerminal: () => false, writeErr: write })
   progress.emit({ kind: 'step-started', id: 'a', title: 'first' })
   progress.emit({ kind: 'step-started', id: 'b', title: 'second' })
   await progress.end()
@@ -154,11 +154,11 @@ test('events that come while the renderer is loaded are not lost', async t => {
 })
 
 test('a list is live only where there is a terminal, and only once it was begun', async t => {
-  const pipe = openProgress('auto', { isTerminal: false, writeErr: () => {} })
+  const pipe = openProgress('auto', { isTerminal: () => false, writeErr: () => {} })
   pipe.emit({ kind: 'warning', message: 'm' })
   t.false(pipe.isLive())
   await pipe.end()
-  t.false(openProgress('auto', { isTerminal: true, writeErr: () => {} }).isLive())
+  t.false(openProgress('auto', { isTerminal: () => true, writeErr: () => {} }).isLive())
 })
 
 const sizes: readonly (readonly [bytes: number, text: string])[] = [

@@ -18,7 +18,7 @@ export function fakeHost(options: Partial<ProgramHost> = {}): FakeHost {
   return {
     environment: { HOME: '/home/somebody' },
     userId: 0,
-    isTerminal: false,
+    isTerminal: () => false,
     writeOut: text => {
       out += text
     },
