@@ -48,7 +48,7 @@ async function writeKiwiDescription(
   <repository type="apt-deb" alias="main" distribution="bookworm" components="main" repository_gpgcheck="false">
     <source path="${await hostMirror()}"/>
   </repository>
-  <packages type="image"><package name="base-files"/></packages>
+  <packages type="image"><package name="ca-certificates"/></packages>
   <packages type="bootstrap"><package name="apt"/></packages>
 </image>
 `

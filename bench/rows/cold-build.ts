@@ -57,7 +57,8 @@ function mmdebstrap(bench: Bench): Contender[] {
       name: 'mmdebstrap',
       measure: async () => {
         const target = path.join(await bench.directory('mmdebstrap'), 'root')
-        const argv = ['mmdebstrap', '--quiet', '--variant=minbase', 'bookworm', target]
+        const packages = '--include=ca-certificates'
+        const argv = ['mmdebstrap', '--quiet', '--variant=minbase', packages, 'bookworm', target]
         return (await runCommand({ argv, env: {} }, bench.signal)).seconds
       },
     },

@@ -1,6 +1,6 @@
 // The second build of a description: with nothing changed, and with a change in config.sh.
 
-import { appendFile, cp } from 'node:fs/promises'
+import { appendFile, cp, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { projectRoot } from '../context.ts'
 import { kiwiSeconds } from '../kiwi.ts'
@@ -16,6 +16,9 @@ export const row: Row = {
     const description = await bench.directory('description')
     await cp(path.join(projectRoot, 'descriptions/debian-bookworm'), description, {
       recursive: true,
+    })
+    await writeFile(path.join(description, 'config.sh'), '#!/bin/sh\necho built > /etc/motd\n', {
+      mode: 0o755,
     })
     const build = async (): Promise<number> => {
       const target = await bench.directory('target')
