@@ -78,13 +78,7 @@ function repeated<T>(items: readonly T[], nameOf: (item: T) => string): T[] {
 
 function checkContainer(config: ContainerConfig, imageType: string, tell: Tell): void {
   checkImageNames(config, tell)
-  const { applicationId, packageVersion, launcher } = config.history ?? {}
-  if (imageType !== 'appx' && (applicationId ?? packageVersion ?? launcher) !== undefined)
-    tell(
-      'without-effect',
-      config.where,
-      'application_id, package_version and launcher of <history> have a meaning for appx images only',
-    )
+  checkHistory(config, imageType, tell)
   for (const { value, where } of config.exposedPorts) {
     const port = Number(/^\d+/.exec(value)?.[0] ?? '1')
     if (port < 1 || port > 65_535)
@@ -102,6 +96,16 @@ function checkContainer(config: ContainerConfig, imageType: string, tell: Tell):
       tell('environment-name', name.where, `"${name.value}" is not the name of a variable`)
   checkRepeatedNames(config.environment, 'environment variable', tell)
   checkRepeatedNames(config.labels, 'label', tell)
+}
+
+function checkHistory({ history, where }: ContainerConfig, imageType: string, tell: Tell): void {
+  const { applicationId, packageVersion, launcher } = history ?? {}
+  if (imageType === 'appx' || (applicationId ?? packageVersion ?? launcher) === undefined) return
+  tell(
+    'without-effect',
+    where,
+    'application_id, package_version and launcher of <history> have a meaning for appx images only',
+  )
 }
 
 function checkRepeatedNames(entries: readonly NamedValue[], what: string, tell: Tell): void {

@@ -24,7 +24,7 @@ export interface LoweringOptions {
 /** Name of the plan's one context: the description's directory. */
 export const descriptionContext = 'description'
 
-/** The steps that make the root, and the configuration of the image. */
+/** The steps that make the root, and the configuration of the image. @throws DESCRIPTION_INVALID without a repository */
 export function lowerDescription(
   selected: SelectedDescription,
   options: LoweringOptions,

@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import path from 'node:path'
+import { KauriError } from '../core/errors.ts'
 import type { InstallStep, PackageRepository, PackageRequest, RemoveStep } from '../plan/plan.ts'
 import type { Description, Located, Repository } from './description.ts'
 import type { SelectedDescription } from './select-description.ts'
@@ -12,6 +13,7 @@ export function installSteps(
   phase: 'bootstrap' | 'image',
 ): InstallStep[] {
   const { packages, packageManager, settings, repositories, description } = selected
+  if (repositories.every(({ imageOnly }) => imageOnly)) throw noRepository(description)
   const { recommended, ignored } = packages[phase]
   const requests = packages[phase].packages.map(requestOf)
   if (phase === 'image' && requests.length === 0) return []
@@ -34,6 +36,14 @@ export function installSteps(
       excludeDocs: settings.excludeDocs?.value ?? false,
     },
   ]
+}
+
+function noRepository({ file }: Description): KauriError {
+  return new KauriError(
+    'DESCRIPTION_INVALID',
+    `${file}: no <repository> is selected, so there is nothing to install from`,
+    { hint: 'add <repository><source path="obsrepositories:/"/></repository>' },
+  )
 }
 
 /** The step that removes packages, where there are some to remove. */

@@ -3,6 +3,7 @@
 import type { Diagnostic } from '../core/errors.ts'
 
 const errors = {
+  'file-unreadable': 'The description is not a regular file, or far larger than any real one.',
   'xml-encoding':
     'The file is not text in an encoding that can be read. Descriptions are UTF-8; US-ASCII, ISO-8859-1 and UTF-16 with a byte order mark are read too.',
   'xml-character': 'XML allows no control characters other than tab and line breaks.',

@@ -78,11 +78,6 @@ export function selectDescription(
   const repositories = description.repositories.filter(({ selector }) =>
     isSelected(selector, selection),
   )
-  if (repositories.every(({ imageOnly }) => imageOnly))
-    throw incomplete(
-      description,
-      'no <repository> is selected, so there is nothing to install from',
-    )
   const sections = description.packages.filter(({ selector }) => isSelected(selector, selection))
   const packagesOf = (...types: readonly string[]): PackageSelection =>
     selectPackages(sections, types, machine)

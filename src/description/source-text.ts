@@ -3,7 +3,13 @@
 
 import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { type Diagnostic, hasErrno, KauriError, type SourcePosition } from '../core/errors.ts'
+import {
+  type Diagnostic,
+  hasErrno,
+  KauriError,
+  redactCredentials,
+  type SourcePosition,
+} from '../core/errors.ts'
 import { type RuleName, severityOf } from './rules.ts'
 
 /** The largest description that is read; those in use have a few kilobytes. */
@@ -70,11 +76,10 @@ async function readBounded(path: string, file: string): Promise<Uint8Array> {
     // Without O_NONBLOCK a named pipe in the place of the file would wait for a writer.
     await using handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
     const status = await handle.stat()
-    if (!status.isFile())
-      throw new KauriError('DESCRIPTION_INVALID', `${file} is not a regular file`)
+    if (!status.isFile()) throw unreadable(file, `${file} is not a regular file`)
     if (status.size > maxDescriptionBytes)
-      throw new KauriError(
-        'DESCRIPTION_INVALID',
+      throw unreadable(
+        file,
         `${file} has ${status.size} bytes; a description has at most ${maxDescriptionBytes}`,
       )
     return await handle.readFile()
@@ -85,6 +90,11 @@ async function readBounded(path: string, file: string): Promise<Uint8Array> {
       throw new KauriError('PERMISSION_DENIED', `${file} cannot be read`, { cause: error })
     throw error
   }
+}
+
+function unreadable(file: string, message: string): KauriError {
+  const finding = makeFinding('file-unreadable', { file, line: 1, column: 1 }, { message })
+  return new KauriError('DESCRIPTION_INVALID', message, { diagnostics: [finding] })
 }
 
 /** Bytes to text: UTF-8, or what the XML declaration says of the few encodings that descriptions come in. */
@@ -174,12 +184,24 @@ export function makeFinding(
   return {
     severity: severityOf(rule),
     rule,
-    message,
+    message: redactCredentials(message),
     where,
-    ...(hint === undefined ? {} : { hint }),
+    ...(hint === undefined ? {} : { hint: redactCredentials(hint) }),
     // A line of megabytes helps nobody and would be repeated with each finding in it.
-    ...(excerpt === undefined || excerpt.length > 2000 ? {} : { excerpt }),
+    ...(excerpt === undefined || excerpt.length > 2000 ? {} : { excerpt: maskSecrets(excerpt) }),
   }
+}
+
+/** Passwords of the line as asterisks, character by character, so that carets still point right. */
+function maskSecrets(line: string): string {
+  return line
+    .replace(/(\bpassword\s*=\s*")([^"]*)/g, asterisks)
+    .replace(/(\bpassword\s*=\s*')([^']*)/g, asterisks)
+    .replace(/(\b[a-z][a-z0-9+.-]*:\/\/[^\s/@:]*:)([^\s/@]*)(?=@)/gi, asterisks)
+}
+
+function asterisks(_: string, before: string, secret: string): string {
+  return before + '*'.repeat(secret.length)
 }
 
 /** The error for a file that cannot be read further after this finding. */
