@@ -85,7 +85,8 @@ function findUser(root: Rootfs, user: string): ContainerUser {
   using tree = root.open()
   const passwd = readTextInRoot(tree.fd, '/etc/passwd')
   const group = readTextInRoot(tree.fd, '/etc/group')
-  return resolveContainerUser(user, {
+  // By number, so that it is there before any account file is.
+  return resolveContainerUser(user === 'root' ? '0' : user, {
     ...(passwd === undefined ? {} : { passwd }),
     ...(group === undefined ? {} : { group }),
   })
