@@ -14,12 +14,24 @@ export interface CommandGroup {
 
 export const commandGroups: readonly CommandGroup[] = [
   {
+    title: 'Building from descriptions',
+    commands: {
+      check: () => import('./commands/check.ts'),
+    },
+  },
+  {
     title: 'Images',
     commands: {
       history: () => import('./commands/history.ts'),
       images: () => import('./commands/images.ts'),
       import: () => import('./commands/import.ts'),
       tag: () => import('./commands/tag.ts'),
+    },
+  },
+  {
+    title: 'Containers',
+    commands: {
+      run: () => import('./commands/run.ts'),
     },
   },
   {

@@ -40,6 +40,8 @@ export interface ActiveTree {
   readonly fs: string
   /** What it stands on, topmost first; held against removal until the tree ends. */
   readonly below: readonly Snapshot[]
+  /** True where the tree outlives its process under the name that it shall be kept as. */
+  readonly kept: boolean
   commit(id: SnapshotId, labels: Readonly<Record<string, string>>): Snapshot
   drop(): void
 }
@@ -154,6 +156,7 @@ function activeTree(directory: string, { tree, below, ...under }: TreeUnderWay):
     directory: tree,
     fs: path.join(tree, 'fs'),
     below,
+    kept: under.kept,
     commit: (id, labels) =>
       end(() => freeze(directory, tree, { id, parent: below[0]?.id, labels }, under.kept)),
     drop() {

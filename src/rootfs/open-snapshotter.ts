@@ -11,6 +11,15 @@ import type { Snapshotter } from './rootfs.ts'
 
 export type SnapshotterChoice = 'auto' | 'overlay' | 'copy'
 
+/** Reads a person's choice; undefined is `auto`. @throws USAGE */
+export function parseSnapshotterChoice(text: string | undefined): SnapshotterChoice {
+  if (text === undefined || text === '' || text === 'auto') return 'auto'
+  if (text === 'overlay' || text === 'copy') return text
+  throw new KauriError('USAGE', `there is no snapshotter "${text}"`, {
+    hint: 'KAURI_SNAPSHOTTER is auto, overlay or copy',
+  })
+}
+
 export interface SnapshotterOptions {
   /** The directory of all snapshots, `<dataRoot>/snapshots`. Each driver has a directory of its own in it. */
   readonly root: string

@@ -63,7 +63,7 @@ function tryOverlay(place: string): string | undefined {
     for (const directory of [path.join(lower, 'directory'), upper, work])
       mkdirSync(directory, { recursive: true })
     writeFileSync(path.join(lower, 'file'), '')
-    using tree = openRootMount({ kind: 'overlay', lower: [lower], upper, work })
+    using tree = openRootMount({ kind: 'overlay', lower: [lower], upper, work }, 'read-write')
     changeBoth(tree.path)
     return unexpectedUpper(upper)
   } catch (error) {

@@ -63,13 +63,18 @@ function copyAttributes(from: string, to: string): void {
   calls.setTimes(to, stat.mtimeSeconds, stat.mtimeNanoseconds)
 }
 
-function activeMount(directory: string, { directory: tree, fs, below }: ActiveTree): RootMount {
+/** What nobody reads after a crash of the machine need not be synced: only kept trees are. */
+function activeMount(
+  directory: string,
+  { directory: tree, fs, below, kept }: ActiveTree,
+): RootMount {
   if (below.length === 0) return { kind: 'directory', path: fs }
   return {
     kind: 'overlay',
     lower: lowerOf(directory, below),
     upper: fs,
     work: path.join(tree, 'work'),
+    volatile: !kept,
   }
 }
 

@@ -47,7 +47,7 @@ export function treeSnapshotter(driver: TreeDriver): Snapshotter {
       mount,
       open() {
         state.openTrees++
-        return onClose(openRootMount(mount), () => {
+        return onClose(openRootMount(mount, 'read-write'), () => {
           state.openTrees--
         })
       },
@@ -59,7 +59,8 @@ export function treeSnapshotter(driver: TreeDriver): Snapshotter {
     return rootfs
   }
 
-  const openSnapshot = (id: SnapshotId): OpenTree => openRootMount(driver.snapshotMount(id))
+  const openSnapshot = (id: SnapshotId): OpenTree =>
+    openRootMount(driver.snapshotMount(id), 'read-only')
 
   return {
     name: driver.name,

@@ -1,0 +1,128 @@
+// `kauri run`: a container from an image, in the foreground, until it ends. Signals go to the container; its exit code is
+// ours. Rooms are loaded when the words are known to be right, as the time to the first instruction counts.
+
+import path from 'node:path'
+import process from 'node:process'
+import type { ContainerRequest } from '../../container/container.ts'
+import { KauriError } from '../../core/errors.ts'
+import type { ContainerExit, RunningContainer } from '../../runtime/runtime.ts'
+import type { CommandContext, CommandSpec } from '../command.ts'
+import { openStore } from '../open-store.ts'
+import { openTrees } from '../open-trees.ts'
+import { readRunRequest, runOptions } from '../run-options.ts'
+
+export const command: CommandSpec = {
+  name: 'run',
+  summary: 'Run a command in a new container',
+  details: [
+    'Options, defaults and exit codes are those of docker run. The network is none unless --network host is given, and setuid programs gain no rights unless --security-opt no-new-privileges=false is given.',
+    'Without --rm the container stays, stopped, until kauri rm removes it.',
+  ],
+  operands: 'IMAGE [COMMAND] [ARG...]',
+  minOperands: 1,
+  stopsAtOperand: true,
+  containerExitCodes: true,
+  options: runOptions,
+  async run({ options, positionals: [imageName = '', ...words], context }) {
+    const asked = await readRunRequest(options)
+    requireRoot()
+    if (asked.terminal && asked.interactive) requireTerminal()
+    const image = await openNamedImage(imageName, options.text('platform'), context)
+    const exit = await runHere({ ...asked, image, imageName, command: words }, context)
+    if (exit.outOfMemory) context.emit({ kind: 'warning', message: outOfMemoryText(asked) })
+    return exit.code
+  },
+}
+
+function requireRoot(): void {
+  if (process.getuid?.() === 0) return
+  throw new KauriError('NOT_ROOT', 'kauri run needs root', { hint: 'run it with sudo' })
+}
+
+function requireTerminal(): void {
+  if (process.stdin.isTTY) return
+  throw new KauriError('USAGE', 'the input device is not a terminal', {
+    hint: 'leave -t out where input comes from a pipe or a file',
+  })
+}
+
+function outOfMemoryText({ resources }: Pick<ContainerRequest, 'resources'>): string {
+  const limit = resources.memory?.limit
+  const of = limit === undefined ? 'the machine' : `its limit of ${limit} bytes (-m)`
+  return `a process of the container was killed: no memory left within ${of}`
+}
+
+async function openNamedImage(
+  name: string,
+  platformText: string | undefined,
+  context: CommandContext,
+): Promise<ContainerRequest['image']> {
+  const { getImage } = await import('../../image/find-image.ts')
+  const { openImage } = await import('../../image/open-image.ts')
+  const { parsePlatform } = await import('../../oci/platform.ts')
+  const store = openStore(context)
+  const { descriptor } = await getImage(store, name)
+  return await openImage(
+    store,
+    descriptor,
+    platformText === undefined ? undefined : parsePlatform(platformText),
+  )
+}
+
+async function runHere(request: ContainerRequest, context: CommandContext): Promise<ContainerExit> {
+  const { dataRoot, runRoot, emit } = context
+  const [{ runContainer }, { sweepContainers }, { createBuiltinRuntime }, { sweepRuntime }] =
+    await Promise.all([
+      import('../../container/run-container.ts'),
+      import('../../container/container-records.ts'),
+      import('../../runtime/builtin-runtime.ts'),
+      import('../../runtime/sweep-runtime.ts'),
+    ])
+  const root = path.join(dataRoot, 'containers')
+  await sweepRuntime(runRoot)
+  const snapshotter = await openTrees(context)
+  sweepContainers(root)
+  const impatience = new AbortController()
+  using signals = new DisposableStack()
+  return await runContainer(request, {
+    root,
+    snapshotter,
+    runtime: createBuiltinRuntime({ runRoot, cacheRoot: path.join(dataRoot, 'cache') }),
+    signal: AbortSignal.any([context.signal, impatience.signal]),
+    emit,
+    beforeStart: () => context.endProgress(),
+    onStart: container => forwardSignals(container, { context, signals, impatience, request }),
+  })
+}
+
+interface Forwarding {
+  readonly context: CommandContext
+  readonly signals: DisposableStack
+  readonly impatience: AbortController
+  readonly request: ContainerRequest
+}
+
+/** So many requests to end mean it: the container is killed. */
+const patience = 3
+
+/** A container's first process ignores signals that it has no handler for, as under docker. */
+function forwardSignals(
+  container: RunningContainer,
+  { context, signals, impatience, request }: Forwarding,
+): void {
+  let requests = 0
+  signals.use(
+    context.takeSignals(name => {
+      requests++
+      if (requests < patience) container.kill(name)
+      else impatience.abort(new KauriError('CANCELLED', 'the container was killed'))
+    }),
+  )
+  const others: NodeJS.Signals[] = ['SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGCONT']
+  if (request.terminal) others.push('SIGWINCH')
+  for (const name of others) {
+    const forward = (): void => container.kill(name)
+    process.on(name, forward)
+    signals.defer(() => process.off(name, forward))
+  }
+}

@@ -1,0 +1,149 @@
+// The options of `kauri run`, in docker's spelling and meaning, and what they say to the container room.
+
+import process from 'node:process'
+import type { ContainerRequest } from '../container/container.ts'
+import type { OptionSpec, ParsedOptions } from './command.ts'
+import { readEnvironment } from './environment-options.ts'
+import { readResources } from './limit-options.ts'
+import { parseMount, parseTmpfs, parseVolume } from './mount-options.ts'
+import { badValue, parseBoolean, parseBytes, parseLabels, parseUlimit } from './option-values.ts'
+
+/** Options of `run`; each is honoured or refused. */
+export const runOptions: readonly OptionSpec[] = [
+  { long: 'add-host', value: 'NAME:ADDRESS', repeat: true, summary: 'Add a line to /etc/hosts' },
+  { long: 'cap-add', value: 'CAPABILITY', repeat: true, summary: 'Add a capability, or ALL' },
+  { long: 'cap-drop', value: 'CAPABILITY', repeat: true, summary: 'Drop a capability, or ALL' },
+  {
+    long: 'cpu-shares',
+    short: 'c',
+    value: 'N',
+    summary: 'Weight of the CPU share, 1024 by default',
+  },
+  { long: 'cpus', value: 'N', summary: 'Number of processors, such as 1.5' },
+  { long: 'cpuset-cpus', value: 'LIST', summary: 'Processors to run on, such as 0-2,4' },
+  { long: 'cpuset-mems', value: 'LIST', summary: 'Memory nodes to use' },
+  { long: 'entrypoint', value: 'PROGRAM', summary: "Program in place of the image's entrypoint" },
+  { long: 'env', short: 'e', value: 'NAME[=VALUE]', repeat: true, summary: 'Set a variable' },
+  { long: 'env-file', value: 'FILE', repeat: true, summary: 'Set the variables of a file' },
+  { long: 'hostname', short: 'h', value: 'NAME', summary: "The container's host name" },
+  { long: 'interactive', short: 'i', summary: 'Keep standard input open' },
+  { long: 'label', short: 'l', value: 'KEY=VALUE', repeat: true, summary: 'Set a label' },
+  { long: 'memory', short: 'm', value: 'BYTES', summary: 'Limit memory, such as 64m' },
+  { long: 'memory-reservation', value: 'BYTES', summary: 'Soft limit of memory' },
+  { long: 'memory-swap', value: 'BYTES', summary: 'Limit memory and swap together; -1: no limit' },
+  { long: 'mount', value: 'KEY=VALUE,...', repeat: true, summary: 'Mount, in long form' },
+  { long: 'name', value: 'NAME', summary: 'Name of the container' },
+  { long: 'network', value: 'NETWORK', choices: ['none', 'host'], summary: 'none by default' },
+  { long: 'pids-limit', value: 'N', summary: 'Limit processes and threads; -1: no limit' },
+  { long: 'platform', value: 'OS/ARCH', summary: 'Which of several platforms of the image' },
+  { long: 'read-only', summary: "Mount the container's root read-only" },
+  { long: 'rm', summary: 'Remove the container when it ends' },
+  {
+    long: 'security-opt',
+    value: 'OPTION',
+    repeat: true,
+    summary: 'seccomp=unconfined|FILE, no-new-privileges[=false]',
+  },
+  { long: 'shm-size', value: 'BYTES', summary: 'Size of /dev/shm, 64m by default' },
+  { long: 'tmpfs', value: 'DST[:OPTIONS]', repeat: true, summary: 'Mount a temporary file system' },
+  { long: 'tty', short: 't', summary: 'Give the container a terminal' },
+  { long: 'ulimit', value: 'NAME=SOFT[:HARD]', repeat: true, summary: 'Set a resource limit' },
+  { long: 'user', short: 'u', value: 'USER[:GROUP]', summary: 'User and group, by name or number' },
+  {
+    long: 'volume',
+    short: 'v',
+    value: 'SRC:DST[:ro]',
+    repeat: true,
+    summary: 'Mount a host directory',
+  },
+  { long: 'workdir', short: 'w', value: 'DIR', summary: 'Working directory in the container' },
+]
+
+/** What the options ask for. @throws USAGE, UNSUPPORTED */
+export async function readRunRequest(
+  options: ParsedOptions,
+): Promise<Omit<ContainerRequest, 'image' | 'imageName' | 'command'>> {
+  const entrypoint = options.text('entrypoint')
+  const shmSize = options.text('shm-size')
+  return {
+    name: options.text('name'),
+    entrypoint: entrypoint === undefined ? undefined : entrypoint === '' ? [] : [entrypoint],
+    environment: await readEnvironment(
+      options.texts('env-file'),
+      options.texts('env'),
+      process.env,
+    ),
+    user: options.text('user'),
+    workingDirectory: options.text('workdir'),
+    hostname: checkedHostname(options.text('hostname')),
+    terminal: options.flag('tty'),
+    interactive: options.flag('interactive'),
+    removeAfter: options.flag('rm'),
+    readOnlyRoot: options.flag('read-only'),
+    network: options.text('network') === 'host' ? 'host' : 'none',
+    extraHosts: await readExtraHosts(options.texts('add-host')),
+    mounts: [
+      ...options.texts('volume').map(parseVolume),
+      ...options.texts('mount').map(parseMount),
+      ...options.texts('tmpfs').map(parseTmpfs),
+    ],
+    ...(await readRights(options)),
+    resources: readResources(options),
+    rlimits: options.texts('ulimit').map(text => parseUlimit('--ulimit', text)),
+    shmSizeBytes: shmSize === undefined ? undefined : parseBytes('--shm-size', shmSize),
+    labels: parseLabels('--label', options.texts('label')),
+  }
+}
+
+/** The kernel takes 64 bytes; the rest is what names of hosts are made of. */
+function checkedHostname(text: string | undefined): string | undefined {
+  if (text === undefined || /^[a-zA-Z0-9][a-zA-Z0-9.-]{0,63}$/.test(text)) return text
+  throw badValue('--hostname', text, 'write 1 to 64 letters, digits, "." and "-"')
+}
+
+async function readExtraHosts(texts: readonly string[]): Promise<readonly string[]> {
+  if (texts.length === 0) return []
+  const { isIP } = await import('node:net')
+  return texts.map(text => {
+    const [, name = '', address = ''] = /^([^\s:=]+)[:=]\[?([^\s\]]+)\]?$/.exec(text) ?? []
+    if (isIP(address) > 0) return `${name}:${address}`
+    throw badValue('--add-host', text, 'write NAME:ADDRESS with an IP address')
+  })
+}
+
+type Rights = Pick<
+  ContainerRequest,
+  'addCapabilities' | 'dropCapabilities' | 'seccomp' | 'noNewPrivileges'
+>
+
+async function readRights(options: ParsedOptions): Promise<Rights> {
+  let rights: Rights = {
+    addCapabilities: options.texts('cap-add'),
+    dropCapabilities: options.texts('cap-drop'),
+    seccomp: undefined,
+    noNewPrivileges: true,
+  }
+  for (const text of options.texts('security-opt')) {
+    const [, key = '', value] = /^([^=:]+)(?:[=:](.*))?$/.exec(text) ?? []
+    if (key === 'no-new-privileges')
+      rights = { ...rights, noNewPrivileges: parseBoolean('--security-opt', value ?? 'true') }
+    else if (key === 'seccomp' && value !== undefined)
+      rights = { ...rights, seccomp: await readSeccomp(value, rights) }
+    else
+      throw badValue(
+        '--security-opt',
+        text,
+        'write seccomp=unconfined, seccomp=FILE or no-new-privileges=false',
+      )
+  }
+  return rights
+}
+
+async function readSeccomp(value: string, rights: Rights): Promise<Rights['seccomp']> {
+  if (value === 'unconfined') return 'unconfined'
+  if (value === 'builtin') return undefined
+  const { readSeccompProfile } = await import('../container/seccomp-profile.ts')
+  const { adjustCapabilities } = await import('../runtime/capabilities.ts')
+  const capabilities = adjustCapabilities(rights.addCapabilities, rights.dropCapabilities)
+  return await readSeccompProfile(value, { capabilities, arch: process.arch })
+}

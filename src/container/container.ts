@@ -1,0 +1,98 @@
+// What people call a container: an image's tree with a writable top, a process in it, and a record of both. This file
+// holds the words; run-container.ts runs one, container-records.ts remembers them.
+
+import type { Image } from '../image/image.ts'
+import type { Resources, Rlimit, SeccompConfig } from '../oci/runtime-config.ts'
+
+/** 64 random hexadecimal digits. */
+export type ContainerId = string & { readonly __brand: 'ContainerId' }
+
+/** Something from outside that a container sees in its tree. Destinations are absolute paths inside the container. */
+export type ContainerMount =
+  | {
+      readonly kind: 'bind'
+      /** Absolute path on the host. */
+      readonly source: string
+      readonly destination: string
+      readonly readOnly: boolean
+      /** False: what is mounted below the source stays out. */
+      readonly recursive: boolean
+      readonly propagation: 'rprivate' | 'private' | 'rslave' | 'slave'
+      /** True: a source that is not there becomes a new directory, as `-v` has it. */
+      readonly makeSource: boolean
+    }
+  | {
+      readonly kind: 'tmpfs'
+      readonly destination: string
+      /** As mount(8) takes them: `size=64m`, `mode=1777`, `exec`. */
+      readonly options: readonly string[]
+    }
+  /** A directory of the container's own, filled from the image, gone with the container. */
+  | { readonly kind: 'volume'; readonly destination: string; readonly readOnly: boolean }
+
+/** What to run, in docker's meaning; what is undefined comes from the image. */
+export interface ContainerRequest {
+  readonly image: Image
+  /** The image as the caller named it. */
+  readonly imageName: string
+  /** 1 to 255 of [a-zA-Z0-9_.-]; undefined: one is made up. */
+  readonly name?: string | undefined
+  /** Words after the image; they replace the image's Cmd. */
+  readonly command: readonly string[]
+  /** Replaces the image's entrypoint and drops its Cmd; [] for none at all. */
+  readonly entrypoint?: readonly string[] | undefined
+  /** `K=V` sets, `K` alone takes the image's value away. */
+  readonly environment: readonly string[]
+  /** `name|uid[:group|gid]` */
+  readonly user?: string | undefined
+  readonly workingDirectory?: string | undefined
+  readonly hostname?: string | undefined
+  /** A pseudo-terminal for the process. */
+  readonly terminal: boolean
+  /** Keep standard input open; else it is empty. */
+  readonly interactive: boolean
+  /** Leave nothing when it ends. */
+  readonly removeAfter: boolean
+  readonly readOnlyRoot: boolean
+  readonly network: 'none' | 'host'
+  /** Lines for /etc/hosts, `NAME:ADDRESS`. */
+  readonly extraHosts: readonly string[]
+  readonly mounts: readonly ContainerMount[]
+  readonly addCapabilities: readonly string[]
+  readonly dropCapabilities: readonly string[]
+  /** Undefined: docker's default filter. */
+  readonly seccomp: 'unconfined' | SeccompConfig | undefined
+  readonly noNewPrivileges: boolean
+  readonly resources: Omit<Resources, 'devices'>
+  readonly rlimits: readonly Rlimit[]
+  readonly shmSizeBytes?: number | undefined
+  readonly labels: Readonly<Record<string, string>>
+}
+
+/** What is remembered of a container, as JSON in its directory. */
+export interface ContainerRecord {
+  readonly id: ContainerId
+  readonly name: string
+  readonly imageName: string
+  readonly imageDigest: string
+  /** The process and its arguments. */
+  readonly command: readonly string[]
+  /** Milliseconds since 1970. */
+  readonly createdMs: number
+  readonly labels: Readonly<Record<string, string>>
+  readonly removeAfter: boolean
+}
+
+/** How a container's process ended. */
+export interface ContainerEnd {
+  readonly exitCode: number
+  readonly outOfMemory: boolean
+  /** Milliseconds since 1970. */
+  readonly finishedMs: number
+}
+
+/** A container as `ps` shows it. */
+export interface ContainerState extends ContainerRecord {
+  readonly status: 'running' | 'exited'
+  readonly end?: ContainerEnd
+}

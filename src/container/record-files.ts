@@ -1,0 +1,51 @@
+// Reads what was written about a container. A file that is missing, or that a loss of power cut short, counts as not there.
+
+import { readFileSync } from 'node:fs'
+import { hasErrno } from '../core/errors.ts'
+import type { ContainerEnd, ContainerRecord } from './container.ts'
+import { asContainerId } from './container-name.ts'
+
+/** The record in container.json. */
+export function readRecord(file: string): ContainerRecord | undefined {
+  const value = readObject(file)
+  if (value === undefined) return undefined
+  const id = asContainerId(text(value['id']))
+  const { command, createdMs, labels } = value
+  if (id === undefined || !Array.isArray(command) || typeof createdMs !== 'number') return undefined
+  return {
+    id,
+    name: text(value['name']),
+    imageName: text(value['imageName']),
+    imageDigest: text(value['imageDigest']),
+    command: command.map(text),
+    createdMs,
+    labels: Object.fromEntries(Object.entries(asObject(labels)).map(([k, v]) => [k, text(v)])),
+    removeAfter: value['removeAfter'] === true,
+  }
+}
+
+/** How it ended, from end.json. */
+export function readEnd(file: string): ContainerEnd | undefined {
+  const value = readObject(file)
+  if (value === undefined) return undefined
+  const { exitCode, outOfMemory, finishedMs } = value
+  if (typeof exitCode !== 'number' || typeof finishedMs !== 'number') return undefined
+  return { exitCode, outOfMemory: outOfMemory === true, finishedMs }
+}
+
+function readObject(file: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    return asObject(JSON.parse(readFileSync(file, 'utf8')))
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT') || error instanceof SyntaxError) return undefined
+    throw error
+  }
+}
+
+function asObject(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? { ...value } : {}
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : ''
+}
