@@ -10,6 +10,7 @@ import { writeTable } from './write-table.ts'
 /** In the order of the table: the short ones first, so that a mistake shows early. */
 const rows: Readonly<Record<string, () => Promise<{ readonly row: Row }>>> = {
   start: () => import('./rows/start.ts'),
+  launch: () => import('./rows/launch.ts'),
   run: () => import('./rows/run-true.ts'),
   import: () => import('./rows/import-archive.ts'),
   memory: () => import('./rows/memory.ts'),
@@ -22,6 +23,7 @@ const { values, positionals } = parseArgs({
   options: {
     write: { type: 'string' },
     scratch: { type: 'string' },
+    root: { type: 'string' },
     help: { type: 'boolean', short: 'h' },
   },
 })
@@ -30,7 +32,7 @@ const chosen = positionals.length === 0 ? Object.keys(rows) : positionals
 const unknown = chosen.filter(name => !(name in rows))
 if (values.help || unknown.length > 0) {
   console.error(
-    `usage: npm run bench -- [--write FILE] [--scratch DIR] [${Object.keys(rows).join('|')}]...`,
+    `usage: npm run bench -- [--write FILE] [--scratch DIR] [--root TAR] [${Object.keys(rows).join('|')}]...`,
   )
   process.exit(values.help ? 0 : 2)
 }
@@ -45,6 +47,7 @@ for (const name of ['SIGINT', 'SIGTERM'] as const)
 
 await using bench = await openBench({
   scratchParent: values.scratch,
+  rootArchive: values.root,
   signal: controller.signal,
   say: text => console.error(text),
 })

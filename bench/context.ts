@@ -27,12 +27,15 @@ export interface Bench extends AsyncDisposable {
 
 export interface BenchOptions {
   readonly scratchParent?: string | undefined
+  /** A root file system as uncompressed tar; undefined: built from the Debian description. */
+  readonly rootArchive?: string | undefined
   readonly signal: AbortSignal
   readonly say: (text: string) => void
 }
 
 /** Makes the scratch directory; disposing stops the peers' daemons and removes it. */
-export async function openBench({ scratchParent, signal, say }: BenchOptions): Promise<Bench> {
+export async function openBench(options: BenchOptions): Promise<Bench> {
+  const { scratchParent, signal, say } = options
   const scratch = await mkdtemp(path.join(scratchParent ?? tmpdir(), 'kauri-bench-'))
   const missing = new Set<string>()
   let daemon: Promise<DockerDaemon | undefined> | undefined
@@ -65,7 +68,10 @@ export async function openBench({ scratchParent, signal, say }: BenchOptions): P
       return { argv: ['podman', ...store, ...args], env: {} }
     },
     rootArchive: () => {
-      archive ??= makeRootArchive({ kauri, directory, signal })
+      archive ??=
+        options.rootArchive === undefined
+          ? makeRootArchive({ kauri, directory, signal })
+          : Promise.resolve(path.resolve(options.rootArchive))
       return archive
     },
     [Symbol.asyncDispose]: async () => {

@@ -114,35 +114,37 @@ export async function medianOfRounds(
   return new Map([...times].map(([name, list]) => [name, median(list)]))
 }
 
-/** Medians in seconds of short commands by hyperfine, without a shell, in several turns; undefined without hyperfine. */
+/** Medians in seconds of short commands by hyperfine, in several turns; undefined without hyperfine. */
 export async function medianByHyperfine(
   commands: Readonly<Record<string, Command>>,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, number> | undefined> {
-  const hyperfine = findProgram('hyperfine')
-  if (hyperfine === undefined) return undefined
+  if (findProgram('hyperfine') === undefined) return undefined
+  const contenders = Object.entries(commands).map(([name, command]) => ({
+    name,
+    measure: async () => median(await hyperfineTimes(command, signal)),
+  }))
+  return await medianOfRounds(contenders, 6)
+}
+
+/** Seconds of several runs of a short command, without a shell; `within` starts hyperfine itself, in a namespace say. */
+export async function hyperfineTimes(
+  command: Command,
+  signal: AbortSignal,
+  within: readonly string[] = [],
+): Promise<readonly number[]> {
   const directory = await mkdtemp(path.join(tmpdir(), 'kauri-hyperfine-'))
-  const result = path.join(directory, 'result.json')
-  const times = new Map<string, number[]>(Object.keys(commands).map(name => [name, []]))
   try {
-    for (let turn = 0; turn < 5; turn++) {
-      const names = Object.keys(commands)
-      for (const name of turn % 2 === 0 ? names : names.toReversed()) {
-        const command = commands[name]
-        if (command === undefined) continue
-        const options = ['-N', '--warmup', '2', '--runs', '6', '--export-json', result]
-        const line = command.argv.map(quoteWord).join(' ')
-        await runCommand({ argv: [hyperfine, ...options, line], env: command.env }, signal)
-        const parsed: { results: { times: number[] }[] } = JSON.parse(
-          await readFile(result, 'utf8'),
-        )
-        times.get(name)?.push(...parsed.results.flatMap(one => one.times))
-      }
-    }
+    const result = path.join(directory, 'result.json')
+    const options = ['-N', '--warmup', '1', '--runs', '5', '--export-json', result]
+    const line = command.argv.map(quoteWord).join(' ')
+    const argv = [...within, 'hyperfine', ...options, line]
+    await runCommand({ argv, env: command.env }, signal)
+    const parsed: { results: { times: number[] }[] } = JSON.parse(await readFile(result, 'utf8'))
+    return parsed.results.flatMap(({ times }) => times)
   } finally {
     await rm(directory, { recursive: true })
   }
-  return new Map([...times].map(([name, list]) => [name, median(list)]))
 }
 
 /** hyperfine splits its argument as a shell would. */
