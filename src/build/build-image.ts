@@ -12,7 +12,7 @@ import { commitImage } from './commit-image.ts'
 import { explainFullDisk } from './disk-full.ts'
 import { planExecutor, resultStage } from './execute-plan.ts'
 import { imageEpoch } from './image-layers.ts'
-import type { ResultFile } from './result-files.ts'
+import { makeResultDirectory, type ResultFile } from './result-files.ts'
 import { type ResultTarget, resultOutput } from './result-output.ts'
 import { resultRecords } from './result-records.ts'
 import type { ExecutorParts } from './stage-run.ts'
@@ -42,6 +42,7 @@ export interface BuiltImage {
 /** Builds, stores and writes. @throws what the steps throw; DISK_FULL, CANCELLED */
 export async function buildImage(request: ImageRequest, parts: ImageParts): Promise<BuiltImage> {
   const { plan, options } = request
+  await makeResultDirectory(request.results.directory)
   const built = await planExecutor(parts)(plan, options)
   // The disk takes the snapshots while layers are packed.
   const settled = parts.snapshotter.settle(options.signal)

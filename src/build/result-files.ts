@@ -7,6 +7,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { asDiskFull, sweepTemporaries, temporaryBeside } from '../core/atomic-file.ts'
+import { hasErrno, KauriError } from '../core/errors.ts'
 import type { PackageReports } from './package-reports.ts'
 
 /** KIWI's names for what a result file is. */
@@ -38,9 +39,21 @@ interface PendingFile {
   readonly final: string
 }
 
-/** Begins a set in a directory, which is made; removes what killed builds left there. */
-export async function openResultSet(directory: string): Promise<ResultSet> {
-  await mkdir(directory, { recursive: true })
+/** Makes the directory for results where it is missing. @throws USAGE where something else is in its place */
+export async function makeResultDirectory(directory: string): Promise<void> {
+  try {
+    await mkdir(directory, { recursive: true })
+  } catch (error) {
+    if (!hasErrno(error, 'EEXIST', 'ENOTDIR', 'EROFS', 'EACCES')) throw asDiskFull(error, directory)
+    throw new KauriError('USAGE', `${directory} cannot be made as a directory`, {
+      hint: 'name another target directory',
+      cause: error,
+    })
+  }
+}
+
+/** Begins a set in a directory; removes what killed builds left there. */
+export function openResultSet(directory: string): ResultSet {
   const listFile = path.join(directory, 'kiwi.result.json')
   sweepTemporaries(listFile)
   const pending: PendingFile[] = []

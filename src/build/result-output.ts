@@ -101,7 +101,7 @@ export function resultOutput(request: OutputRequest, parts: OutputParts): Result
 async function startOutput(request: OutputRequest, parts: OutputParts): Promise<Started> {
   const { target, built, signal } = request
   const { form, baseName, compression } = target
-  const results = await openResultSet(target.directory)
+  const results = openResultSet(target.directory)
   const name = `${baseName}${imageSuffix[form]}${outerSuffix[compression]}`
   const mainFile = results.temporaryFor(form === 'tbz' ? 'root_archive' : 'container', name)
   const reports = reportPackages(built.snapshot, { ...parts, signal })

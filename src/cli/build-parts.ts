@@ -7,22 +7,22 @@ import process from 'node:process'
 import type { ImageParts } from '../build/build-image.ts'
 import { sweepScratchDirectories } from '../build/scratch-directory.ts'
 import { KauriError } from '../core/errors.ts'
-import { openSnapshotter } from '../rootfs/open-snapshotter.ts'
 import { aptPackageManager } from '../rootfs/package-managers/apt.ts'
 import { createBuiltinRuntime } from '../runtime/builtin-runtime.ts'
 import { sweepRuntime } from '../runtime/sweep-runtime.ts'
-import { diskStore } from '../store/disk-store.ts'
 import type { CommandContext } from './command.ts'
+import { openStore } from './open-store.ts'
+import { openTrees } from './open-trees.ts'
 
 /** @throws NOT_ROOT, PREREQUISITE_MISSING */
 export async function openBuildParts(context: CommandContext): Promise<ImageParts> {
   requireRoot()
-  const { dataRoot, runRoot, emit } = context
+  const { dataRoot, runRoot } = context
   // apt's downloads run as a user of its own, who must be able to pass through to its directory.
   for (const directory of [dataRoot, path.join(dataRoot, 'cache')])
     mkdirSync(directory, { recursive: true, mode: 0o711 })
   const cacheRoot = path.join(dataRoot, 'cache')
-  const runtime = createBuiltinRuntime({ runRoot, cacheRoot: path.join(cacheRoot, 'seccomp') })
+  const runtime = createBuiltinRuntime({ runRoot, cacheRoot })
   const apt = aptPackageManager({
     cacheDirectory: path.join(cacheRoot, 'apt'),
     runtime,
@@ -31,14 +31,13 @@ export async function openBuildParts(context: CommandContext): Promise<ImagePart
   await apt.checkHost()
   await sweepRuntime(runRoot)
   await sweepScratchDirectories(dataRoot)
-  const snapshotter = await openSnapshotter({ root: path.join(dataRoot, 'snapshots'), emit })
   return {
     dataRoot,
-    snapshotter,
+    snapshotter: await openTrees(context),
     runtime,
     inventory: apt,
     packageManager: async () => apt,
-    store: diskStore(path.join(dataRoot, 'oci')),
+    store: openStore(context),
   }
 }
 

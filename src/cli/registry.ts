@@ -16,7 +16,9 @@ export const commandGroups: readonly CommandGroup[] = [
   {
     title: 'Building from descriptions',
     commands: {
+      'system build': () => import('./commands/system-build.ts'),
       check: () => import('./commands/check.ts'),
+      plan: () => import('./commands/plan-command.ts'),
     },
   },
   {
