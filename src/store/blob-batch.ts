@@ -26,6 +26,7 @@ import { type FileLock, tryLockFile } from '../native/file-lock.ts'
 import { createDigester, type Digest } from '../oci/digest.ts'
 import { blobPathIn, ensureLayout, type LayoutPaths, lockStore } from './layout-paths.ts'
 import type { PutOptions, StoredBlob } from './store.ts'
+import { writeBehind } from './write-behind.ts'
 
 /** Writes one blob by pushing bytes. Disposing it before `finish` drops what was written; idempotent. */
 export interface BlobWriter extends Disposable {
@@ -71,18 +72,24 @@ export function openBlobBatch(paths: LayoutPaths): BlobBatch {
   const finished: FinishedBlob[] = []
   let isOpen = true
   let counter = 0
-  const create = (): BlobWriter =>
-    blobWriter(path.join(directory, String(counter++)), blob => finished.push(blob))
+  const openBlob = (): OpenBlob =>
+    openBlobFile(path.join(directory, String(counter++)), blob => finished.push(blob))
+  const rethrowDiskFull = (error: unknown): never => {
+    throw asDiskFull(error, paths.root)
+  }
   return {
-    create,
+    create: () => blobWriter(openBlob()),
     pendingPath: digest => finished.find(({ stored }) => stored.digest === digest)?.file,
     async put(source, options = {}) {
-      using writer = create()
+      using blob = openBlob()
+      await using output = writeBehind(blob.fd)
       for await (const chunk of source) {
         options.signal?.throwIfAborted()
-        writer.write(chunk)
+        blob.take(chunk)
+        await output.write(chunk).catch(rethrowDiskFull)
       }
-      return writer.finish(options.expected)
+      await output.settle().catch(rethrowDiskFull)
+      return blob.finish(options.expected)
     },
     async commit({ only, signal } = {}) {
       const blobs = finished.splice(0)
@@ -102,19 +109,25 @@ export function openBlobBatch(paths: LayoutPaths): BlobBatch {
   }
 }
 
-function blobWriter(file: string, onFinish: (blob: FinishedBlob) => void): BlobWriter {
+/** A blob's file while it is written: the bytes are counted and hashed in one place, and written in another. */
+interface OpenBlob extends Disposable {
+  readonly fd: number
+  readonly file: string
+  /** Counts and hashes bytes that are written by the caller. */
+  take(bytes: Uint8Array): void
+  finish(expected?: PutOptions['expected']): StoredBlob
+}
+
+function openBlobFile(file: string, onFinish: (blob: FinishedBlob) => void): OpenBlob {
   const fd = openSync(file, 'wx', 0o444)
   const digester = createDigester()
   let size = 0
   let isOpen = true
   return {
-    write(bytes) {
+    fd,
+    file,
+    take(bytes) {
       digester.update(bytes)
-      try {
-        for (let at = 0; at < bytes.byteLength; ) at += writeSync(fd, bytes, at)
-      } catch (error) {
-        throw asDiskFull(error, file)
-      }
       size += bytes.byteLength
     },
     finish(expected) {
@@ -133,6 +146,21 @@ function blobWriter(file: string, onFinish: (blob: FinishedBlob) => void): BlobW
       closeSync(fd)
       rmSync(file, { force: true })
     },
+  }
+}
+
+function blobWriter(blob: OpenBlob): BlobWriter {
+  return {
+    write(bytes) {
+      blob.take(bytes)
+      try {
+        for (let at = 0; at < bytes.byteLength; ) at += writeSync(blob.fd, bytes, at)
+      } catch (error) {
+        throw asDiskFull(error, blob.file)
+      }
+    },
+    finish: expected => blob.finish(expected),
+    [Symbol.dispose]: () => blob[Symbol.dispose](),
   }
 }
 

@@ -38,7 +38,8 @@ export interface BlobSource {
 export interface ImageStore extends BlobSource {
   /**
    * Stores bytes; idempotent; a returned value means they are durable and named by their digest. Where the expected
-   * blob is there already the source may be left unread: the caller closes it.
+   * blob is there already the source may be left unread: the caller closes it. Chunks must not change once they are
+   * handed over.
    * @throws CHECKSUM_MISMATCH, DISK_FULL
    */
   putBlob(source: AsyncIterable<Uint8Array>, options?: PutOptions): Promise<StoredBlob>
