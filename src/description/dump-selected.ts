@@ -3,7 +3,7 @@
 import type { Json } from '../core/canonical-json.ts'
 import type { SelectedDescription } from './select-description.ts'
 
-/** The selected description as JSON; passwords of repositories are left out. */
+/** The selected description as JSON; passwords are left out. */
 export function dumpSelected(selected: SelectedDescription): Json {
   const { description, ...rest } = selected
   const { file, schemaVersion, author, contact, specification, files } = description
@@ -16,8 +16,7 @@ export function dumpSelected(selected: SelectedDescription): Json {
 }
 
 function plainValue(key: string, value: unknown): unknown {
-  if (key === 'where' || key === 'selector') return undefined
-  if (key === 'password' && typeof value === 'string') return undefined
+  if (key === 'where' || key === 'selector' || key === 'password') return undefined
   if (typeof value === 'object' && value !== null && 'value' in value && 'where' in value)
     return value.value
   return value

@@ -45,7 +45,7 @@ export async function readDescription(
   checkProfiles(root, tree.profiles, tell)
   const files = await findDescriptionFiles(place.directory, tree, directory, tell)
   const findings = report.findings()
-  throwOnErrors(findings, shown)
+  throwOnErrors([...findings, ...limits.map(({ finding }) => finding)], shown)
   return { ...tree, file: shown, directory: place.directory, fileName, files, findings, limits }
 }
 

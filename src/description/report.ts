@@ -39,6 +39,6 @@ export function throwOnErrors(findings: readonly Diagnostic[], file: string): vo
     errors.length === 1
       ? `${formatPosition(first.where)}: ${first.message}`
       : `${file} has ${errors.length} errors`,
-    { where: first.where, diagnostics: findings },
+    { where: first.where, diagnostics: sortDiagnostics(findings) },
   )
 }
