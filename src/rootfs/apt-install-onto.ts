@@ -1,0 +1,103 @@
+// Adds packages to a root that has a working dpkg, in the order that apt found, which knows what must be unpacked,
+// configured or removed before what.
+
+import { readTextIfThere, writeFileAtomic } from '../core/atomic-file.ts'
+import { KauriError } from '../core/errors.ts'
+import { defaultArchiveLimits } from '../layer/layer.ts'
+import { TarReader } from '../layer/tar-reader.ts'
+import { type DownloadContext, downloadDebs } from './apt-download.ts'
+import type { AptPlan } from './apt-resolve.ts'
+import type { DpkgAction } from './apt-solution.ts'
+import { openDeb, openDebData } from './deb-archive.ts'
+import type { DpkgContainer } from './dpkg-container.ts'
+import type { ResolvedPackage } from './package-manager.ts'
+
+export interface InstallOntoOptions {
+  readonly plan: AptPlan
+  readonly download: DownloadContext
+  /** What dpkg is always given beside its action. */
+  readonly options: readonly string[]
+  readonly onConfigure: (name: string) => void
+  readonly openContainer: (epochSeconds: number) => Promise<DpkgContainer>
+}
+
+/** @throws what downloading throws, PACKAGE_INSTALL_FAILED */
+export async function installOnto(
+  options: InstallOntoOptions,
+): Promise<{ readonly newestFileSeconds: number }> {
+  const { plan, download } = options
+  const files = new Map<ResolvedPackage, string>()
+  let newestFileSeconds = 0
+  for await (const { wanted, file } of downloadDebs(plan.packages, download)) {
+    files.set(wanted, file)
+    const newest = await newestFileTime(file, download.work.signal)
+    newestFileSeconds = Math.max(newestFileSeconds, newest)
+  }
+  if (plan.actions.length === 0) return { newestFileSeconds }
+  const container = await options.openContainer(newestFileSeconds)
+  const dpkg = (...args: string[]): Promise<void> =>
+    container.dpkg([...options.options, ...args], options.onConfigure)
+  for (const { kind, names } of groupActions(plan.actions)) {
+    if (kind === 'unpack') {
+      const found = names.map(name => fileOf(name, plan, files))
+      await dpkg('--auto-deconfigure', '--unpack', ...(await container.offer(found)))
+    } else if (kind === 'configure') await dpkg('--configure', ...names)
+    // What stays is put right by what comes after it in the order.
+    else await dpkg('--force-depends', `--${kind}`, ...names)
+  }
+  await dpkg('--configure', '--pending')
+  return { newestFileSeconds }
+}
+
+interface ActionGroup {
+  readonly kind: DpkgAction['kind']
+  readonly names: string[]
+}
+
+/** Neighbours of one kind are one call; the configuring at the end is left to `--configure --pending`. */
+export function groupActions(actions: readonly DpkgAction[]): ActionGroup[] {
+  const groups: ActionGroup[] = []
+  for (const { kind, name } of actions) {
+    const last = groups.at(-1)
+    if (last?.kind === kind) last.names.push(name)
+    else groups.push({ kind, names: [name] })
+  }
+  return groups.at(-1)?.kind === 'configure' ? groups.slice(0, -1) : groups
+}
+
+function fileOf(
+  name: string,
+  { packages }: AptPlan,
+  files: ReadonlyMap<ResolvedPackage, string>,
+): string {
+  const [plain, architecture] = name.split(':')
+  const found = packages.find(
+    entry =>
+      entry.name === plain && (architecture === undefined || entry.architecture === architecture),
+  )
+  const file = found === undefined ? undefined : files.get(found)
+  if (file !== undefined) return file
+  throw new KauriError('INTERNAL', `apt wants to unpack ${name}, which it did not want to fetch`)
+}
+
+/** Newest time in a package's archive, seconds since 1970; remembered beside the package, whose content never changes. */
+async function newestFileTime(file: string, signal: AbortSignal | undefined): Promise<number> {
+  const record = `${file}.newest`
+  const known = Number(await readTextIfThere(record))
+  if (Number.isSafeInteger(known) && known > 0) return known
+  let newest = 0
+  const reader = new TarReader(
+    {
+      onEntry: ({ mtimeSeconds }) => {
+        newest = Math.max(newest, mtimeSeconds)
+      },
+      onData: () => {},
+      onEntryEnd: () => {},
+    },
+    { archive: file, limits: defaultArchiveLimits },
+  )
+  for await (const chunk of await openDebData(openDeb(file), signal)) reader.write(chunk)
+  reader.end()
+  await writeFileAtomic(record, String(newest))
+  return newest
+}
