@@ -24,15 +24,22 @@ export const commandGroups: readonly CommandGroup[] = [
   {
     title: 'Images',
     commands: {
+      gc: () => import('./commands/gc.ts'),
       history: () => import('./commands/history.ts'),
       images: () => import('./commands/images.ts'),
       import: () => import('./commands/import.ts'),
+      inspect: () => import('./commands/inspect.ts'),
+      load: () => import('./commands/load.ts'),
+      rmi: () => import('./commands/rmi.ts'),
+      save: () => import('./commands/save.ts'),
       tag: () => import('./commands/tag.ts'),
     },
   },
   {
     title: 'Containers',
     commands: {
+      ps: () => import('./commands/ps.ts'),
+      rm: () => import('./commands/rm.ts'),
       run: () => import('./commands/run.ts'),
     },
   },

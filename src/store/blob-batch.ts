@@ -41,8 +41,8 @@ export interface BlobBatch extends Disposable {
   create(): BlobWriter
   /** Writes a whole blob from a stream. @throws CHECKSUM_MISMATCH, DISK_FULL */
   put(source: AsyncIterable<Uint8Array>, options?: PutOptions): Promise<StoredBlob>
-  /** The file of a blob that was finished and is not yet committed; undefined for any other. For reading only. */
-  pendingPath(digest: Digest): string | undefined
+  /** A blob that was finished and is not yet committed; undefined for any other. */
+  findPending(digest: Digest): PendingBlob | undefined
   /**
    * Makes the finished blobs durable and visible, all of them or those that are named; the others are dropped. May be
    * called again after more blobs.
@@ -56,7 +56,9 @@ export interface CommitBatchOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-interface FinishedBlob {
+/** A blob that nobody else can see yet. */
+export interface PendingBlob {
+  /** For reading only. */
   readonly file: string
   readonly stored: StoredBlob
 }
@@ -69,7 +71,7 @@ export function openBlobBatch(paths: LayoutPaths): BlobBatch {
   ensureLayout(paths)
   sweepIngest(paths)
   const { directory, lock } = claimDirectory(paths)
-  const finished: FinishedBlob[] = []
+  const finished: PendingBlob[] = []
   let isOpen = true
   let counter = 0
   const openBlob = (): OpenBlob =>
@@ -79,7 +81,7 @@ export function openBlobBatch(paths: LayoutPaths): BlobBatch {
   }
   return {
     create: () => blobWriter(openBlob()),
-    pendingPath: digest => finished.find(({ stored }) => stored.digest === digest)?.file,
+    findPending: digest => finished.find(({ stored }) => stored.digest === digest),
     async put(source, options = {}) {
       using blob = openBlob()
       await using output = writeBehind(blob.fd)
@@ -118,7 +120,7 @@ interface OpenBlob extends Disposable {
   finish(expected?: PutOptions['expected']): StoredBlob
 }
 
-function openBlobFile(file: string, onFinish: (blob: FinishedBlob) => void): OpenBlob {
+function openBlobFile(file: string, onFinish: (blob: PendingBlob) => void): OpenBlob {
   const fd = openSync(file, 'wx', 0o444)
   const digester = createDigester()
   let size = 0
@@ -182,7 +184,7 @@ export function checkExpected(stored: StoredBlob, expected: PutOptions['expected
 /** All data first, then the names, then the directory once: one wait for the disk instead of one for each blob. */
 async function publish(
   paths: LayoutPaths,
-  blobs: readonly FinishedBlob[],
+  blobs: readonly PendingBlob[],
   signal: AbortSignal | undefined,
 ): Promise<void> {
   if (blobs.length === 0) return

@@ -7,7 +7,7 @@ import { type Emit, ignoreEvents, inStep } from '../core/events.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { formatFamiliar, type Reference } from '../oci/reference.ts'
 import { childrenOf } from './children.ts'
-import type { ImageStore } from './store.ts'
+import type { BlobSource, ImageStore } from './store.ts'
 
 export interface CopyOptions {
   /** The image's name in the target; the same where it is left out. */
@@ -35,7 +35,7 @@ export async function copyImage(
 
 /** Copies a blob and all it refers to, deepest first; platforms that the source does not have are left out. */
 export async function copyBlobs(
-  from: ImageStore,
+  from: BlobSource,
   to: ImageStore,
   descriptor: Descriptor,
   options: Pick<CopyOptions, 'signal' | 'emit'> = {},

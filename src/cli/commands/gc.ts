@@ -1,0 +1,74 @@
+// `kauri gc`: frees what nobody needs any more: blobs that no image refers to, and unpacked trees that no image, build or
+// container stands on.
+
+import process from 'node:process'
+import { KauriError } from '../../core/errors.ts'
+import { imageSnapshotNames } from '../../image/snapshot-names.ts'
+import type { DiskStore } from '../../store/disk-store.ts'
+import type { CommandContext, CommandInput, CommandSpec } from '../command.ts'
+import { humanSize } from '../human-units.ts'
+import { openStore } from '../open-store.ts'
+import { openTrees } from '../open-trees.ts'
+
+export const command: CommandSpec = {
+  name: 'gc',
+  summary: 'Free what no image, build or container needs',
+  details: [
+    'Removes blobs that no image refers to and unpacked trees that nothing stands on. Builds and imports that run meanwhile lose nothing.',
+    'A duration is a number with s, m, h or d.',
+  ],
+  options: [
+    {
+      long: 'grace',
+      value: 'DURATION',
+      summary: 'Keep blobs used within this time, by default 1h',
+    },
+    {
+      long: 'cache-age',
+      value: 'DURATION',
+      summary: 'Keep trees of build steps used within this time, by default 7d',
+    },
+    { long: 'dry-run', summary: 'Only tell what would go' },
+  ],
+  run: freeSpace,
+}
+
+const hourMs = 3_600_000
+
+async function freeSpace({ options, context }: CommandInput): Promise<number> {
+  const store = openStore(context)
+  const dryRun = options.flag('dry-run')
+  const graceMs = durationMs('grace', options.text('grace') ?? '1h')
+  const cacheMs = durationMs('cache-age', options.text('cache-age') ?? '7d')
+  const collected = await store.collectGarbage({ graceMs, dryRun, signal: context.signal })
+  const trees = await collectTrees(store, Date.now() - cacheMs, { dryRun, context })
+  const verb = dryRun ? 'would free' : 'freed'
+  context.print(`${verb} ${collected.blobs} blobs, ${humanSize(collected.bytes)}`)
+  context.print(`${verb} ${trees} trees`)
+  context.printJson({ ...collected, trees, dryRun })
+  return 0
+}
+
+async function collectTrees(
+  store: DiskStore,
+  usedBeforeMs: number,
+  { dryRun, context }: { readonly dryRun: boolean; readonly context: CommandContext },
+): Promise<number> {
+  if (process.getuid?.() !== 0) return 0
+  const { collectSnapshots } = await import('../../rootfs/collect-snapshots.ts')
+  const images = (await store.listEntries()).map(({ descriptor }) => descriptor)
+  const keep = await imageSnapshotNames(store, images)
+  const trees = await openTrees(context)
+  return (await collectSnapshots(trees, { keep, usedBeforeMs, dryRun })).length
+}
+
+const unitMs: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: hourMs, d: 24 * hourMs }
+
+function durationMs(option: string, text: string): number {
+  const [, amount, unit = 's'] = /^(\d{1,9})([smhd])?$/.exec(text) ?? []
+  if (amount === undefined)
+    throw new KauriError('USAGE', `--${option} ${text} is no duration`, {
+      hint: 'write a number with s, m, h or d, such as 90m',
+    })
+  return Number(amount) * (unitMs[unit] ?? 1000)
+}

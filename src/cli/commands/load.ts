@@ -1,0 +1,70 @@
+// `kauri load`: images from the archives of docker, podman, buildkit and skopeo, or from an OCI layout.
+
+import { createReadStream, statSync } from 'node:fs'
+import process from 'node:process'
+import { KauriError } from '../../core/errors.ts'
+import { type LoadedImage, loadArchive } from '../../image/load-archive.ts'
+import { formatFamiliar, formatReference } from '../../oci/reference.ts'
+import type { DiskStore } from '../../store/disk-store.ts'
+import type { CommandContext, CommandInput, CommandSpec } from '../command.ts'
+import { openStore } from '../open-store.ts'
+
+export const command: CommandSpec = {
+  name: 'load',
+  summary: 'Load images from an archive',
+  operands: '[FILE|DIRECTORY]',
+  maxOperands: 1,
+  details: [
+    'Takes docker and OCI archives, plain or packed with gzip, bzip2, xz or zstd, and OCI layout directories. Reads standard input where no file is named.',
+  ],
+  options: [
+    { long: 'input', short: 'i', value: 'FILE', summary: 'Read this file, not standard input' },
+  ],
+  run: runLoad,
+}
+
+async function runLoad({ options, positionals, context }: CommandInput): Promise<number> {
+  const [operand] = positionals
+  const option = options.text('input')
+  if (operand !== undefined && option !== undefined)
+    throw new KauriError('USAGE', `both ${option} and ${operand} are named`, {
+      hint: 'name one file',
+    })
+  const images = await loadFrom(openStore(context), operand ?? option ?? '-', context)
+  for (const { names, descriptor } of images) {
+    for (const name of names) context.print(`Loaded image: ${formatFamiliar(name)}`)
+    if (names.length === 0) context.print(`Loaded image ID: ${descriptor.digest}`)
+  }
+  context.printJson(
+    images.map(({ descriptor, names }) => ({
+      digest: descriptor.digest,
+      references: names.map(formatReference),
+    })),
+  )
+  return 0
+}
+
+async function loadFrom(
+  store: DiskStore,
+  file: string,
+  { signal, emit }: CommandContext,
+): Promise<LoadedImage[]> {
+  if (file === '-') {
+    if (process.stdin.isTTY)
+      throw new KauriError('USAGE', 'standard input is a terminal', {
+        hint: 'name a file with -i, or pipe an archive in',
+      })
+    return await loadArchive(store, process.stdin, { name: 'standard input', signal, emit })
+  }
+  const found = statSync(file, { throwIfNoEntry: false })
+  if (found === undefined) throw new KauriError('FILE_NOT_FOUND', `there is no file ${file}`)
+  if (found.isDirectory()) {
+    const { loadDirectory } = await import('../../image/load-directory.ts')
+    return await loadDirectory(store, file, { name: file, signal, emit })
+  }
+  return await loadArchive(store, createReadStream(file, { highWaterMark: 1024 * 1024 }), {
+    name: file,
+    signal,
+    emit,
+  })
+}

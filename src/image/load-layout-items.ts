@@ -1,0 +1,38 @@
+// index.json of an archive: which images it holds and what they are called.
+
+import { type Descriptor, refNameAnnotation } from '../oci/descriptor.ts'
+import { isIndexType, isManifestType, parseIndex } from '../oci/manifest.ts'
+import { mediaTypes } from '../oci/media-types.ts'
+import { parseReference, type Reference } from '../oci/reference.ts'
+import { readBlob } from '../store/verified-stream.ts'
+import { type ArchiveContents, noImageArchive } from './archive-contents.ts'
+import type { LoadedImage } from './load-archive.ts'
+
+/** Images of the layout, each once with all its names; entries that are no images are left out. */
+export async function readLayoutItems(contents: ArchiveContents): Promise<LoadedImage[]> {
+  const file = contents.find('index.json')
+  if (file === undefined) throw noImageArchive('it has no index.json')
+  const bytes = await readBlob(contents.blobs, { mediaType: mediaTypes.index, ...file })
+  return layoutImages(parseIndex(bytes, 'index.json').manifests)
+}
+
+/** The images that entries of an index.json tell of. */
+export function layoutImages(entries: readonly Descriptor[]): LoadedImage[] {
+  const images = new Map<string, LoadedImage>()
+  for (const entry of entries) {
+    if (!isManifestType(entry.mediaType) && !isIndexType(entry.mediaType)) continue
+    const { annotations, ...descriptor } = entry
+    const names = images.get(entry.digest)?.names ?? []
+    const name = layoutName(annotations)
+    images.set(entry.digest, { descriptor, names: name === undefined ? names : [...names, name] })
+  }
+  return [...images.values()]
+}
+
+/** containerd's annotation has the whole name; in the standard one some tools write a tag, which names nothing by itself. */
+function layoutName(annotations: Descriptor['annotations']): Reference | undefined {
+  const whole = annotations?.['io.containerd.image.name']
+  if (whole !== undefined) return parseReference(whole)
+  const text = annotations?.[refNameAnnotation]
+  return text !== undefined && /[:/]/.test(text) ? parseReference(text) : undefined
+}
