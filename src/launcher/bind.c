@@ -55,6 +55,13 @@ void mount_bind(int root_fd, const struct plan_step *step) {
   close(mount_fd);
 }
 
+void change_attributes(int root_fd, const struct plan_step *step) {
+  int target_fd = find_target(root_fd, step->target, STEP_NO_LINKS);
+  if (target_fd < 0) die_errno("opening %s", step->target);
+  set_attributes(target_fd, 0, step->attributes, 0, step->target);
+  close(target_fd);
+}
+
 /**
  * The host's /dev/null, whose identity is checked: a mask bound from the container's own /dev could be anything
  * (CVE-2025-31133).

@@ -59,6 +59,9 @@ static void do_step(int root_fd, const struct plan_step *step) {
     case TAG_READONLY:
       make_readonly(root_fd, step->target);
       break;
+    case TAG_ATTRIBUTES:
+      change_attributes(root_fd, step);
+      break;
     case TAG_SYSCTL:
       write_sysctl(root_fd, step);
       break;

@@ -2,23 +2,34 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/resource.h>
+#include <stdint.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "container.h"
 #include "report.h"
 
+/** As prlimit(2) takes it on every ABI. */
+struct limits {
+  uint64_t soft, hard;
+};
+
+/** Raw, for the type of the resource's number differs between C libraries. */
+static int change_rlimit(uint32_t resource, const struct limits *to, struct limits *from) {
+  return (int)syscall(SYS_prlimit64, 0, resource, to, from);
+}
+
 /** A hard limit that may not be raised stays; the soft one goes as high as it lets. */
 static void set_rlimit(const struct plan_rlimit *wanted) {
-  const struct rlimit limit = {.rlim_cur = wanted->soft, .rlim_max = wanted->hard};
-  if (setrlimit((__rlimit_resource_t)wanted->resource, &limit) == 0) return;
+  const struct limits limit = {.soft = wanted->soft, .hard = wanted->hard};
+  if (change_rlimit(wanted->resource, &limit, NULL) == 0) return;
   if (errno != EPERM) die_errno("setting resource limit %u", wanted->resource);
   warn_errno("resource limit %u cannot be raised to %llu", wanted->resource,
              (unsigned long long)wanted->hard);
-  struct rlimit granted;
-  if (getrlimit((__rlimit_resource_t)wanted->resource, &granted) != 0) die_errno("getrlimit");
-  granted.rlim_cur = wanted->soft < granted.rlim_max ? wanted->soft : granted.rlim_max;
-  if (setrlimit((__rlimit_resource_t)wanted->resource, &granted) != 0)
+  struct limits granted;
+  if (change_rlimit(wanted->resource, NULL, &granted) != 0) die_errno("prlimit");
+  granted.soft = wanted->soft < granted.hard ? wanted->soft : granted.hard;
+  if (change_rlimit(wanted->resource, &granted, NULL) != 0)
     die_errno("setting resource limit %u", wanted->resource);
 }
 

@@ -23,6 +23,9 @@ void mask_path(int root_fd, const char *path);
 /** Makes a file or directory of the root read-only, where it is there. */
 void make_readonly(int root_fd, const char *path);
 
+/** Sets attributes of the mount that is on the target, not of those below. */
+void change_attributes(int root_fd, const struct plan_step *step);
+
 /** The descriptor of a new file system with these options; exits with what the kernel says about them. */
 int new_filesystem(const char *type, const struct text_list *options, unsigned attributes);
 

@@ -118,6 +118,9 @@ static void parse_step(struct reader *reader, struct plan *plan, enum plan_tag t
     case TAG_SYSCTL:
       step->source = take_text(reader);
       break;
+    case TAG_ATTRIBUTES:
+      step->attributes = take_u32(reader);
+      break;
     default:
       break;
   }
@@ -250,6 +253,7 @@ static void parse_record(struct reader *reader, struct plan *plan, uint32_t tag)
     case TAG_MASK:
     case TAG_READONLY:
     case TAG_SYSCTL:
+    case TAG_ATTRIBUTES:
       parse_step(reader, plan, (enum plan_tag)tag);
       break;
     default:

@@ -41,6 +41,7 @@ enum plan_tag {
   TAG_ARGUMENT = 24,
   TAG_ENVIRONMENT = 25,
   TAG_MERGE_OUTPUT = 26,
+  TAG_ATTRIBUTES = 27,
 };
 
 /** How a mount step treats its target and source. */

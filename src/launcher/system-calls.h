@@ -7,9 +7,13 @@
 
 #include <linux/mount.h>
 #include <linux/openat2.h>
+#include <linux/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#ifndef AT_EMPTY_PATH
+#define AT_EMPTY_PATH 0x1000
+#endif
 #ifndef AT_RECURSIVE
 #define AT_RECURSIVE 0x8000
 #endif
@@ -23,6 +27,11 @@ static inline int sys_close_range(unsigned first, unsigned last, unsigned flags)
 
 static inline int sys_openat2(int dir_fd, const char *path, struct open_how *how) {
   return (int)syscall(SYS_openat2, dir_fd, path, how, sizeof *how);
+}
+
+/** What the C library's sys/stat.h calls statx(2), of the descriptor itself. */
+static inline int sys_statx(int fd, unsigned mask, struct statx *status) {
+  return (int)syscall(SYS_statx, fd, "", AT_EMPTY_PATH, mask, status);
 }
 
 static inline int sys_open_tree(int dir_fd, const char *path, unsigned flags) {

@@ -35,7 +35,7 @@ bool is_on_kernel_fs(int fd) {
 
 static __u64 mount_id(int fd) {
   struct statx status;
-  if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &status) != 0) die_errno("statx");
+  if (sys_statx(fd, STATX_MNT_ID, &status) != 0) die_errno("statx");
   return status.stx_mnt_id;
 }
 

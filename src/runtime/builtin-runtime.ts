@@ -10,7 +10,6 @@ import {
   type ContainerCgroup,
   createCgroup,
   hadOutOfMemory,
-  type PlannedDirectory,
   planCgroup,
   removeCgroup,
 } from './cgroup.ts'
@@ -58,13 +57,12 @@ async function runBundle(bundle: Bundle, options: RunOptions, host: Host): Promi
   const resources = config.linux.resources ?? {}
   const planned = planCgroup(host.layout, id, { resources, allHierarchies: showsCgroups(config) })
   const mountPoints = planMountPoints(config, root, path.join(host.runRoot, id))
-  using _record = writeRecord(host.runRoot, {
-    id,
-    owner: ownIdentity(),
-    cgroups: planned.map(({ directory }) => directory),
-    ...(mountPoints === undefined ? {} : { mountPoints: mountPoints.directory }),
-  })
-  await using _made = traces(planned, mountPoints)
+  await using traces = new AsyncDisposableStack()
+  const cgroups = planned.map(({ directory }) => directory)
+  const layer = mountPoints === undefined ? {} : { mountPoints: mountPoints.directory }
+  traces.use(writeRecord(host.runRoot, { id, owner: ownIdentity(), cgroups, ...layer }))
+  traces.defer(() => removeCgroup(cgroups))
+  traces.defer(() => removeMountPoints(mountPoints))
   const cgroup = createCgroup(host.layout, planned, resources)
   if (mountPoints !== undefined) makeMountPoints(mountPoints)
   clearVolatileMark(root)
@@ -89,17 +87,8 @@ function showsCgroups({ mounts }: RuntimeConfig): boolean {
   return mounts.some(({ type }) => type === 'cgroup' || type === 'cgroup2')
 }
 
-/** What a run leaves on the host, to be removed whatever happens. */
-function traces(
-  planned: readonly PlannedDirectory[],
-  mountPoints: MountPointLayer | undefined,
-): AsyncDisposable {
-  return {
-    [Symbol.asyncDispose]: async () => {
-      if (mountPoints !== undefined) rmSync(mountPoints.directory, { recursive: true, force: true })
-      await removeCgroup(planned.map(({ directory }) => directory))
-    },
-  }
+function removeMountPoints(mountPoints: MountPointLayer | undefined): void {
+  if (mountPoints !== undefined) rmSync(mountPoints.directory, { recursive: true, force: true })
 }
 
 /** The kernel marks a volatile overlay so that nobody trusts it after a crash; here whoever needs it whole has synced it. */

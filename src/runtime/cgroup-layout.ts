@@ -91,7 +91,7 @@ function parseCgroupMounts(text: string): CgroupMount[] {
     const [, , , root = '/', mountPoint = ''] = before.split(' ').map(unescapeMountPath)
     const words = options
       .split(',')
-      .filter(word => !mountWords.has(word) && !/^release_agent=/.test(word))
+      .filter(word => !mountWords.has(word) && !word.startsWith('release_agent='))
     mounts.push({ version: type === 'cgroup2' ? 2 : 1, root, mountPoint, words: words.toSorted() })
   }
   return mounts

@@ -98,12 +98,10 @@ export function createCgroup(
   const deviceHolder = deviceHierarchy(layout, resources)
   for (const { hierarchy, directory } of planned) {
     makeDirectory(directory)
-    const holdsDevices = hierarchy === deviceHolder
-    const scoped = holdsDevices ? resources : withoutDevices(resources)
     const writes =
       hierarchy.version === 1
-        ? version1Writes(hierarchy, directory, scoped)
-        : version2Writes(hierarchy, directory, scoped)
+        ? version1Writes(hierarchy, directory, resources)
+        : version2Writes(hierarchy, directory, resources)
     for (const write of writes) applyWrite(write)
   }
   const programDirectory = planned.find(
@@ -122,10 +120,6 @@ export function createCgroup(
           },
         }),
   }
-}
-
-function withoutDevices({ devices: _, ...rest }: Resources): Resources {
-  return rest
 }
 
 function refuseMissing(planned: readonly PlannedDirectory[], needed: ReadonlySet<string>): void {

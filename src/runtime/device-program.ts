@@ -58,10 +58,9 @@ function ruleCode(rule: DeviceRule): Instruction[] {
   if (ruleType !== 'a') tests.push([jumpNotEqual, type, 0, typeNumbers[ruleType]])
   if (rule.major !== undefined) tests.push([jumpNotEqual, major, 0, rule.major])
   if (rule.minor !== undefined) tests.push([jumpNotEqual, minor, 0, rule.minor])
-  const bits = [...(rule.access ?? 'rwm')].reduce(
-    (sum, letter) => sum | (accessBits[letter] ?? 0),
-    0,
-  )
+  const bits = (rule.access ?? 'rwm')
+    .split('')
+    .reduce((sum, letter) => sum | (accessBits[letter] ?? 0), 0)
   // An allowance must cover all that is asked for; it is left where a bit remains outside.
   if (bits !== 7)
     tests.push(

@@ -44,14 +44,13 @@ export async function launch(
   const kill = (): void => void control.end()
   signal?.addEventListener('abort', kill, { once: true })
   if (signal?.aborted) kill()
+  writeInput(child, io)
   try {
     const report = reportReader(control, onStart)
-    await Promise.all([
-      readLines(control, report.onLine),
-      io.kind === 'lines' && child.stdout !== null ? readLines(child.stdout, io.onLine) : undefined,
-      writeInput(child, io),
-      ended,
-    ])
+    const reading = [readLines(control, report.onLine), ended]
+    if (io.kind === 'lines' && child.stdout !== null)
+      reading.push(readLines(child.stdout, io.onLine))
+    await Promise.all(reading)
     return report.result()
   } finally {
     signal?.removeEventListener('abort', kill)
@@ -61,7 +60,6 @@ export async function launch(
 function streamsFor(io: ContainerIo): StdioOptions {
   switch (io.kind) {
     case 'inherit':
-      return ['inherit', 'inherit', 'inherit', 'pipe']
     case 'terminal':
       return [io.input === false ? 'ignore' : 'inherit', 'inherit', 'inherit', 'pipe']
     case 'lines':

@@ -105,9 +105,8 @@ function checkDestination({ destination, type }: RuntimeMount): void {
 
 function destinationProblem(destination: string, type: string): string | undefined {
   if (!destination.startsWith('/')) return 'a mount point in a container is an absolute path'
-  if (path.posix.normalize(destination) !== destination || destination.split('/').includes('..'))
-    return 'it is not in its shortest form'
   if (destination === '/') return 'it is the root'
+  if (path.posix.resolve(destination) !== destination) return 'it is not in its shortest form'
   if (destination === '/proc' && type !== 'proc') return 'it is the kernel’s view of the container'
   if (destination.startsWith('/proc/') && !coverableProcFiles.has(destination))
     return 'programs must be able to trust /proc'
@@ -179,7 +178,7 @@ function cgroupRecords(
         { flags, context },
       ),
     ),
-    [planTag.readonly, mount.destination],
+    [planTag.attributes, mount.destination, options.attributes],
   ]
 }
 

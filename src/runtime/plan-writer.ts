@@ -31,6 +31,7 @@ export const planTag = {
   argument: 24,
   environment: 25,
   mergeOutput: 26,
+  attributes: 27,
 } as const
 
 /** How a mount treats its target and source; the numbers are those of `enum step_flag`. */

@@ -30,8 +30,8 @@ export interface Bundle {
 
 /** Where the three standard streams of the container's first process go. */
 export type ContainerIo =
-  /** This process's own streams. */
-  | { readonly kind: 'inherit' }
+  /** This process's own streams; `input: false`: standard input is empty. */
+  | { readonly kind: 'inherit'; readonly input?: boolean }
   /** A new pseudo-terminal, relayed to this process's terminal; `input: false`: the keyboard is left alone. */
   | { readonly kind: 'terminal'; readonly input?: boolean }
   /** Standard input empty or `input`; both outputs line by line to `onLine`, in order of arrival. */

@@ -30,8 +30,8 @@ const ENOSYS = 38
 
 const x32Bit = 0x40000000
 
-/** Private calls of the ARM ABI start here, far above the table. */
-const firstPrivateNumber = 0xf0000
+/** Numbers from here on are calls of one ABI alone, above those that all of them share and that grow. */
+const firstPrivateNumber: Readonly<Partial<Record<SyscallAbi, number>>> = { X32: 512, ARM: 0xf0000 }
 
 /** The kernel takes no more. */
 const maxInstructions = 4096
@@ -95,7 +95,6 @@ function x32Block(profile: SeccompConfig, abis: readonly SyscallAbi[]): Code {
 /** Numbers from `start` up to the next range's start have this code. */
 interface Range {
   readonly start: number
-  readonly key: string
   readonly code: Code
 }
 
@@ -104,25 +103,25 @@ function callTree(profile: SeccompConfig, abi: SyscallAbi): Code {
 }
 
 function callRanges(profile: SeccompConfig, abi: SyscallAbi): Range[] {
-  const numbers = syscallNumbers(abi)
   const rules = rulesByName(profile)
-  const byDefault = returns(actionValue(profile.defaultAction, profile.defaultErrnoRet))
-  const known = [...numbers]
-    .filter(([name]) => rules.has(name))
-    .map(([name, number]) => ({
-      start: number,
-      ...codeFor(rules.get(name) ?? [], byDefault),
-    }))
+  const { defaultAction, defaultErrnoRet } = profile
+  const byDefault = returns(actionValue(defaultAction, defaultErrnoRet))
+  const privateStart = firstPrivateNumber[abi] ?? Infinity
+  const known = [...syscallNumbers(abi)]
+    .flatMap(([name, start]) => {
+      const own = rules.get(name)
+      if (own !== undefined) return [{ start, code: codeFor(own, byDefault) }]
+      return start >= privateStart ? [{ start, code: byDefault }] : []
+    })
     .toSorted((a, b) => a.start - b.start)
-  const newest = known.findLast(({ start }) => start < firstPrivateNumber)?.start ?? -1
+  const newest = known.findLast(({ start }) => start < privateStart)?.start ?? -1
   // Calls newer than the profile: a library that meets ENOSYS takes the older call, one that meets EPERM gives up.
-  const unknown = returns(isRefusal(profile.defaultAction) ? errno | ENOSYS : byDefault.value)
-  const ranges: Range[] = [{ start: 0, ...byDefault }]
-  for (const [index, range] of known.entries()) {
-    if (known[index - 1]?.start === range.start) ranges.pop()
-    ranges.push(range)
-    const after = range.start < newest || range.start >= firstPrivateNumber ? byDefault : unknown
-    ranges.push({ start: range.start + 1, ...after })
+  const unknown = isRefusal(defaultAction) ? returns(errno | ENOSYS) : byDefault
+  const ranges: Range[] = [{ start: 0, code: byDefault }]
+  for (const range of known) {
+    // Two names of one number: what followed the first starts where the second does.
+    if (ranges.at(-2)?.start === range.start) ranges.pop()
+    ranges.push(range, { start: range.start + 1, code: range.start < newest ? byDefault : unknown })
   }
   return ranges
 }
@@ -132,7 +131,7 @@ function mergeRanges(ranges: readonly Range[]): Range[] {
   const merged: Range[] = []
   for (const range of ranges) {
     if (merged.at(-1)?.start === range.start) merged.pop()
-    if (merged.at(-1)?.key !== range.key) merged.push(range)
+    if (String(merged.at(-1)?.code) !== String(range.code)) merged.push(range)
   }
   return merged
 }
@@ -161,60 +160,53 @@ function rulesByName(profile: SeccompConfig): Map<string, SeccompRule[]> {
   return rules
 }
 
-interface Answer {
-  readonly key: string
-  readonly code: Code
-}
-
-function returns(value: number): Answer & { readonly value: number } {
-  return { value, key: String(value), code: [[answer, 0, 0, value >>> 0]] }
+/** A value in the accumulator's place ends the program. */
+function returns(value: number): Code {
+  return [[answer, 0, 0, value >>> 0]]
 }
 
 /** Rules of one call in their order: the first whose conditions all hold answers, one without conditions always does. */
-function codeFor(rules: readonly SeccompRule[], byDefault: Answer): Answer {
-  const unconditional = rules.find(rule => (rule.args ?? []).length === 0)
-  const last =
-    unconditional === undefined
-      ? byDefault
-      : returns(actionValue(unconditional.action, unconditional.errnoRet))
-  const conditional =
-    unconditional === undefined ? rules : rules.slice(0, rules.indexOf(unconditional))
-  if (conditional.length === 0) return last
-  const code = conditional.flatMap(rule => {
-    const value = actionValue(rule.action, rule.errnoRet)
-    return conditions(rule.args ?? [], [[answer, 0, 0, value >>> 0]])
-  })
-  return { key: JSON.stringify([conditional, last.key]), code: [...code, ...last.code] }
+function codeFor(rules: readonly SeccompRule[], byDefault: Code): Code {
+  const last = rules.findIndex(({ args = [] }) => args.length === 0)
+  const conditional = last < 0 ? rules : rules.slice(0, last)
+  return [
+    ...conditional.flatMap(rule => conditions(rule.args ?? [], returns(valueOf(rule)))),
+    ...(last < 0 ? byDefault : rules.slice(last, last + 1).flatMap(rule => returns(valueOf(rule)))),
+  ]
+}
+
+function valueOf({ action, errnoRet }: SeccompRule): number {
+  return actionValue(action, errnoRet)
 }
 
 type Argument = NonNullable<SeccompRule['args']>[number]
 
 /** `then` where all conditions hold; where one does not, what follows `then`. */
-function conditions(args: readonly Argument[], then: Code): Code {
-  return args.reduceRight<Code>((code, argument) => condition(argument, code), then)
+function conditions(args: readonly Argument[], onTrue: Code): Code {
+  return args.reduceRight<Code>((code, argument) => condition(argument, code), onTrue)
 }
 
-function condition(argument: Argument, then: Code): Code {
+function condition(argument: Argument, onTrue: Code): Code {
   const value = BigInt.asUintN(64, BigInt(argument.value))
   const valueTwo = BigInt.asUintN(64, BigInt(argument.valueTwo ?? 0))
   const low = offsetOfArgs + 8 * argument.index
   const high = low + 4
-  const comparison = { low, high, value, then }
+  const comparison = { low, high, value, onTrue }
   switch (argument.op) {
     case 'SCMP_CMP_EQ':
       return isEqual(comparison)
     case 'SCMP_CMP_MASKED_EQ':
       return isEqual({ ...comparison, value: valueTwo, mask: value })
     case 'SCMP_CMP_NE':
-      return not(isEqual({ ...comparison, then: marker }), then)
+      return not(isEqual({ ...comparison, onTrue: marker }), onTrue)
     case 'SCMP_CMP_GT':
       return isGreater(comparison, jumpGreater)
     case 'SCMP_CMP_GE':
       return isGreater(comparison, jumpGreaterOrEqual)
     case 'SCMP_CMP_LT':
-      return not(isGreater({ ...comparison, then: marker }, jumpGreaterOrEqual), then)
+      return not(isGreater({ ...comparison, onTrue: marker }, jumpGreaterOrEqual), onTrue)
     case 'SCMP_CMP_LE':
-      return not(isGreater({ ...comparison, then: marker }, jumpGreater), then)
+      return not(isGreater({ ...comparison, onTrue: marker }, jumpGreater), onTrue)
     default:
       throw new KauriError('UNSUPPORTED', `seccomp operator ${argument.op} is not supported`)
   }
@@ -225,34 +217,34 @@ interface Comparison {
   readonly high: number
   readonly value: bigint
   readonly mask?: bigint
-  readonly then: Code
+  readonly onTrue: Code
 }
 
 /** Stands for the code of a condition that is being negated: where it holds, jump over what follows. */
 const marker: Code = [[jump, 0, 0, 0]]
 
 /** Turns a condition around: `test` ends with the marker, which becomes a jump over `then`. */
-function not(test: Code, then: Code): Code {
-  return [...test.slice(0, -1), [jump, 0, 0, then.length], ...then]
+function not(test: Code, onTrue: Code): Code {
+  return [...test.slice(0, -1), [jump, 0, 0, onTrue.length], ...onTrue]
 }
 
-function isEqual({ low, high, value, mask, then }: Comparison): Code {
+function isEqual({ low, high, value, mask, onTrue }: Comparison): Code {
   const upper = mask === undefined ? [] : [[and, 0, 0, upperHalf(mask)] as const]
   const lower = mask === undefined ? [] : [[and, 0, 0, lowerHalf(mask)] as const]
   const last: Code = [
     [load, 0, 0, low],
     ...lower,
-    [jumpEqual, 0, then.length, lowerHalf(value)],
-    ...then,
+    [jumpEqual, 0, onTrue.length, lowerHalf(value)],
+    ...onTrue,
   ]
   return [[load, 0, 0, high], ...upper, [jumpEqual, 0, last.length, upperHalf(value)], ...last]
 }
 
-function isGreater({ low, high, value, then }: Comparison, jumpLow: number): Code {
-  const last: Code = [[load, 0, 0, low], [jumpLow, 0, then.length, lowerHalf(value)], ...then]
+function isGreater({ low, high, value, onTrue }: Comparison, jumpLow: number): Code {
+  const last: Code = [[load, 0, 0, low], [jumpLow, 0, onTrue.length, lowerHalf(value)], ...onTrue]
   return [
     [load, 0, 0, high],
-    [jumpGreater, last.length - then.length + 1, 0, upperHalf(value)],
+    [jumpGreater, last.length - onTrue.length + 1, 0, upperHalf(value)],
     [jumpEqual, 0, last.length, upperHalf(value)],
     ...last,
   ]
