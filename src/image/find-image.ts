@@ -4,7 +4,8 @@ import { KauriError } from '../core/errors.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import { formatFamiliar, parseReference, type Reference } from '../oci/reference.ts'
-import type { DiskStore, StoredImage } from '../store/disk-store.ts'
+import type { DiskStore } from '../store/disk-store.ts'
+import type { LayoutReader, StoredImage } from '../store/layout-reader.ts'
 import type { ImageSource } from './image.ts'
 import { openImage } from './open-image.ts'
 
@@ -21,7 +22,10 @@ const digestPrefixForm = /^(?:sha256:)?([0-9a-f]{4,64})$/
  * Finds an image as docker does: a whole digest, then a name, then the beginning of a digest.
  * @throws REFERENCE_INVALID, USAGE where a prefix fits several images
  */
-export async function findImage(store: DiskStore, text: string): Promise<FoundImage | undefined> {
+export async function findImage(
+  store: LayoutReader,
+  text: string,
+): Promise<FoundImage | undefined> {
   const prefix = digestPrefixForm.exec(text)?.[1]
   if (text.startsWith('sha256:') && prefix !== undefined) return await findByDigest(store, prefix)
   if (prefix?.length === 64) return await findByDigest(store, prefix)
@@ -32,7 +36,7 @@ export async function findImage(store: DiskStore, text: string): Promise<FoundIm
 }
 
 /** The same, for images that must be there. @throws IMAGE_NOT_FOUND */
-export async function getImage(store: DiskStore, text: string): Promise<FoundImage> {
+export async function getImage(store: LayoutReader, text: string): Promise<FoundImage> {
   const found = await findImage(store, text)
   if (found !== undefined) return found
   throw new KauriError('IMAGE_NOT_FOUND', `there is no image ${text}`, {
@@ -40,7 +44,7 @@ export async function getImage(store: DiskStore, text: string): Promise<FoundIma
   })
 }
 
-async function findByDigest(store: DiskStore, prefix: string): Promise<FoundImage | undefined> {
+async function findByDigest(store: LayoutReader, prefix: string): Promise<FoundImage | undefined> {
   const byDigest = new Map<Digest, StoredImage>()
   for (const image of await store.listEntries())
     if (image.descriptor.digest.startsWith(`sha256:${prefix}`))

@@ -23,7 +23,7 @@ import type { Image } from './image.ts'
  * @throws IMAGE_NOT_FOUND where the platform is missing, BLOB_NOT_FOUND, BLOB_CORRUPT, ARCHIVE_INVALID, UNSUPPORTED
  */
 export async function openImage(
-  store: BlobSource,
+  store: Pick<BlobSource, 'openBlob'>,
   descriptor: Descriptor,
   platform?: Platform,
 ): Promise<Image> {
@@ -41,7 +41,7 @@ export async function openImage(
 const maxIndexDepth = 4
 
 async function chooseManifest(
-  store: BlobSource,
+  store: Pick<BlobSource, 'openBlob'>,
   descriptor: Descriptor,
   platform: Platform,
   depth = 0,
@@ -81,7 +81,7 @@ function missingPlatform(
 }
 
 async function readConfig(
-  store: BlobSource,
+  store: Pick<BlobSource, 'openBlob'>,
   { config: descriptor, layers }: Manifest,
   { digest }: Descriptor,
 ): Promise<ImageConfig> {
@@ -100,7 +100,7 @@ async function readConfig(
 
 /** Puts an image together from documents that are known to fit. */
 export function imageOf(
-  store: BlobSource,
+  store: Pick<BlobSource, 'openBlob'>,
   parts: Pick<Image, 'descriptor' | 'manifest' | 'config'>,
 ): Image {
   const { manifest, config } = parts

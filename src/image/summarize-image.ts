@@ -3,7 +3,8 @@
 import { KauriError } from '../core/errors.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Platform } from '../oci/platform.ts'
-import type { DiskStore, StoredImage } from '../store/disk-store.ts'
+import type { DiskStore } from '../store/disk-store.ts'
+import type { StoredImage } from '../store/layout-reader.ts'
 import type { Image } from './image.ts'
 import { openImage } from './open-image.ts'
 

@@ -11,7 +11,8 @@ import { sweepIngest, syncBlobs } from './blob-batch.ts'
 import { childrenOf } from './children.ts'
 import { sweepLayerRecords } from './layer-records.ts'
 import { readLayoutEntries } from './layout-index.ts'
-import { type LayoutPaths, lockStore } from './layout-paths.ts'
+import { lockStore } from './layout-lock.ts'
+import { type LayoutPaths } from './layout-paths.ts'
 import type { BlobSource } from './store.ts'
 
 export interface CollectOptions {

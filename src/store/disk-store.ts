@@ -1,34 +1,22 @@
 // The store on disk: an OCI image layout that skopeo, umoci and podman may use while kauri works. Its state is index.json
 // and blobs/; a kill at any moment leaves nothing to repair.
 
-import { createReadStream, statSync } from 'node:fs'
-import type { Readable } from 'node:stream'
-import { KauriError } from '../core/errors.ts'
+import { statSync } from 'node:fs'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { DiffId, Digest } from '../oci/digest.ts'
-import type { Reference } from '../oci/reference.ts'
 import { type BlobBatch, openBlobBatch, useBlob } from './blob-batch.ts'
+import { changeLayoutEntries, layoutEntry } from './change-index.ts'
 import { requireWhole } from './children.ts'
 import { type Collected, type CollectOptions, collectGarbage } from './collect-garbage.ts'
-import { answersTo, byReference, keptName, nameKey, requireSameDigest } from './image-names.ts'
+import { keptName, nameKey, requireSameDigest } from './image-names.ts'
 import { type LayerRecord, readLayerRecords, writeLayerRecord } from './layer-records.ts'
-import {
-  changeLayoutEntries,
-  type LayoutEntry,
-  layoutEntry,
-  readLayoutEntries,
-} from './layout-index.ts'
-import { blobPathIn, type LayoutPaths, layoutPaths, lockStore } from './layout-paths.ts'
-import type { BlobSource, ImageStore, NamedImage, PutOptions, StoredBlob } from './store.ts'
-import { verifiedStream, wrongSize } from './verified-stream.ts'
+import type { LayoutEntry } from './layout-index.ts'
+import { lockStore } from './layout-lock.ts'
+import { blobPathIn, type LayoutPaths, layoutPaths } from './layout-paths.ts'
+import { type LayoutReader, layoutReader } from './layout-reader.ts'
+import type { BlobSource, ImageStore, PutOptions, StoredBlob } from './store.ts'
 
-/** An image of the index; `reference` is undefined for one without a name. */
-export interface StoredImage {
-  readonly reference: Reference | undefined
-  readonly descriptor: Descriptor
-}
-
-export interface DiskStore extends ImageStore {
+export interface DiskStore extends ImageStore, LayoutReader {
   readonly root: string
   /** The file of a blob, whether it is there or not; for reading only. */
   blobPath(digest: Digest): string
@@ -38,8 +26,6 @@ export interface DiskStore extends ImageStore {
   keepImage(descriptor: Descriptor): Promise<void>
   /** Takes an image out of the index under all its names; true when it was there. */
   dropImage(digest: Digest): Promise<boolean>
-  /** Named and unnamed images, in the index's order. */
-  listEntries(): Promise<StoredImage[]>
   rememberLayer(record: LayerRecord): Promise<void>
   /** The packings known of a tar whose blobs are stored. */
   findLayers(diffId: DiffId): LayerRecord[]
@@ -49,14 +35,16 @@ export interface DiskStore extends ImageStore {
 /** The store in a directory; nothing is read or made before the first call. */
 export function diskStore(root: string): DiskStore {
   const paths = layoutPaths(root)
+  const reader = layoutReader(root)
   const blobs: BlobSource = {
     hasBlob: digest => useBlob(paths, digest),
-    openBlob: descriptor => openBlob(paths, descriptor),
+    openBlob: reader.openBlob,
   }
   return {
     root,
-    blobPath: digest => blobPathIn(paths, digest),
+    ...reader,
     ...blobs,
+    blobPath: digest => blobPathIn(paths, digest),
     openBatch: () => openBlobBatch(paths),
     putBlob: (source, options = {}) => putBlob(paths, source, options),
     ...imageNames(paths, blobs),
@@ -90,46 +78,21 @@ async function findBlob(paths: LayoutPaths, digest: Digest): Promise<StoredBlob 
   return found === undefined ? undefined : { digest, size: found.size }
 }
 
-async function openBlob(paths: LayoutPaths, descriptor: Descriptor): Promise<Readable> {
-  const { digest, size } = descriptor
-  const file = blobPathIn(paths, digest)
-  const found = statSync(file, { throwIfNoEntry: false })
-  if (found === undefined)
-    throw new KauriError('BLOB_NOT_FOUND', `the blob ${digest} is not in ${paths.root}`)
-  if (found.size !== size) throw wrongSize(digest, size, found.size)
-  return verifiedStream(createReadStream(file, { highWaterMark: readChunkBytes }), descriptor)
-}
+type ImageNames = Pick<DiskStore, 'tagImage' | 'untagImage' | 'keepImage' | 'dropImage'>
 
-const readChunkBytes = 512 * 1024
-
-type ImageNames = Pick<
-  DiskStore,
-  'findImage' | 'tagImage' | 'untagImage' | 'listImages' | 'keepImage' | 'dropImage' | 'listEntries'
->
-
+/** What is named is whole, and stays so while the name is written: no sweep runs between the two. */
 function imageNames(paths: LayoutPaths, blobs: BlobSource): ImageNames {
-  const listEntries = async (): Promise<StoredImage[]> =>
-    (await readLayoutEntries(paths)).map(storedImage).filter(image => image !== undefined)
-  const listImages = async (): Promise<NamedImage[]> =>
-    (await listEntries()).filter(isNamed).toSorted(byReference)
   return {
-    listEntries,
-    listImages,
-    async findImage(reference) {
-      return (await listImages()).find(image => answersTo(image, reference))?.descriptor
-    },
     async tagImage(reference, descriptor) {
       requireSameDigest(reference, descriptor)
       const key = nameKey(reference)
       const entry = layoutEntry(descriptor, keptName(reference))
+      const makesWay = (other: LayoutEntry): boolean =>
+        hasName(other, key) || isUnnamed(other, descriptor.digest)
       using _ = await lockStore(paths.sweepLock, 'shared')
       await requireWhole(blobs, descriptor)
       await changeLayoutEntries(paths, entries => [
-        ...entries.filter(
-          other =>
-            !hasName(other, key) &&
-            (other.reference !== undefined || other.descriptor?.digest !== descriptor.digest),
-        ),
+        ...entries.filter(other => !makesWay(other)),
         entry,
       ])
     },
@@ -162,14 +125,10 @@ function without(
   return staying.length === entries.length ? undefined : staying
 }
 
-function storedImage({ descriptor, reference }: LayoutEntry): StoredImage | undefined {
-  return descriptor === undefined ? undefined : { descriptor, reference }
-}
-
-function isNamed(image: StoredImage): image is NamedImage {
-  return image.reference !== undefined
-}
-
 function hasName({ reference }: LayoutEntry, key: string): boolean {
   return reference !== undefined && nameKey(reference) === key
+}
+
+function isUnnamed({ reference, descriptor }: LayoutEntry, digest: Digest): boolean {
+  return reference === undefined && descriptor?.digest === digest
 }

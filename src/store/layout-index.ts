@@ -1,12 +1,8 @@
 // index.json of the store: which images there are and what they are called. Other programs may write it at any moment,
-// some of them in place and without a lock: reading tolerates a torn file for a while, writing starts again when the
-// file changed meanwhile, and members and annotations that kauri does not know are kept as they are.
+// some of them in place and without a lock, so a torn file is read again for a while.
 
-import { readdirSync, rmSync } from 'node:fs'
-import { open, rename, rm, stat } from 'node:fs/promises'
-import path from 'node:path'
+import { readFile, stat } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { asDiskFull, syncDirectory, temporaryBeside, temporaryPrefix } from '../core/atomic-file.ts'
 import { hasErrno, KauriError } from '../core/errors.ts'
 import { type Descriptor, readDescriptor, refNameAnnotation } from '../oci/descriptor.ts'
 import {
@@ -17,9 +13,8 @@ import {
   parseJsonText,
   readMembers,
 } from '../oci/json-shape.ts'
-import { mediaTypes } from '../oci/media-types.ts'
-import { formatReference, parseReference, type Reference } from '../oci/reference.ts'
-import { ensureLayout, type LayoutPaths, lockStore } from './layout-paths.ts'
+import { parseReference, type Reference } from '../oci/reference.ts'
+import type { LayoutPaths } from './layout-paths.ts'
 
 /** One line of the index. */
 export interface LayoutEntry {
@@ -31,21 +26,12 @@ export interface LayoutEntry {
   readonly raw: Readonly<Record<string, unknown>>
 }
 
-interface LayoutIndex {
+/** The whole file. */
+export interface LayoutIndex {
   readonly members: Readonly<Record<string, unknown>>
   readonly entries: readonly LayoutEntry[]
   /** Tells one state of the file from another; `absent` where there is no file. */
   readonly stamp: string
-}
-
-/** The entry that index.json gets for an image; `reference` undefined: an image without a name. */
-export function layoutEntry(descriptor: Descriptor, reference: Reference | undefined): LayoutEntry {
-  const { [refNameAnnotation]: _, ...others } = descriptor.annotations ?? {}
-  const name = reference === undefined ? {} : { [refNameAnnotation]: formatReference(reference) }
-  const annotations = { ...others, ...name }
-  const { annotations: __, ...bare } = descriptor
-  const named: Descriptor = Object.keys(annotations).length === 0 ? bare : { ...bare, annotations }
-  return { descriptor: named, reference, raw: { ...named } }
 }
 
 /** Every entry, in the file's order. @throws STORE_INVALID where the file stays unreadable */
@@ -53,60 +39,8 @@ export async function readLayoutEntries(paths: LayoutPaths): Promise<readonly La
   return (await readLayoutIndex(paths)).entries
 }
 
-/**
- * Changes the index; atomic and durable. `change` may be called again when another program changed the file meanwhile,
- * and returns undefined for nothing to do. True when something was written.
- * @throws LOCK_BUSY, STORE_INVALID, DISK_FULL
- */
-export async function changeLayoutEntries(
-  paths: LayoutPaths,
-  change: (entries: readonly LayoutEntry[]) => readonly LayoutEntry[] | undefined,
-): Promise<boolean> {
-  ensureLayout(paths)
-  using _ = await lockStore(paths.indexLock, 'exclusive')
-  for (;;) {
-    const index = await readLayoutIndex(paths)
-    const changed = change(index.entries)
-    if (changed === undefined) return false
-    const document = {
-      schemaVersion: 2,
-      mediaType: mediaTypes.index,
-      ...index.members,
-      manifests: changed.map(entry => entry.raw),
-    }
-    if (await replaceIndex(paths, JSON.stringify(document), index.stamp)) return true
-  }
-}
-
-/** False when the file is no longer what was read. What a killed writer left is swept here: the caller holds the lock. */
-async function replaceIndex(paths: LayoutPaths, text: string, stamp: string): Promise<boolean> {
-  sweepTemporaries(paths)
-  const temporary = temporaryBeside(paths.index)
-  try {
-    const file = await open(temporary, 'wx', 0o644)
-    try {
-      await file.writeFile(text)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    if ((await stampOf(paths.index)) !== stamp) return false
-    await rename(temporary, paths.index)
-    await syncDirectory(paths.root)
-    return true
-  } catch (error) {
-    throw asDiskFull(error, paths.index)
-  } finally {
-    await rm(temporary, { force: true })
-  }
-}
-
-function sweepTemporaries({ root }: LayoutPaths): void {
-  for (const name of readdirSync(root))
-    if (name.startsWith(temporaryPrefix)) rmSync(path.join(root, name), { force: true })
-}
-
-async function stampOf(file: string): Promise<string> {
+/** What tells one state of the file from another. */
+export async function stampOf(file: string): Promise<string> {
   try {
     const { ino, size, mtimeNs } = await stat(file, { bigint: true })
     return `${ino}-${size}-${mtimeNs}`
@@ -118,7 +52,8 @@ async function stampOf(file: string): Promise<string> {
 
 const tornRetries = 12
 
-async function readLayoutIndex(paths: LayoutPaths): Promise<LayoutIndex> {
+/** Reads the file. @throws STORE_INVALID where it stays unreadable */
+export async function readLayoutIndex(paths: LayoutPaths): Promise<LayoutIndex> {
   for (let attempt = 0; ; attempt++) {
     const stamp = await stampOf(paths.index)
     try {
@@ -133,12 +68,7 @@ async function readLayoutIndex(paths: LayoutPaths): Promise<LayoutIndex> {
 
 async function readIfThere(file: string): Promise<Uint8Array | undefined> {
   try {
-    const handle = await open(file, 'r')
-    try {
-      return await handle.readFile()
-    } finally {
-      await handle.close()
-    }
+    return await readFile(file)
   } catch (error) {
     if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return undefined
     throw error

@@ -1,0 +1,76 @@
+// Changes index.json: under a lock among kauri's own processes, from the beginning again where another program changed
+// the file meanwhile, and with everything that kauri does not know kept as it is.
+
+import { readdirSync, rmSync } from 'node:fs'
+import { open, rename, rm } from 'node:fs/promises'
+import path from 'node:path'
+import { asDiskFull, syncDirectory, temporaryBeside, temporaryPrefix } from '../core/atomic-file.ts'
+import { type Descriptor, refNameAnnotation } from '../oci/descriptor.ts'
+import { mediaTypes } from '../oci/media-types.ts'
+import { formatReference, type Reference } from '../oci/reference.ts'
+import { type LayoutEntry, readLayoutIndex, stampOf } from './layout-index.ts'
+import { ensureLayout, lockStore } from './layout-lock.ts'
+import type { LayoutPaths } from './layout-paths.ts'
+
+/** The entry that index.json gets for an image; `reference` undefined: an image without a name. */
+export function layoutEntry(descriptor: Descriptor, reference: Reference | undefined): LayoutEntry {
+  const { [refNameAnnotation]: _, ...others } = descriptor.annotations ?? {}
+  const name = reference === undefined ? {} : { [refNameAnnotation]: formatReference(reference) }
+  const annotations = { ...others, ...name }
+  const { annotations: __, ...bare } = descriptor
+  const named: Descriptor = Object.keys(annotations).length === 0 ? bare : { ...bare, annotations }
+  return { descriptor: named, reference, raw: { ...named } }
+}
+
+/**
+ * Changes the index; atomic and durable. `change` may be called again when another program changed the file meanwhile,
+ * and returns undefined for nothing to do. True when something was written.
+ * @throws LOCK_BUSY, STORE_INVALID, DISK_FULL
+ */
+export async function changeLayoutEntries(
+  paths: LayoutPaths,
+  change: (entries: readonly LayoutEntry[]) => readonly LayoutEntry[] | undefined,
+): Promise<boolean> {
+  ensureLayout(paths)
+  using _ = await lockStore(paths.indexLock, 'exclusive')
+  for (;;) {
+    const index = await readLayoutIndex(paths)
+    const changed = change(index.entries)
+    if (changed === undefined) return false
+    const document = {
+      schemaVersion: 2,
+      mediaType: mediaTypes.index,
+      ...index.members,
+      manifests: changed.map(entry => entry.raw),
+    }
+    if (await replaceIndex(paths, JSON.stringify(document), index.stamp)) return true
+  }
+}
+
+/** False when the file is no longer what was read. What a killed writer left is swept here: the caller holds the lock. */
+async function replaceIndex(paths: LayoutPaths, text: string, stamp: string): Promise<boolean> {
+  sweepTemporaries(paths)
+  const temporary = temporaryBeside(paths.index)
+  try {
+    const file = await open(temporary, 'wx', 0o644)
+    try {
+      await file.writeFile(text)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    if ((await stampOf(paths.index)) !== stamp) return false
+    await rename(temporary, paths.index)
+    await syncDirectory(paths.root)
+    return true
+  } catch (error) {
+    throw asDiskFull(error, paths.index)
+  } finally {
+    await rm(temporary, { force: true })
+  }
+}
+
+function sweepTemporaries({ root }: LayoutPaths): void {
+  for (const name of readdirSync(root))
+    if (name.startsWith(temporaryPrefix)) rmSync(path.join(root, name), { force: true })
+}

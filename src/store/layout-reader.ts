@@ -1,0 +1,61 @@
+// Reads a store and changes nothing: what commands need that only look images up and read them. Loads no more than that.
+
+import { createReadStream, statSync } from 'node:fs'
+import type { Readable } from 'node:stream'
+import { KauriError } from '../core/errors.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
+import type { Reference } from '../oci/reference.ts'
+import { answersTo, byReference } from './image-names.ts'
+import { type LayoutEntry, readLayoutEntries } from './layout-index.ts'
+import { blobPathIn, type LayoutPaths, layoutPaths } from './layout-paths.ts'
+import type { BlobSource, ImageStore, NamedImage } from './store.ts'
+import { verifiedStream, wrongSize } from './verified-stream.ts'
+
+/** An image of the index; `reference` is undefined for one without a name. */
+export interface StoredImage {
+  readonly reference: Reference | undefined
+  readonly descriptor: Descriptor
+}
+
+export interface LayoutReader
+  extends Pick<BlobSource, 'openBlob'>,
+    Pick<ImageStore, 'findImage' | 'listImages'> {
+  /** Named and unnamed images, in the index's order. */
+  listEntries(): Promise<StoredImage[]>
+}
+
+/** The store in a directory; a directory that is not there is an empty store. */
+export function layoutReader(root: string): LayoutReader {
+  const paths = layoutPaths(root)
+  const listEntries = async (): Promise<StoredImage[]> =>
+    (await readLayoutEntries(paths)).map(storedImage).filter(image => image !== undefined)
+  const listImages = async (): Promise<NamedImage[]> =>
+    (await listEntries()).filter(isNamed).toSorted(byReference)
+  return {
+    openBlob: descriptor => openBlob(paths, descriptor),
+    listEntries,
+    listImages,
+    findImage: async reference =>
+      (await listImages()).find(image => answersTo(image, reference))?.descriptor,
+  }
+}
+
+const readChunkBytes = 512 * 1024
+
+async function openBlob(paths: LayoutPaths, descriptor: Descriptor): Promise<Readable> {
+  const { digest, size } = descriptor
+  const file = blobPathIn(paths, digest)
+  const found = statSync(file, { throwIfNoEntry: false })
+  if (found === undefined)
+    throw new KauriError('BLOB_NOT_FOUND', `the blob ${digest} is not in ${paths.root}`)
+  if (found.size !== size) throw wrongSize(digest, size, found.size)
+  return verifiedStream(createReadStream(file, { highWaterMark: readChunkBytes }), descriptor)
+}
+
+function storedImage({ descriptor, reference }: LayoutEntry): StoredImage | undefined {
+  return descriptor === undefined ? undefined : { descriptor, reference }
+}
+
+function isNamed(image: StoredImage): image is NamedImage {
+  return image.reference !== undefined
+}
