@@ -2,8 +2,10 @@
 #include "keeper.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
 #include <poll.h>
-#include <sched.h>
+#include <stdint.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -35,6 +37,20 @@ pid_t fork_into(unsigned long namespaces) {
   // The raw call: without a new stack the child continues here, as after fork(2). The order of the arguments beyond the
   // second differs between architectures, and all of them are 0.
   return (pid_t)syscall(SYS_clone, namespaces | SIGCHLD, 0, 0, 0, 0);
+}
+
+pid_t fork_into_cgroup(unsigned long namespaces, const char *cgroup_directory) {
+  int cgroup_fd = open(cgroup_directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (cgroup_fd < 0) die_errno("opening %s", cgroup_directory);
+  // Moving a process there afterwards would wait for a grace period of the kernel, about 10 ms.
+  struct clone_args arguments = {
+      .flags = namespaces | CLONE_INTO_CGROUP,
+      .exit_signal = SIGCHLD,
+      .cgroup = (uint64_t)cgroup_fd,
+  };
+  pid_t child = (pid_t)syscall(SYS_clone3, &arguments, sizeof arguments);
+  close(cgroup_fd);
+  return child;
 }
 
 sigset_t block_signals(void) {

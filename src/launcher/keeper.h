@@ -27,6 +27,9 @@ struct keeper_outcome *share_outcome(void);
 /** fork(2) into new namespaces: 0 in the child, -1 with errno. */
 pid_t fork_into(unsigned long namespaces);
 
+/** The same, with the child in a cgroup of version 2 from its first moment. */
+pid_t fork_into_cgroup(unsigned long namespaces, const char *cgroup_directory);
+
 /** Blocks every signal; returns the mask that was in force before. */
 sigset_t block_signals(void);
 

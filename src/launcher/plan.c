@@ -229,6 +229,9 @@ static void parse_record(struct reader *reader, struct plan *plan, uint32_t tag)
     case TAG_CGROUP:
       append_text(reader, &plan->cgroups, take_text(reader));
       break;
+    case TAG_CGROUP_DIRECTORY:
+      plan->cgroup_directory = take_text(reader);
+      break;
     case TAG_DEVICE_PROGRAM:
       plan->device_cgroup = take_text(reader);
       plan->device_program = take_bytes(reader);

@@ -42,6 +42,7 @@ enum plan_tag {
   TAG_ENVIRONMENT = 25,
   TAG_MERGE_OUTPUT = 26,
   TAG_ATTRIBUTES = 27,
+  TAG_CGROUP_DIRECTORY = 28,
 };
 
 /** How a mount step treats its target and source. */
@@ -113,7 +114,10 @@ struct plan {
   uint32_t namespaces;
   struct plan_join *joins;
   size_t join_count, join_capacity;
+  /** Files of cgroup version 1 into which a process writes itself. */
   struct text_list cgroups;
+  /** A cgroup of version 2, in which the container's first process is born. */
+  const char *cgroup_directory;
   const char *device_cgroup;
   struct bytes device_program;
   const char *hostname;

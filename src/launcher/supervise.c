@@ -63,7 +63,10 @@ static noreturn void keep(const struct plan *plan, int alive, int terminal_socke
                           struct keeper_outcome *outcome) {
   die_with_pipe(alive, parent_death_signal(plan));
   // The cgroup namespace comes later, when the container is in its cgroup.
-  pid_t container = fork_into(plan->namespaces & ~(unsigned)CLONE_NEWCGROUP);
+  unsigned long namespaces = plan->namespaces & ~(unsigned)CLONE_NEWCGROUP;
+  pid_t container = plan->cgroup_directory == NULL
+                        ? fork_into(namespaces)
+                        : fork_into_cgroup(namespaces, plan->cgroup_directory);
   if (container < 0) die_errno("clone");
   if (container == 0) become_container(plan, terminal_socket);
   dup2(alive, CONTROL_FD);

@@ -23,10 +23,15 @@ export interface CgroupWrite {
 export interface ContainerCgroup {
   /** Every directory made for it. */
   readonly directories: readonly string[]
-  /** `cgroup.procs` of each, for the container's first process to write itself into. */
-  readonly procsFiles: readonly string[]
-  /** Version 2 limits devices by a program that the launcher attaches. */
-  readonly deviceProgram?: { readonly directory: string; readonly program: Uint8Array }
+  /**
+   * Version 1: `tasks` of each hierarchy, into which the container's first process writes itself. Into `cgroup.procs`
+   * it would wait 10 to 20 ms for a lock that a process of one thread does not need.
+   */
+  readonly taskFiles: readonly string[]
+  /** Version 2: the cgroup in which the first process is born. */
+  readonly version2Directory?: string | undefined
+  /** Version 2 limits devices by a program that the launcher attaches to its directory. */
+  readonly deviceProgram?: Uint8Array
   /** False where nothing limits devices, so that mounts must. */
   readonly limitsDevices: boolean
 }
@@ -42,10 +47,11 @@ export function planCgroup(
 ): readonly PlannedDirectory[] {
   const needed = neededControllers(use.resources)
   const deviceHolder = deviceHierarchy(layout, use.resources)
+  const shown = use.allHierarchies ? visibleHierarchies(layout) : []
   return layout.hierarchies
     .filter(
       hierarchy =>
-        use.allHierarchies ||
+        shown.includes(hierarchy) ||
         hierarchy === deviceHolder ||
         hierarchy.controllers.some(controller => needed.has(controller)),
     )
@@ -58,6 +64,12 @@ export function planCgroup(
 export interface PlannedDirectory {
   readonly hierarchy: CgroupHierarchy
   readonly directory: string
+}
+
+/** Those that a container sees in /sys/fs/cgroup: version 1 where there is any of it, as all runtimes show it. */
+export function visibleHierarchies({ hierarchies }: CgroupLayout): readonly CgroupHierarchy[] {
+  const version1 = hierarchies.filter(({ version }) => version === 1)
+  return version1.length > 0 ? version1 : hierarchies
 }
 
 /**
@@ -104,21 +116,16 @@ export function createCgroup(
         : version2Writes(hierarchy, directory, resources)
     for (const write of writes) applyWrite(write)
   }
-  const programDirectory = planned.find(
-    ({ hierarchy }) => hierarchy === deviceHolder && hierarchy.version === 2,
-  )?.directory
+  const version2 = planned.find(({ hierarchy }) => hierarchy.version === 2)
+  const needsProgram = version2 !== undefined && version2.hierarchy === deviceHolder
   return {
     directories: planned.map(({ directory }) => directory),
-    procsFiles: planned.map(({ directory }) => path.join(directory, 'cgroup.procs')),
+    taskFiles: planned
+      .filter(({ hierarchy }) => hierarchy.version === 1)
+      .map(({ directory }) => path.join(directory, 'tasks')),
+    version2Directory: version2?.directory,
     limitsDevices: deviceHolder !== undefined,
-    ...(programDirectory === undefined
-      ? {}
-      : {
-          deviceProgram: {
-            directory: programDirectory,
-            program: compileDeviceRules(resources.devices ?? []),
-          },
-        }),
+    ...(needsProgram ? { deviceProgram: compileDeviceRules(resources.devices ?? []) } : {}),
   }
 }
 

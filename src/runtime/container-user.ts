@@ -43,11 +43,13 @@ export function resolveContainerUser(spec: string, files: UserFiles): ContainerU
   const user = findUser(userPart === '' ? '0' : userPart, users)
   const isMember = ({ members }: GroupEntry): boolean =>
     user.name !== undefined && members.includes(user.name)
+  const gid = groupPart === undefined ? user.gid : findGroup(groupPart, groups)
+  // As docker: a group that is named stands alone, and the primary group is among the others (CVE-2022-36109).
+  const others = groupPart === undefined ? groups.filter(isMember).map(group => group.gid) : []
   return {
     uid: user.uid,
-    gid: groupPart === undefined ? user.gid : findGroup(groupPart, groups),
-    // As docker: a named group stands alone.
-    additionalGids: groupPart === undefined ? groups.filter(isMember).map(({ gid }) => gid) : [],
+    gid,
+    additionalGids: [...new Set([gid, ...others])],
     home: user.home,
   }
 }

@@ -128,7 +128,12 @@ export function defaultRuntimeConfig(options: DefaultConfigOptions): RuntimeConf
 }
 
 function processOf(options: DefaultConfigOptions): ProcessConfig {
-  const { user = { uid: 0, gid: 0 }, rlimits, oomScoreAdj, consoleSize } = options
+  const {
+    user = { uid: 0, gid: 0, additionalGids: [0] },
+    rlimits,
+    oomScoreAdj,
+    consoleSize,
+  } = options
   const granted = adjustCapabilities(options.capabilities?.add, options.capabilities?.drop)
   // An ordinary user holds none of them; what a setuid program could gain stays in the bounding set.
   const own = user.uid === 0 ? granted : []

@@ -109,12 +109,16 @@ function namespaceRecords({ hostname, linux: { namespaces } }: RuntimeConfig): P
   ]
 }
 
-function cgroupRecords({ procsFiles, deviceProgram }: ContainerCgroup): PlanRecord[] {
+function cgroupRecords(cgroup: ContainerCgroup): PlanRecord[] {
+  const { taskFiles, version2Directory, deviceProgram } = cgroup
   return [
-    ...procsFiles.map((file): PlanRecord => [planTag.cgroup, file]),
-    ...(deviceProgram === undefined
+    ...taskFiles.map((file): PlanRecord => [planTag.cgroup, file]),
+    ...(version2Directory === undefined
       ? []
-      : [[planTag.deviceProgram, deviceProgram.directory, deviceProgram.program] as const]),
+      : [[planTag.cgroupDirectory, version2Directory] as const]),
+    ...(version2Directory === undefined || deviceProgram === undefined
+      ? []
+      : [[planTag.deviceProgram, version2Directory, deviceProgram] as const]),
   ]
 }
 

@@ -4,6 +4,7 @@
 import path from 'node:path'
 import { KauriError } from '../core/errors.ts'
 import type { DeviceNode, RuntimeConfig, RuntimeMount } from '../oci/runtime-config.ts'
+import { visibleHierarchies } from './cgroup.ts'
 import type { CgroupLayout } from './cgroup-layout.ts'
 import { type MountOptions, mountAttribute, parseMountOptions } from './mount-options.ts'
 import { type PlanRecord, planTag, stepFlag } from './plan-writer.ts'
@@ -155,8 +156,8 @@ function cgroupRecords(
   context: MountContext,
 ): PlanRecord[] {
   const flags = stepFlag.noLinks | stepFlag.optional
-  const version1 = context.layout.hierarchies.filter(({ version }) => version === 1)
-  if (version1.length === 0 || mount.type === 'cgroup2') {
+  const hierarchies = visibleHierarchies(context.layout)
+  if (hierarchies.every(({ version }) => version === 2) || mount.type === 'cgroup2') {
     const type = 'cgroup2'
     return [filesystemRecord({ ...mount, type, source: 'cgroup' }, options, { flags, context })]
   }
@@ -164,7 +165,7 @@ function cgroupRecords(
   const writable = { ...options, attributes: options.attributes & ~mountAttribute.readonly }
   return [
     filesystemRecord(top, { ...writable, data: ['mode=755', 'size=64k'] }, { flags, context }),
-    ...version1.map(({ controllers, name, mountPoint }) =>
+    ...hierarchies.map(({ controllers, name, mountPoint }) =>
       filesystemRecord(
         {
           destination: path.posix.join(mount.destination, path.basename(mountPoint)),

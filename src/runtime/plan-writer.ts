@@ -32,6 +32,7 @@ export const planTag = {
   environment: 25,
   mergeOutput: 26,
   attributes: 27,
+  cgroupDirectory: 28,
 } as const
 
 /** How a mount treats its target and source; the numbers are those of `enum step_flag`. */

@@ -67,7 +67,8 @@ test('version 2: limits go into files of the container’s own directory', t => 
   const cgroup = make(layout, limits)
   const read = (file: string): string => readFileSync(path.join(mounts, file), 'utf8')
   t.deepEqual(cgroup.directories, [path.join(mounts, 'kauri/c1')])
-  t.deepEqual(cgroup.procsFiles, [path.join(mounts, 'kauri/c1/cgroup.procs')])
+  t.deepEqual(cgroup.taskFiles, [])
+  t.is(cgroup.version2Directory, path.join(mounts, 'kauri/c1'))
   t.is(read('kauri/c1/memory.max'), '1000')
   t.is(read('kauri/c1/memory.swap.max'), '500')
   t.is(read('kauri/c1/memory.low'), '800')
@@ -89,7 +90,8 @@ test('version 2: controllers are passed down where they are not yet', t => {
 test('version 2: devices are limited by a program', t => {
   const { layout, mounts } = fakeVersion2(t, 'memory')
   const cgroup = make(layout, { devices: [{ allow: false }] })
-  t.is(cgroup.deviceProgram?.directory, path.join(mounts, 'kauri/c1'))
+  t.is(cgroup.version2Directory, path.join(mounts, 'kauri/c1'))
+  t.truthy(cgroup.deviceProgram)
   t.true(cgroup.limitsDevices)
 })
 
@@ -179,12 +181,13 @@ test('version 1: limits go below this process’s own cgroup of each controller'
   t.is(read('cpuset/kauri/c1/cpuset.mems'), '0-3')
   t.is(read('devices/kauri/c1/devices.deny'), 'a')
   t.is(cgroup.deviceProgram, undefined)
+  t.true(cgroup.taskFiles.includes(path.join(mounts, 'devices/kauri/c1/tasks')))
   t.false(existsSync(path.join(mounts, 'systemd/kauri')))
 })
 
-test('a container that shows its cgroups has one in every hierarchy', t => {
+test('a container that shows its cgroups has one in every hierarchy that it sees', t => {
   const { layout } = fakeVersion1(t)
-  t.is(planCgroup(layout, 'c1', { resources: {}, allHierarchies: true }).length, 6)
+  t.is(planCgroup(layout, 'c1', { resources: {}, allHierarchies: true }).length, 5)
 })
 
 test('want of memory is read from both versions', t => {

@@ -13,17 +13,17 @@ bare:x:77:77
 }
 
 for (const { spec, want } of [
-  { spec: 'root', want: { uid: 0, gid: 0, additionalGids: [], home: '/root' } },
-  { spec: '', want: { uid: 0, gid: 0, additionalGids: [], home: '/root' } },
-  { spec: 'www', want: { uid: 33, gid: 34, additionalGids: [50, 27], home: '/var/www' } },
-  { spec: '33', want: { uid: 33, gid: 34, additionalGids: [50, 27], home: '/var/www' } },
-  { spec: 'www:staff', want: { uid: 33, gid: 50, additionalGids: [], home: '/var/www' } },
-  { spec: '33:1234', want: { uid: 33, gid: 1234, additionalGids: [], home: '/var/www' } },
-  { spec: '4242', want: { uid: 4242, gid: 0, additionalGids: [], home: '/' } },
-  { spec: '4242:4343', want: { uid: 4242, gid: 4343, additionalGids: [], home: '/' } },
-  { spec: '1000', want: { uid: 1001, gid: 1001, additionalGids: [], home: '/home/odd' } },
-  { spec: 'bare', want: { uid: 77, gid: 77, additionalGids: [], home: '/' } },
-  { spec: '4294967294', want: { uid: 4294967294, gid: 0, additionalGids: [], home: '/' } },
+  { spec: 'root', want: { uid: 0, gid: 0, additionalGids: [0], home: '/root' } },
+  { spec: '', want: { uid: 0, gid: 0, additionalGids: [0], home: '/root' } },
+  { spec: 'www', want: { uid: 33, gid: 34, additionalGids: [34, 50, 27], home: '/var/www' } },
+  { spec: '33', want: { uid: 33, gid: 34, additionalGids: [34, 50, 27], home: '/var/www' } },
+  { spec: 'www:staff', want: { uid: 33, gid: 50, additionalGids: [50], home: '/var/www' } },
+  { spec: '33:1234', want: { uid: 33, gid: 1234, additionalGids: [1234], home: '/var/www' } },
+  { spec: '4242', want: { uid: 4242, gid: 0, additionalGids: [0], home: '/' } },
+  { spec: '4242:4343', want: { uid: 4242, gid: 4343, additionalGids: [4343], home: '/' } },
+  { spec: '1000', want: { uid: 1001, gid: 1001, additionalGids: [1001], home: '/home/odd' } },
+  { spec: 'bare', want: { uid: 77, gid: 77, additionalGids: [77], home: '/' } },
+  { spec: '4294967294', want: { uid: 4294967294, gid: 0, additionalGids: [0], home: '/' } },
 ])
   test(`user ${JSON.stringify(spec)} is ${want.uid}:${want.gid}`, t => {
     t.deepEqual(resolveContainerUser(spec, files), want)

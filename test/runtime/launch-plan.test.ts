@@ -11,7 +11,7 @@ const context: LaunchContext = {
   root: { kind: 'overlay', lower: ['/l1', '/l2'], upper: '/u', work: '/w' },
   io: { kind: 'inherit' },
   layout: { hierarchies: [] },
-  cgroup: { directories: [], procsFiles: ['/sys/fs/cgroup/x/cgroup.procs'], limitsDevices: true },
+  cgroup: { directories: [], taskFiles: ['/sys/fs/cgroup/x/tasks'], limitsDevices: true },
 }
 
 function config(options: Partial<DefaultConfigOptions> = {}): RuntimeConfig {
