@@ -6,14 +6,15 @@ import { type BootstrappedRoot, dependencyClosure } from './apt-bootstrap.ts'
 import type { OpenedDeb } from './deb-unpack.ts'
 import type { DpkgContainer } from './dpkg-container.ts'
 import { relationNames } from './dpkg-control.ts'
-import { infoName } from './dpkg-database.ts'
+import { incomingDirectory, infoName, removeIncoming, writeIncoming } from './dpkg-database.ts'
+import type { Rootfs } from './rootfs.ts'
 
 /** Configures what was unpacked. @throws PACKAGE_INSTALL_FAILED */
 export async function configureBootstrap(
   root: BootstrappedRoot,
-  container: DpkgContainer,
-  { options, onConfigure }: ConfigureOptions,
+  details: ConfigureOptions,
 ): Promise<void> {
+  const { container, options, onConfigure } = details
   const dpkg = (...args: string[]): Promise<void> =>
     container.dpkg([...options, ...args], onConfigure)
   const unpack = async (debs: readonly OpenedDeb[], ...force: string[]): Promise<void> => {
@@ -23,7 +24,7 @@ export async function configureBootstrap(
   const base = [...root.base].toSorted((a, b) => a.rank - b.rank)
   const dpkgVersion = base.find(({ name }) => name === 'dpkg')?.version ?? ''
   for (const deb of base)
-    if (deb.control.files.has('preinst')) await runPreinst(deb, dpkgVersion, container)
+    if (deb.control.files.has('preinst')) await runPreinst(deb, dpkgVersion, details)
   const colliding = root.colliding.map(({ deb }) => deb)
   await unpack(
     colliding.filter(deb => root.base.has(deb)),
@@ -48,6 +49,8 @@ export async function configureBootstrap(
 }
 
 export interface ConfigureOptions {
+  readonly container: DpkgContainer
+  readonly root: Rootfs
   /** What dpkg is always given beside its action. */
   readonly options: readonly string[]
   readonly onConfigure: (name: string) => void
@@ -102,10 +105,13 @@ function neededBefore(deb: OpenedDeb, all: readonly OpenedDeb[]): Set<OpenedDeb>
 async function runPreinst(
   deb: OpenedDeb,
   dpkgVersion: string,
-  container: DpkgContainer,
+  { container, root }: ConfigureOptions,
 ): Promise<void> {
-  const script = `/var/lib/dpkg/info/${infoName(deb)}.preinst`
-  await container.run([script, 'install'], {
+  {
+    using tree = root.open()
+    writeIncoming(tree.fd, deb)
+  }
+  await container.run([`${incomingDirectory}/preinst`, 'install'], {
     what: `the preinst of package ${deb.name}`,
     environment: [
       `DPKG_MAINTSCRIPT_PACKAGE=${deb.name}`,
@@ -118,4 +124,6 @@ async function runPreinst(
       'DPKG_ROOT=',
     ],
   })
+  using tree = root.open()
+  removeIncoming(tree.fd)
 }

@@ -10,12 +10,16 @@ const fileTypeMask = 0o170000
 const directoryType = 0o040000
 
 /** Everything below these goes; the directories stay. */
-const emptied = ['/var/lib/apt/lists', '/var/cache/apt/archives', '/var/log/apt']
+const emptied = [
+  '/var/lib/apt/lists',
+  '/var/lib/apt/mirrors',
+  '/var/cache/apt/archives',
+  '/var/log/apt',
+]
 
 /** Names, or patterns of names in their directory, that go. */
 const removed = [
   '/var/cache/apt/*.bin',
-  '/var/lib/apt/mirrors/*',
   '/var/lib/dpkg/*-old',
   '/var/lib/dpkg/lock',
   '/var/lib/dpkg/lock-frontend',

@@ -62,7 +62,9 @@ async function bootstrap(context: InstallContext): Promise<InstallOutcome> {
     return result
   })()
   const container = await openContainer(context, unpacked.newestFileSeconds)
-  await configureBootstrap(unpacked, container, {
+  await configureBootstrap(unpacked, {
+    container,
+    root,
     options: dpkgOptions(request),
     onConfigure: countConfigured(plan, work),
   })

@@ -29,7 +29,9 @@ export interface ControlFile {
 
 export interface DebControl {
   readonly stanza: Stanza
-  /** All files but `control` itself, such as postinst, conffiles and triggers, by name. */
+  /** The file that the stanza was read from. */
+  readonly control: ControlFile
+  /** All files beside it, such as postinst, conffiles and triggers, by name. */
   readonly files: ReadonlyMap<string, ControlFile>
 }
 
@@ -85,10 +87,12 @@ export async function readDebControl(deb: DebArchive, signal?: AbortSignal): Pro
   )
   for await (const chunk of await openMember(deb, deb.control, signal)) reader.write(chunk)
   reader.end()
-  const [stanza] = parseStanzas(files.get('control')?.content.toString() ?? '')
-  if (stanza === undefined) throw debInvalid(deb.file, 'it has no control file')
+  const control = files.get('control')
+  const [stanza] = parseStanzas(control?.content.toString() ?? '')
+  if (control === undefined || stanza === undefined)
+    throw debInvalid(deb.file, 'it has no control file')
   files.delete('control')
-  return { stanza, files }
+  return { stanza, control, files }
 }
 
 async function openMember(

@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto'
 import { closeSync, constants, readFileSync, writeFileSync } from 'node:fs'
-import { existsInRoot, makeDirectoriesInRoot, openPlace } from '../native/in-root.ts'
+import { makeDirectoriesInRoot, openPlace } from '../native/in-root.ts'
 import { native } from '../native/native.ts'
 import type { ControlFile } from './deb-archive.ts'
 import type { OpenedDeb, UnpackedDeb } from './deb-unpack.ts'
@@ -25,8 +25,25 @@ export function writeDatabase(rootFd: number, unpacked: readonly UnpackedDeb[]):
   })
   withDirectory(rootFd, adminDirectory, write => {
     write('status', plainFile(sorted.map(statusStanza).join('\n')))
-    if (!existsInRoot(rootFd, `${adminDirectory}/available`)) write('available', plainFile(''))
   })
+}
+
+/** Where dpkg keeps the control files of a package while it runs its preinst; debconf looks there, too. */
+export const incomingDirectory: string = `${adminDirectory}/tmp.ci`
+
+/** Puts a package's control files where its preinst expects them. */
+export function writeIncoming(rootFd: number, { control }: OpenedDeb): void {
+  makeDirectoriesInRoot(rootFd, incomingDirectory, { mode: 0o755, uid: 0, gid: 0 })
+  withDirectory(rootFd, incomingDirectory, write => {
+    write('control', control.control)
+    for (const [name, file] of control.files) write(name, file)
+  })
+}
+
+/** Undoes writeIncoming. */
+export function removeIncoming(rootFd: number): void {
+  using place = openPlace(rootFd, incomingDirectory)
+  native().removeTreeAt(place.directoryFd, place.name)
 }
 
 /** How files of a package's part of the database start: packages of several architectures carry theirs. */
