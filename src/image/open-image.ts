@@ -23,7 +23,7 @@ import type { Image } from './image.ts'
  * @throws IMAGE_NOT_FOUND where the platform is missing, BLOB_NOT_FOUND, BLOB_CORRUPT, ARCHIVE_INVALID, UNSUPPORTED
  */
 export async function openImage(
-  store: Pick<BlobSource, 'openBlob'>,
+  store: BlobReader,
   descriptor: Descriptor,
   platform?: Platform,
 ): Promise<Image> {
@@ -38,10 +38,13 @@ export async function openImage(
   return imageOf(store, { descriptor: chosen, manifest, config })
 }
 
+/** A store, as far as it is read here. */
+type BlobReader = Pick<BlobSource, 'openBlob' | 'readWhole'>
+
 const maxIndexDepth = 4
 
 async function chooseManifest(
-  store: Pick<BlobSource, 'openBlob'>,
+  store: BlobReader,
   descriptor: Descriptor,
   platform: Platform,
   depth = 0,
@@ -81,7 +84,7 @@ function missingPlatform(
 }
 
 async function readConfig(
-  store: Pick<BlobSource, 'openBlob'>,
+  store: BlobReader,
   { config: descriptor, layers }: Manifest,
   { digest }: Descriptor,
 ): Promise<ImageConfig> {
@@ -100,7 +103,7 @@ async function readConfig(
 
 /** Puts an image together from documents that are known to fit. */
 export function imageOf(
-  store: Pick<BlobSource, 'openBlob'>,
+  store: BlobReader,
   parts: Pick<Image, 'descriptor' | 'manifest' | 'config'>,
 ): Image {
   const { manifest, config } = parts

@@ -36,10 +36,7 @@ export interface DiskStore extends ImageStore, LayoutReader {
 export function diskStore(root: string): DiskStore {
   const paths = layoutPaths(root)
   const reader = layoutReader(root)
-  const blobs: BlobSource = {
-    hasBlob: digest => useBlob(paths, digest),
-    openBlob: reader.openBlob,
-  }
+  const blobs: BlobSource = { ...reader, hasBlob: digest => useBlob(paths, digest) }
   return {
     root,
     ...reader,

@@ -1,15 +1,16 @@
 // Reads a store and changes nothing: what commands need that only look images up and read them. Loads no more than that.
 
-import { createReadStream, statSync } from 'node:fs'
+import { createReadStream, readFileSync, statSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { KauriError } from '../core/errors.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
+import { digestOf } from '../oci/digest.ts'
 import type { Reference } from '../oci/reference.ts'
 import { answersTo, byReference } from './image-names.ts'
 import { type LayoutEntry, readLayoutEntries } from './layout-index.ts'
 import { blobPathIn, type LayoutPaths, layoutPaths } from './layout-paths.ts'
 import type { BlobSource, ImageStore, NamedImage } from './store.ts'
-import { verifiedStream, wrongSize } from './verified-stream.ts'
+import { requireDigest, verifiedStream, wrongSize } from './verified-stream.ts'
 
 /** An image of the index; `reference` is undefined for one without a name. */
 export interface StoredImage {
@@ -18,7 +19,7 @@ export interface StoredImage {
 }
 
 export interface LayoutReader
-  extends Pick<BlobSource, 'openBlob'>,
+  extends Pick<BlobSource, 'openBlob' | 'readWhole'>,
     Pick<ImageStore, 'findImage' | 'listImages'> {
   /** Named and unnamed images, in the index's order. */
   listEntries(): Promise<StoredImage[]>
@@ -33,6 +34,7 @@ export function layoutReader(root: string): LayoutReader {
     (await listEntries()).filter(isNamed).toSorted(byReference)
   return {
     openBlob: descriptor => openBlob(paths, descriptor),
+    readWhole: async descriptor => readWhole(paths, descriptor),
     listEntries,
     listImages,
     findImage: async reference =>
@@ -43,13 +45,25 @@ export function layoutReader(root: string): LayoutReader {
 const readChunkBytes = 512 * 1024
 
 async function openBlob(paths: LayoutPaths, descriptor: Descriptor): Promise<Readable> {
-  const { digest, size } = descriptor
+  const file = requireBlob(paths, descriptor)
+  return verifiedStream(createReadStream(file, { highWaterMark: readChunkBytes }), descriptor)
+}
+
+/** Manifests and configurations: a stream would take some milliseconds of every start. */
+function readWhole(paths: LayoutPaths, descriptor: Descriptor): Uint8Array {
+  const bytes = readFileSync(requireBlob(paths, descriptor))
+  requireDigest(descriptor.digest, digestOf(bytes))
+  return bytes
+}
+
+/** The file of a blob that has the right length. */
+function requireBlob(paths: LayoutPaths, { digest, size }: Descriptor): string {
   const file = blobPathIn(paths, digest)
   const found = statSync(file, { throwIfNoEntry: false })
   if (found === undefined)
     throw new KauriError('BLOB_NOT_FOUND', `the blob ${digest} is not in ${paths.root}`)
   if (found.size !== size) throw wrongSize(digest, size, found.size)
-  return verifiedStream(createReadStream(file, { highWaterMark: readChunkBytes }), descriptor)
+  return file
 }
 
 function storedImage({ descriptor, reference }: LayoutEntry): StoredImage | undefined {

@@ -32,6 +32,8 @@ export interface BlobSource {
    * @throws BLOB_NOT_FOUND
    */
   openBlob(descriptor: Descriptor): Promise<Readable>
+  /** The same for a small blob, whole, where that is faster than a stream; use `readBlob` of verified-stream.ts. */
+  readonly readWhole?: (descriptor: Descriptor) => Promise<Uint8Array>
 }
 
 /** Blobs and the names of images. */

@@ -4,7 +4,7 @@ import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { KauriError } from '../core/errors.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
-import { createDigester } from '../oci/digest.ts'
+import { createDigester, type Digest } from '../oci/digest.ts'
 import type { BlobSource } from './store.ts'
 
 type Named = Pick<Descriptor, 'digest' | 'size'>
@@ -27,7 +27,11 @@ async function* verify(
     yield chunk
   }
   if (seen !== size) throw wrongSize(digest, size, seen)
-  const actual = digester.digest()
+  requireDigest(digest, digester.digest())
+}
+
+/** @throws BLOB_CORRUPT where bytes are not what their name says */
+export function requireDigest(digest: Digest, actual: Digest): void {
   if (actual !== digest)
     throw new KauriError('BLOB_CORRUPT', `the blob ${digest} is damaged: its bytes are ${actual}`, {
       hint: 'remove the image and build, import or load it again',
@@ -46,7 +50,7 @@ const maxDocumentBytes = 4 * 1024 * 1024
 
 /** A small blob, whole and verified. @throws BLOB_NOT_FOUND, BLOB_CORRUPT, ARCHIVE_INVALID where it is too large for a document */
 export async function readBlob(
-  store: Pick<BlobSource, 'openBlob'>,
+  store: Pick<BlobSource, 'openBlob' | 'readWhole'>,
   descriptor: Descriptor,
 ): Promise<Uint8Array> {
   if (descriptor.size > maxDocumentBytes)
@@ -54,5 +58,5 @@ export async function readBlob(
       'ARCHIVE_INVALID',
       `${descriptor.mediaType} ${descriptor.digest} has ${descriptor.size} bytes; at most ${maxDocumentBytes} are read`,
     )
-  return await buffer(await store.openBlob(descriptor))
+  return (await store.readWhole?.(descriptor)) ?? (await buffer(await store.openBlob(descriptor)))
 }
