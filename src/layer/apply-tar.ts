@@ -136,12 +136,13 @@ class TarApplier implements Disposable {
 
   #pathFor(entry: TarEntry): string | undefined {
     const { rename } = this.#options
-    if (rename === undefined) return this.#inTarget(entry.path)
-    const renamed = rename(entry)
-    if (renamed === undefined || renamed === entry.path)
-      return renamed === undefined ? undefined : this.#inTarget(renamed)
-    this.#renamed.set(entry.path, renamed)
-    return this.#inTarget(renamed)
+    const renamed = rename === undefined ? entry.path : rename(entry)
+    if (renamed === undefined) return undefined
+    if (renamed === entry.path) return this.#inTarget(entry.path)
+    const clean = cleanTarPath(renamed)
+    if (clean.kind === 'refused') throw new TreeError(clean.why)
+    this.#renamed.set(entry.path, clean.path)
+    return this.#inTarget(clean.path)
   }
 
   #withLinkTarget(entry: TarEntry): TarEntry {

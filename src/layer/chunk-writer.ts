@@ -1,15 +1,18 @@
-// Gathers bytes into chunks of one size: full ones come out as soon as they are full, each in memory of its own.
+// Gathers bytes into chunks of one size; full ones come out as soon as they are full.
 
 /** A generator of chunks that are full. */
 export type Chunks = Generator<Buffer, void>
 
 export class ChunkWriter {
   readonly #size: number
+  readonly #reuses: boolean
   #chunk: Buffer
   #used = 0
 
-  constructor(size: number) {
+  /** `reuses`: every chunk is the same memory, and gone when the next one is asked for. */
+  constructor(size: number, reuses: boolean) {
     this.#size = size
+    this.#reuses = reuses
     this.#chunk = Buffer.allocUnsafe(size)
   }
 
@@ -49,9 +52,8 @@ export class ChunkWriter {
 
   *#full(): Chunks {
     if (this.#used < this.#size) return
-    const full = this.#chunk
-    this.#chunk = Buffer.allocUnsafe(this.#size)
+    yield this.#chunk
+    if (!this.#reuses) this.#chunk = Buffer.allocUnsafe(this.#size)
     this.#used = 0
-    yield full
   }
 }

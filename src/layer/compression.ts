@@ -18,7 +18,7 @@ interface Codec {
 const zstdLevels = { least: 1, most: 19, usual: zstdDefaultLevel } as const
 
 const codecs: Readonly<Record<LayerCompression['codec'], Codec>> = {
-  none: { compression: 'none', levels: { least: 0, most: 0, usual: 0 }, pack: source => source },
+  none: { compression: 'none', levels: { least: 0, most: 0, usual: 0 }, pack: copyChunks },
   gzip: {
     compression: 'gzip',
     levels: { least: 1, most: 9, usual: gzipDefaultLevel },
@@ -26,6 +26,11 @@ const codecs: Readonly<Record<LayerCompression['codec'], Codec>> = {
   },
   zstd: { compression: 'zstd', levels: zstdLevels, pack: zstdFrames },
   'zstd-codec': { compression: 'zstd', levels: zstdLevels, pack: packWithZstdCodec },
+}
+
+/** The source may use its chunks again, the receiver may keep its own. */
+async function* copyChunks(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of source) yield Buffer.from(chunk)
 }
 
 /** The package is 742 KB of WebAssembly: only who asks for it loads it. */

@@ -112,16 +112,21 @@ export class EntryWriter implements Disposable {
 
   /** Removes a name with all below it; what was there, or undefined. */
   remove(path: string): 'directory' | 'whiteout' | 'other' | undefined {
-    const { directoryFd, name } = this.place(path)
-    const existing = native().statAt(directoryFd, name)
-    if (existing === undefined) return undefined
-    native().removeTreeAt(directoryFd, name)
-    const type = existing.mode & constants.S_IFMT
-    // What was opened through it is not where its path leads any more.
-    if (type === constants.S_IFDIR || type === constants.S_IFLNK) this.#directories.forget()
-    if (type === constants.S_IFDIR) this.#dropPending(path)
-    if (type === constants.S_IFDIR) return 'directory'
-    return type === constants.S_IFCHR && existing.rdev === 0 ? 'whiteout' : 'other'
+    const parentFd = this.#directories.find(parentOf(path))
+    if (parentFd === undefined) return undefined
+    try {
+      const existing = native().statAt(parentFd, nameOf(path))
+      if (existing === undefined) return undefined
+      native().removeTreeAt(parentFd, nameOf(path))
+      const type = existing.mode & constants.S_IFMT
+      // What was opened through it is not where its path leads any more.
+      if (type === constants.S_IFDIR || type === constants.S_IFLNK) this.#directories.forget()
+      if (type === constants.S_IFDIR) this.#dropPending(path)
+      if (type === constants.S_IFDIR) return 'directory'
+      return type === constants.S_IFCHR && existing.rdev === 0 ? 'whiteout' : 'other'
+    } finally {
+      closeSync(parentFd)
+    }
   }
 
   [Symbol.dispose](): void {

@@ -45,12 +45,12 @@ function deflateBlock(block: Buffer, before: Buffer, level: number): Promise<Buf
   const options: ZlibOptions = {
     level,
     finishFlush: constants.Z_SYNC_FLUSH,
-    chunkSize: blockBytes + 16 * 1024,
+    chunkSize: 256 * 1024,
     ...(before.length === 0 ? {} : { dictionary: before }),
   }
   return new Promise((resolve, reject) => {
     deflateRaw(block, options, (error, packed) => {
-      if (error === null) resolve(Buffer.from(packed))
+      if (error === null) resolve(packed)
       else reject(error)
     })
   })

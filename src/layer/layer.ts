@@ -27,6 +27,8 @@ export interface PackOptions {
   readonly clampMtime?: number
   /** True leaves the entry, and all below it, out. Paths are relative without a leading slash: `etc/hosts`. */
   readonly exclude?: (path: string) => boolean
+  /** Chunks are valid only until the next one is asked for, which spares the collector a gigabyte of garbage. */
+  readonly reuseChunks?: boolean
   readonly signal?: AbortSignal | undefined
   /** Receives warnings of what a layer cannot hold and is left out: sockets. */
   readonly emit?: Emit

@@ -23,7 +23,7 @@ import { opaqueName, whiteoutPrefix } from './whiteouts.ts'
 const chunkBytes = 1024 * 1024
 
 /**
- * The tar in chunks of at most 1 MiB, which are the receiver's to keep. A root entry `./` stands first for a whole tree.
+ * The tar in chunks of at most 1 MiB, which are the receiver's to keep unless `reuseChunks` says otherwise. A root entry `./` stands first for a whole tree.
  * @throws SNAPSHOT_INVALID where a file changes meanwhile; UNSUPPORTED for what no layer can say; CANCELLED
  */
 export async function* packTree(
@@ -47,7 +47,7 @@ interface Packing {
 }
 
 function* tarChunks(source: PackSource, options: PackOptions): Chunks {
-  const writer = new ChunkWriter(chunkBytes)
+  const writer = new ChunkWriter(chunkBytes, options.reuseChunks === true)
   const packing: Packing = { source, options, writer, firstPaths: new Map() }
   const isIncluded = ({ path }: WalkedEntry): boolean => options.exclude?.(path) !== true
   if (source.kind === 'tree') yield* writer.write(formatTarHeader(rootEntry(source.path, options)))

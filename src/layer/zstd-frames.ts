@@ -15,13 +15,13 @@ export async function* zstdFrames(
 ): AsyncGenerator<Buffer, void> {
   const options: ZstdOptions = {
     params: { [constants.ZSTD_c_compressionLevel]: level },
-    // Room for a whole frame that does not get smaller: one trip to the thread pool for each.
-    chunkSize: frameBytes + 16 * 1024,
+    // Room for most packed frames in one trip to the thread pool, without much garbage.
+    chunkSize: 512 * 1024,
   }
   const pack = (block: Buffer): Promise<Buffer> =>
     new Promise((resolve, reject) => {
       zstdCompress(block, options, (error, packed) => {
-        if (error === null) resolve(Buffer.from(packed))
+        if (error === null) resolve(packed)
         else reject(error)
       })
     })
