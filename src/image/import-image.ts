@@ -36,6 +36,8 @@ export interface ImportSource {
   readonly name: string
   /** Undefined where nobody knows before the end. */
   readonly totalBytes?: number | undefined
+  /** Called when nobody keeps a chunk beyond the time in which the next one is asked for. */
+  readonly reuseBuffers?: () => void
 }
 
 export interface ImportOptions {
@@ -127,6 +129,8 @@ async function storeLayer(
   const tar = unpacking(bytes, { ...options, name: source.name, limits })
   if (format !== 'gzip' && format !== 'zstd') {
     input.stopKeeping()
+    // Unpacking is done and packing has copied the bytes before they ask for more; a decompressor may look at them later.
+    if (format === 'none') source.reuseBuffers?.()
     const packed = await packTar(batch, tar, signal)
     input.requireChecksum()
     return packed

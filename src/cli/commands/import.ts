@@ -4,6 +4,7 @@ import { createReadStream, statSync } from 'node:fs'
 import process from 'node:process'
 import { KauriError, redactCredentials } from '../../core/errors.ts'
 import { changeConfig } from '../../dockerfile/config-change.ts'
+import { fileSource } from '../../image/file-source.ts'
 import { type ImportSource, type ImportTree, importImage } from '../../image/import-image.ts'
 import { hexOf, parseDigest } from '../../oci/digest.ts'
 import { hostPlatform, parsePlatform } from '../../oci/platform.ts'
@@ -104,8 +105,6 @@ function openStandardInput(): ImportSource {
   return { bytes: process.stdin, name: 'standard input' }
 }
 
-const readChunkBytes = 1024 * 1024
-
 function openFile(file: string): ImportSource {
   const found = statSync(file, { throwIfNoEntry: false })
   if (found === undefined) throw new KauriError('FILE_NOT_FOUND', `there is no file ${file}`)
@@ -113,11 +112,8 @@ function openFile(file: string): ImportSource {
     throw new KauriError('USAGE', `${file} is a directory`, {
       hint: `tar --numeric-owner -C ${file} -c . | kauri import - NAME`,
     })
-  return {
-    bytes: createReadStream(file, { highWaterMark: readChunkBytes }),
-    name: file,
-    totalBytes: found.isFile() ? found.size : undefined,
-  }
+  if (!found.isFile()) return { bytes: createReadStream(file), name: file }
+  return { ...fileSource(file), name: file, totalBytes: found.size }
 }
 
 /** Names and passwords of an address, and what follows its path, stay out of the image and of messages. */
