@@ -1,9 +1,9 @@
 // gzip and zstd by Node's own engines. Those stop silently at what follows the last member or frame; here that is an error,
 // but for the zeros that pad a gzip file to whole blocks of a tape.
 
-import { once } from 'node:events'
 import { createGunzip, createZstdDecompress, type Gunzip, type ZstdDecompress } from 'node:zlib'
 import { KauriError } from '../core/errors.ts'
+import { untilDrained } from './feed-stream.ts'
 
 /** Bytes of output at a time. */
 const chunkSize = 256 * 1024
@@ -19,7 +19,8 @@ export async function* decompressByEngine(
   const feeding = feed(source, engine)
   feeding.catch((error: unknown) => engine.destroy(error instanceof Error ? error : undefined))
   try {
-    for await (const chunk of engine) yield chunk
+    // Reading to the end must not destroy it: what follows the data is looked at then.
+    for await (const chunk of engine.iterator({ destroyOnReturn: false })) yield chunk
     const rest = await feeding
     if (format === 'zstd' ? rest.hasBytes : rest.hasOtherThanZeros)
       throw new KauriError('ARCHIVE_INVALID', `${archive}: something follows the ${format} data`)
@@ -62,13 +63,8 @@ async function feed(
   source: AsyncIterable<Uint8Array>,
   engine: Gunzip | ZstdDecompress,
 ): Promise<Rest> {
-  let hasEnded = false
   const ended = new Promise<void>(resolve => {
-    for (const event of ['end', 'close', 'error'])
-      engine.once(event, () => {
-        hasEnded = true
-        resolve()
-      })
+    for (const event of ['end', 'close', 'error']) engine.once(event, resolve)
   })
   let fedBytes = 0
   /** Chunks that the engine has not used up. */
@@ -77,12 +73,12 @@ async function feed(
     unused = unused.filter(({ start, chunk: { length } }) => start + length > engine.bytesWritten)
     unused.push({ start: fedBytes, chunk })
     fedBytes += chunk.length
-    if (hasEnded) continue
-    if (!engine.write(chunk)) await Promise.race([once(engine, 'drain'), ended])
-    if (engine.errored !== null) throw engine.errored
+    if (engine.readableEnded) continue
+    if (engine.destroyed) break
+    if (!engine.write(chunk)) await untilDrained(engine)
   }
-  if (!hasEnded) engine.end()
-  await ended
+  if (!engine.readableEnded && !engine.destroyed) engine.end()
+  if (!engine.readableEnded && !engine.destroyed) await ended
   if (engine.errored !== null) throw engine.errored
   const rest = unused.map(({ start, chunk }) =>
     chunk.subarray(Math.max(0, engine.bytesWritten - start)),

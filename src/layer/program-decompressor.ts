@@ -4,8 +4,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import process from 'node:process'
+import type { Writable } from 'node:stream'
 import { hasErrno, KauriError } from '../core/errors.ts'
 import { guardCommand } from '../native/guard.ts'
+import { untilDrained } from './feed-stream.ts'
 
 interface Program {
   readonly command: readonly string[]
@@ -18,7 +20,8 @@ const programs: Readonly<Record<'xz' | 'bzip2', Program>> = {
     installHint: 'apt-get install xz-utils',
   },
   bzip2: {
-    command: ['bzip2', '--decompress', '--stdout', '--quiet'],
+    // Not --quiet: where something follows the data it says so, and ends well.
+    command: ['bzip2', '--decompress', '--stdout'],
     installHint: 'apt-get install bzip2',
   },
 }
@@ -51,10 +54,11 @@ export async function* decompressByProgram(
       throw new KauriError('PREREQUISITE_MISSING', `the program ${format} is not installed`, {
         hint: installHint,
       })
-    if (child.exitCode !== 0)
+    const message = (await said).join('').trim()
+    if (child.exitCode !== 0 || message !== '')
       throw new KauriError(
         'ARCHIVE_INVALID',
-        `${archive}: the ${format} data is broken or cut short: ${((await said).join('').trim() || `${format} ended with ${child.exitCode ?? child.signalCode}`).slice(0, 500)}`,
+        `${archive}: the ${format} data is broken or cut short: ${message.slice(0, 500) || `${format} ended with ${child.exitCode ?? child.signalCode}`}`,
       )
   } finally {
     child.kill('SIGKILL')
@@ -62,18 +66,15 @@ export async function* decompressByProgram(
 }
 
 /** Writes the source to the program; that it stopped reading shows in its exit status. */
-async function feed(
-  source: AsyncIterable<Uint8Array>,
-  stdin: NodeJS.WritableStream & { readonly destroyed?: boolean },
-): Promise<void> {
+async function feed(source: AsyncIterable<Uint8Array>, stdin: Writable): Promise<void> {
   let failure: unknown
   stdin.on('error', error => {
     failure ??= error
   })
   for await (const chunk of source) {
-    if (failure !== undefined) break
-    if (!stdin.write(chunk)) await Promise.race([once(stdin, 'drain'), once(stdin, 'close')])
+    if (stdin.destroyed) break
+    if (!stdin.write(chunk)) await untilDrained(stdin)
   }
   stdin.end()
-  if (failure !== undefined && !hasErrno(failure, 'EPIPE', 'ERR_STREAM_DESTROYED')) throw failure
+  if (failure !== undefined && !hasErrno(failure, 'EPIPE', 'ECONNRESET')) throw failure
 }
