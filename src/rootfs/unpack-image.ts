@@ -1,33 +1,10 @@
 // Layers to snapshots: each stack of layers is a snapshot named by its chain ID, so images that share layers share them
 // on disk. Bytes are checked while they are unpacked, and nothing gets a name before blob digest and diff ID are right.
 
-import { closeSync, constants, openSync } from 'node:fs'
-import type { Readable } from 'node:stream'
-import { asDiskFull } from '../core/atomic-file.ts'
-import { KauriError } from '../core/errors.ts'
-import { type Emit, ignoreEvents, inStep } from '../core/events.ts'
-import type { ApplyOptions } from '../layer/apply-options.ts'
-import { applyWhilePassing } from '../layer/apply-tar.ts'
-import { decompress } from '../layer/decompress.ts'
-import type { ArchiveLimits } from '../layer/layer.ts'
-import { oPath } from '../native/in-root.ts'
-import type { Descriptor } from '../oci/descriptor.ts'
-import { chainIdsOf, createDigester, type DiffId, hexOf } from '../oci/digest.ts'
-import { type Rootfs, type SnapshotId, type Snapshotter, snapshotId } from './rootfs.ts'
-
-/** A layer whose stored bytes can be read; `open` gives a stream that verifies them against the descriptor. */
-export interface StoredLayer {
-  readonly descriptor: Descriptor
-  readonly diffId: DiffId
-  open(): Promise<Readable>
-}
-
-export interface UnpackOptions {
-  readonly snapshotter: Snapshotter
-  readonly limits?: ArchiveLimits
-  readonly signal?: AbortSignal | undefined
-  readonly emit?: Emit
-}
+import { ignoreEvents, inStep } from '../core/events.ts'
+import { chainIdsOf, hexOf } from '../oci/digest.ts'
+import { type SnapshotId, type Snapshotter, snapshotId } from './rootfs.ts'
+import type { StoredLayer, UnpackOptions } from './unpack-layer.ts'
 
 /** A layer and the snapshot that it and those below it make. */
 interface ChainLink extends StoredLayer {
@@ -88,59 +65,11 @@ async function unpackGroup(
   const unpack = async (): Promise<void> => {
     if ((await snapshotter.findSnapshot(id)) !== undefined) return
     await using rootfs = await snapshotter.prepare(below, { signal })
-    for (const link of group) await unpackLayer(link, rootfs, options)
+    // Loaded now: a container whose image is unpacked already starts without reading this code.
+    const { unpackLayer } = await import('./unpack-layer.ts')
+    for (const layer of group) await unpackLayer(layer, rootfs, options)
     await snapshotter.commit(rootfs, id)
   }
   await snapshotter.whileMaking(id, unpack, signal)
   return id
-}
-
-async function unpackLayer(link: ChainLink, rootfs: Rootfs, options: UnpackOptions): Promise<void> {
-  try {
-    await (rootfs.mount.kind === 'overlay' && rootfs.parent !== undefined
-      ? applyToUpper(link, rootfs.mount.upper ?? '', rootfs.parent, options)
-      : applyToTree(link, rootfs, options))
-  } catch (error) {
-    throw asDiskFull(error, `layer ${link.descriptor.digest}`)
-  }
-}
-
-async function applyToUpper(
-  link: ChainLink,
-  upper: string,
-  parent: SnapshotId,
-  options: UnpackOptions,
-): Promise<void> {
-  using below = options.snapshotter.open(parent)
-  const upperFd = openSync(upper, oPath | constants.O_DIRECTORY)
-  try {
-    await applyLayer(link, upperFd, { ...options, whiteouts: 'overlay', below: below.fd })
-  } finally {
-    closeSync(upperFd)
-  }
-}
-
-async function applyToTree(link: ChainLink, rootfs: Rootfs, options: UnpackOptions): Promise<void> {
-  using tree = rootfs.open()
-  await applyLayer(link, tree.fd, { ...options, whiteouts: 'delete' })
-}
-
-type LayerOptions = Omit<UnpackOptions, 'snapshotter'> & Pick<ApplyOptions, 'whiteouts' | 'below'>
-
-async function applyLayer(link: ChainLink, rootFd: number, options: LayerOptions): Promise<void> {
-  const name = `layer ${link.descriptor.digest}`
-  const { bytes } = await decompress(await link.open(), { ...options, name })
-  const digester = createDigester()
-  for await (const chunk of applyWhilePassing(bytes, rootFd, {
-    ...options,
-    name,
-    ownership: 'archive',
-  }))
-    digester.update(chunk)
-  const actual = digester.digest()
-  if (actual !== link.diffId)
-    throw new KauriError(
-      'CHECKSUM_MISMATCH',
-      `${name} unpacks to ${actual}, the image says ${link.diffId}`,
-    )
 }

@@ -82,23 +82,21 @@ async function runHere(request: ContainerRequest, context: CommandContext): Prom
   await sweepRuntime(runRoot)
   const snapshotter = await openTrees(context)
   sweepContainers(root)
-  const impatience = new AbortController()
   using signals = new DisposableStack()
   return await runContainer(request, {
     root,
     snapshotter,
     runtime: createBuiltinRuntime({ runRoot, cacheRoot: path.join(dataRoot, 'cache') }),
-    signal: AbortSignal.any([context.signal, impatience.signal]),
+    signal: context.signal,
     emit,
     beforeStart: () => context.endProgress(),
-    onStart: container => forwardSignals(container, { context, signals, impatience, request }),
+    onStart: container => forwardSignals(container, { context, signals, request }),
   })
 }
 
 interface Forwarding {
   readonly context: CommandContext
   readonly signals: DisposableStack
-  readonly impatience: AbortController
   readonly request: ContainerRequest
 }
 
@@ -108,14 +106,13 @@ const patience = 3
 /** A container's first process ignores signals that it has no handler for, as under docker. */
 function forwardSignals(
   container: RunningContainer,
-  { context, signals, impatience, request }: Forwarding,
+  { context, signals, request }: Forwarding,
 ): void {
   let requests = 0
   signals.use(
     context.takeSignals(name => {
       requests++
-      if (requests < patience) container.kill(name)
-      else impatience.abort(new KauriError('CANCELLED', 'the container was killed'))
+      container.kill(requests < patience ? name : 'SIGKILL')
     }),
   )
   const others: NodeJS.Signals[] = ['SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGCONT']
