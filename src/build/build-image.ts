@@ -56,6 +56,8 @@ export async function buildImage(request: ImageRequest, parts: ImageParts): Prom
   }
 }
 
+const resultStep = { id: 'results', title: 'write the result files' } as const
+
 async function makeResults(
   request: ImageRequest,
   parts: ImageParts,
@@ -65,7 +67,7 @@ async function makeResults(
   const { signal, emit } = options
   const epochSeconds = imageEpoch(built, request.commit)
   await using output = resultOutput(
-    { target, built, references, epochSeconds, signal },
+    { target, built, references, epochSeconds, stepId: resultStep.id, emit, signal },
     { ...parts, manager: parts.inventory },
   )
   using batch = parts.store.openBatch()
@@ -88,8 +90,7 @@ async function makeResults(
   }
   const there = output.isStarted() ? undefined : await records.find(inputs)
   if (there !== undefined) return { image, files: there }
-  const step = { id: 'results', title: 'write the result files' }
-  const files = await inStep(emit, step, () => output.finish(image))
+  const files = await inStep(emit, resultStep, () => output.finish(image))
   await records.remember(inputs, files)
   return { image, files }
 }

@@ -13,6 +13,7 @@ import type { SnapshotId, Snapshotter } from '../rootfs/rootfs.ts'
 import type { BlobBatch } from '../store/blob-batch.ts'
 import type { DiskStore } from '../store/disk-store.ts'
 import type { BuiltRoot, CommitOptions } from './build.ts'
+import { byteProgress } from './byte-progress.ts'
 import { layerRecords } from './layer-records.ts'
 import { isLeftOut } from './left-out.ts'
 
@@ -66,7 +67,7 @@ export async function packLayers(
       layers.push(known)
       continue
     }
-    const step = { id: `pack-${span.top}`, title: `pack ${span.title}` }
+    const step = { id: packStepId(span), title: `pack ${span.title}` }
     const layer = await inStep(work.emit, step, () => packSpan(span, { built, options, work }))
     await records.remember(inputs, layer)
     layers.push(layer)
@@ -85,6 +86,10 @@ function inputsOf(span: LayerSpan, built: BuiltRoot, options: CommitOptions): Js
   return { format: packFormat, top: span.top, below: span.below, codec, level, epoch }
 }
 
+function packStepId({ top }: LayerSpan): string {
+  return `pack-${top}`
+}
+
 interface SpanWork {
   readonly built: BuiltRoot
   readonly options: CommitOptions
@@ -97,6 +102,7 @@ async function packSpan(
 ): Promise<LayerOfImage> {
   const { store, batch, signal, emit } = work
   using opened = await openSpan(span, work.snapshotter)
+  const progress = byteProgress(emit, packStepId(span))
   const slot = (await work.openArchive?.())?.startLayer()
   const tar = packTree(opened.source, {
     clampMtime: imageEpoch(built, options),
@@ -107,7 +113,10 @@ async function packSpan(
   const packed = await packLayer(tar, {
     compression: options.compression,
     sink: bytes => batch.put(bytes, { signal }),
-    ...(slot === undefined ? {} : { tee: chunk => slot.write(chunk) }),
+    tee: chunk => {
+      slot?.write(chunk)
+      progress.add(chunk.byteLength)
+    },
     signal,
   })
   slot?.finish(packed)

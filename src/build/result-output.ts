@@ -1,6 +1,7 @@
 // The files of one build on their way: begun as soon as it is known that something is new, so that layers pass into the
 // archive while they are packed, and the packages are looked through meanwhile.
 
+import type { Emit } from '../core/events.ts'
 import { dockerArchive } from '../image/docker-archive.ts'
 import { createDockerArchiveFile, type DockerArchiveFile } from '../image/docker-archive-file.ts'
 import type { Image } from '../image/image.ts'
@@ -9,6 +10,7 @@ import { packTree } from '../layer/pack-tree.ts'
 import type { Reference } from '../oci/reference.ts'
 import type { DiskStore } from '../store/disk-store.ts'
 import type { BuiltRoot } from './build.ts'
+import { byteProgress, tellBytes } from './byte-progress.ts'
 import { isLeftOut } from './left-out.ts'
 import { compressOuter, type OuterCompression, outerSuffix } from './outer-compression.ts'
 import { type PackageReports, type ReportParts, reportPackages } from './package-reports.ts'
@@ -42,6 +44,9 @@ export interface OutputRequest {
   readonly references: readonly Reference[]
   /** Times of a root archive are not later, in seconds since 1970. */
   readonly epochSeconds: number
+  /** Step that the bytes of the image or root are told for. */
+  readonly stepId: string
+  readonly emit: Emit
   readonly signal?: AbortSignal | undefined
 }
 
@@ -83,7 +88,8 @@ export function resultOutput(request: OutputRequest, parts: OutputParts): Result
         await archive.finish([{ image, names: references }], signal)
       else {
         using opened = openMainBytes(image, request, parts)
-        await writeStream(compressOuter(opened.bytes, target.compression, signal), mainFile, signal)
+        const bytes = tellBytes(opened.bytes, byteProgress(request.emit, request.stepId))
+        await writeStream(compressOuter(bytes, target.compression, signal), mainFile, signal)
       }
       await writeReports(results, target.baseName, await reports)
       return await results.publish()
