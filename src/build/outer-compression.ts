@@ -29,8 +29,11 @@ export function compressOuter(
   return codec === 'xz' ? compressXz(bytes, signal) : compress(bytes, { codec }, signal)
 }
 
-/** Independent blocks of a fixed size: the bytes do not depend on the number of cores. */
-const xzArguments = ['--format=xz', '-3', '--threads=2', '--block-size=8MiB', '--stdout'] as const
+/**
+ * Independent blocks of a fixed size: the bytes do not depend on the number of cores. Preset 1 takes 11 seconds of work for
+ * Debian's smallest root, 3 takes 27, and the file is 8 % smaller then.
+ */
+const xzArguments = ['--format=xz', '-1', '--threads=2', '--block-size=8MiB', '--stdout'] as const
 
 async function* compressXz(
   bytes: AsyncIterable<Uint8Array>,
