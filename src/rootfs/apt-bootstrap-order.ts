@@ -22,20 +22,23 @@ export async function configureBootstrap(
     if (files.length > 0) await dpkg(...force, '--unpack', ...(await container.offer(files)))
   }
   const base = [...root.base].toSorted((a, b) => a.rank - b.rank)
+  const first = base.find(({ name }) => name === 'base-passwd')
+  const others = base.filter(deb => deb !== first)
   const dpkgVersion = base.find(({ name }) => name === 'dpkg')?.version ?? ''
-  for (const deb of base)
-    if (deb.control.files.has('preinst')) await runPreinst(deb, dpkgVersion, details)
+  // Users and groups must be there before any script asks for them; its own dependencies are unpacked and work.
+  if (first !== undefined) {
+    await runPreinst(first, dpkgVersion, details)
+    await dpkg('--force-depends', '--configure', infoName(first))
+  }
+  for (const deb of others) await runPreinst(deb, dpkgVersion, details)
   const colliding = root.colliding.map(({ deb }) => deb)
   await unpack(
     colliding.filter(deb => root.base.has(deb)),
     '--force-depends',
   )
-  const first = base.find(({ name }) => name === 'base-passwd')
-  // Users and groups must be there before any script asks for them; its own dependencies are unpacked and work.
-  if (first !== undefined) await dpkg('--force-depends', '--configure', infoName(first))
   const later = [...root.deferred, ...colliding.filter(deb => !root.base.has(deb))]
   if (later.length > 0) {
-    await dpkg('--no-triggers', '--configure', ...base.filter(deb => deb !== first).map(infoName))
+    await dpkg('--no-triggers', '--configure', ...others.map(infoName))
     for (const round of unpackRounds(later, {
       all: [...root.files.keys()],
       configured: root.base,
@@ -107,6 +110,7 @@ async function runPreinst(
   dpkgVersion: string,
   { container, root }: ConfigureOptions,
 ): Promise<void> {
+  if (!deb.control.files.has('preinst')) return
   {
     using tree = root.open()
     writeIncoming(tree.fd, deb)

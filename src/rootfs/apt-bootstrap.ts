@@ -5,7 +5,8 @@
 import { existsInRoot, openPlace } from '../native/in-root.ts'
 import { native } from '../native/native.ts'
 import { type DownloadContext, type DownloadedDeb, downloadDebs } from './apt-download.ts'
-import { openDeb, readDebControl } from './deb-archive.ts'
+import { openDeb, readDebControls } from './deb-archive.ts'
+import { unpackMembers } from './deb-members.ts'
 import {
   dependencyNames,
   type OpenedDeb,
@@ -15,7 +16,7 @@ import {
 } from './deb-unpack.ts'
 import { relationNames } from './dpkg-control.ts'
 import { writeDatabase } from './dpkg-database.ts'
-import type { PackageWork, ResolvedPackage } from './package-manager.ts'
+import type { ResolvedPackage } from './package-manager.ts'
 import type { OpenTree } from './rootfs.ts'
 
 /** What is on the root after unpacking, before anything was run in it. */
@@ -40,7 +41,7 @@ export interface BootstrapOptions {
 }
 
 /** Each costs one decompressor; more than the processors only wait for one another. */
-const unpackLanes = 3
+const unpackLanes = 2
 
 /** Fills an empty tree. @throws what downloading and unpacking throw */
 export async function unpackBootstrap(options: BootstrapOptions): Promise<BootstrappedRoot> {
@@ -54,7 +55,7 @@ export async function unpackBootstrap(options: BootstrapOptions): Promise<Bootst
   const { opened, unpacked, waiting } = await unpackAsTheyCome(session, options)
   const base = essentialClosure([...opened.keys()])
   const isEarly = (deb: OpenedDeb): boolean => base.has(deb)
-  const early = await unpackAll(session, waiting.filter(isEarly))
+  const early = await unpackAll(session, waiting.filter(isEarly), download.work.signal)
   session.settleDirectories()
   const all = [...unpacked, ...early].toSorted((a, b) => a.deb.rank - b.deb.rank)
   const whole = all.filter(({ collides }) => !collides)
@@ -84,64 +85,77 @@ async function unpackAsTheyCome(
   const opened = new Map<OpenedDeb, string>()
   const unpacked: UnpackedDeb[] = []
   const waiting: OpenedDeb[] = []
-  const coming = downloadDebs(packages, download)
-  const lane = async (): Promise<void> => {
-    // One generator serves all lanes; its calls queue up.
-    for (;;) {
-      const { done, value } = await coming.next()
-      if (done) return
-      const deb = await openDownloaded(value, download.work)
-      opened.set(deb, value.file)
-      if (deb.control.files.has('preinst')) waiting.push(deb)
-      else unpacked.push(await session.unpack(deb))
-    }
+  for await (const batch of downloadDebs(packages, download)) {
+    const debs = await openDownloaded(batch, download.work.signal)
+    for (const [index, deb] of debs.entries()) opened.set(deb, batch[index]?.file ?? '')
+    const [later, now] = partition(debs, deb => deb.control.files.has('preinst'))
+    waiting.push(...later)
+    unpacked.push(...(await unpackAll(session, now, download.work.signal)))
   }
-  await allOrFirstFailure(Array.from({ length: unpackLanes }, lane), () => coming.return(undefined))
   return { opened, unpacked, waiting }
 }
 
-/** Waits for all lanes to end, whatever happens, so that nobody writes to a tree that is given up. */
-async function allOrFirstFailure(
-  lanes: readonly Promise<void>[],
-  stop: () => Promise<unknown>,
-): Promise<void> {
-  const results = await Promise.allSettled(
-    lanes.map(lane =>
-      lane.catch(async error => {
-        await stop()
-        throw error
-      }),
-    ),
-  )
-  const failed = results.find(result => result.status === 'rejected')
-  if (failed !== undefined) throw failed.reason
-}
-
+/** Unpacks packages in several lanes; when it throws, no lane is under way any more. */
 async function unpackAll(
   session: UnpackSession,
   debs: readonly OpenedDeb[],
+  signal: AbortSignal | undefined,
 ): Promise<UnpackedDeb[]> {
-  const unpacked: UnpackedDeb[] = []
-  let next = 0
-  const lane = async (): Promise<void> => {
-    for (let deb = debs[next++]; deb !== undefined; deb = debs[next++])
-      unpacked.push(await session.unpack(deb))
+  const failure = new AbortController()
+  const unpackLane = async (lane: readonly OpenedDeb[]): Promise<UnpackedDeb[]> => {
+    const unpacked: UnpackedDeb[] = []
+    const tars = unpackMembers(
+      lane.map(({ archive }) => archive.data),
+      signal,
+    )
+    try {
+      for (const deb of lane) {
+        failure.signal.throwIfAborted()
+        const { value } = await tars.next()
+        if (value !== undefined) unpacked.push(await session.unpack(deb, value))
+      }
+      return unpacked
+    } catch (error) {
+      failure.abort(error)
+      throw error
+    } finally {
+      await tars.return(undefined)
+    }
   }
-  await allOrFirstFailure(Array.from({ length: unpackLanes }, lane), async () => {
-    next = debs.length
-  })
-  return unpacked
+  const results = await Promise.allSettled(splitLanes(debs).map(unpackLane))
+  failure.signal.throwIfAborted()
+  return results.flatMap(result => (result.status === 'fulfilled' ? result.value : []))
 }
 
-/** A downloaded package with its control files. */
+/** Lanes of about equal size: each package, the largest first, goes to the lane that has least. */
+function splitLanes(debs: readonly OpenedDeb[]): OpenedDeb[][] {
+  const lanes = Array.from({ length: unpackLanes }, () => ({ bytes: 0, debs: [] as OpenedDeb[] }))
+  for (const deb of debs.toSorted((a, b) => b.archive.data.sizeBytes - a.archive.data.sizeBytes)) {
+    const least = lanes.reduce((best, lane) => (lane.bytes < best.bytes ? lane : best))
+    least.bytes += deb.archive.data.sizeBytes
+    least.debs.push(deb)
+  }
+  return lanes.flatMap(lane => (lane.debs.length > 0 ? [lane.debs] : []))
+}
+
+function partition<T>(items: readonly T[], isFirst: (item: T) => boolean): [T[], T[]] {
+  return [items.filter(isFirst), items.filter(item => !isFirst(item))]
+}
+
+/** Downloaded packages with their control files. */
 export async function openDownloaded(
-  { wanted, file, rank }: DownloadedDeb,
-  work: PackageWork,
-): Promise<OpenedDeb> {
-  const archive = openDeb(file)
-  const control = await readDebControl(archive, work.signal)
-  const { name, architecture, version } = wanted
-  return { name, architecture, version, archive, control, rank }
+  batch: readonly DownloadedDeb[],
+  signal: AbortSignal | undefined,
+): Promise<OpenedDeb[]> {
+  const archives = batch.map(({ file }) => openDeb(file))
+  const controls = await readDebControls(archives, signal)
+  return controls.flatMap((control, index) => {
+    const [archive, downloaded] = [archives[index], batch[index]]
+    if (archive === undefined || downloaded === undefined) return []
+    const { wanted, rank } = downloaded
+    const { name, architecture, version } = wanted
+    return [{ name, architecture, version, archive, control, rank }]
+  })
 }
 
 /** Essential packages and all that they need. */

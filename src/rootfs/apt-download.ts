@@ -33,20 +33,22 @@ const batchBytes = 8 * 1024 * 1024
 const batchFiles = 500
 
 /**
- * The files of all packages, cached ones first.
+ * The files of all packages in batches, cached ones first.
  * @throws OFFLINE, DOWNLOAD_FAILED, CHECKSUM_MISMATCH
  */
 export async function* downloadDebs(
   packages: readonly ResolvedPackage[],
   context: DownloadContext,
-): AsyncGenerator<DownloadedDeb> {
+): AsyncGenerator<readonly DownloadedDeb[]> {
   const missing: Wanted[] = []
+  const ready: DownloadedDeb[] = []
   for (const [rank, wanted] of packages.entries()) {
     context.work.signal?.throwIfAborted()
     const file = await context.cache.find(wanted)
     if (file === undefined) missing.push({ wanted, rank })
-    else yield { wanted, file, rank }
+    else ready.push({ wanted, file, rank })
   }
+  if (ready.length > 0) yield ready
   const [first] = missing
   if (first === undefined) return
   if (context.work.offline)
@@ -62,7 +64,7 @@ export async function* downloadDebs(
 async function* downloadMissing(
   missing: readonly Wanted[],
   context: DownloadContext,
-): AsyncGenerator<DownloadedDeb> {
+): AsyncGenerator<readonly DownloadedDeb[]> {
   const progress = progressOf(missing, context.work)
   const batches = splitBatches(missing)
   const abandoned = new AbortController()
@@ -79,8 +81,7 @@ async function* downloadMissing(
     for (const [index, batch] of batches.entries()) {
       const files = await coming
       if (index + 1 < batches.length) coming = start(index + 1)
-      for (const [place, { wanted, rank }] of batch.entries())
-        yield { wanted, rank, file: files[place] ?? '' }
+      yield batch.map(({ wanted, rank }, place) => ({ wanted, rank, file: files[place] ?? '' }))
     }
   } finally {
     abandoned.abort()

@@ -8,7 +8,8 @@ import { TarReader } from '../layer/tar-reader.ts'
 import { type DownloadContext, downloadDebs } from './apt-download.ts'
 import type { AptPlan } from './apt-resolve.ts'
 import type { DpkgAction } from './apt-solution.ts'
-import { openDeb, openDebData } from './deb-archive.ts'
+import { openDeb } from './deb-archive.ts'
+import { unpackMembers } from './deb-members.ts'
 import type { DpkgContainer } from './dpkg-container.ts'
 import type { ResolvedPackage } from './package-manager.ts'
 
@@ -28,10 +29,13 @@ export async function installOnto(
   const { plan, download } = options
   const files = new Map<ResolvedPackage, string>()
   let newestFileSeconds = 0
-  for await (const { wanted, file } of downloadDebs(plan.packages, download)) {
-    files.set(wanted, file)
-    const newest = await newestFileTime(file, download.work.signal)
-    newestFileSeconds = Math.max(newestFileSeconds, newest)
+  for await (const batch of downloadDebs(plan.packages, download)) {
+    for (const { wanted, file } of batch) files.set(wanted, file)
+    const times = await newestFileTimes(
+      batch.map(({ file }) => file),
+      download.work.signal,
+    )
+    newestFileSeconds = Math.max(newestFileSeconds, ...times)
   }
   if (plan.actions.length === 0) return { newestFileSeconds }
   const container = await options.openContainer(newestFileSeconds)
@@ -80,11 +84,37 @@ function fileOf(
   throw new KauriError('INTERNAL', `apt wants to unpack ${name}, which it did not want to fetch`)
 }
 
-/** Newest time in a package's archive, seconds since 1970; remembered beside the package, whose content never changes. */
-async function newestFileTime(file: string, signal: AbortSignal | undefined): Promise<number> {
-  const record = `${file}.newest`
-  const known = Number(await readTextIfThere(record))
-  if (Number.isSafeInteger(known) && known > 0) return known
+/** Newest times in packages' archives, seconds since 1970; remembered beside the packages, whose content never changes. */
+async function newestFileTimes(
+  files: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<number[]> {
+  const known = new Map<string, number>()
+  for (const file of files) {
+    const seconds = Number(await readTextIfThere(recordOf(file)))
+    if (Number.isSafeInteger(seconds) && seconds > 0) known.set(file, seconds)
+  }
+  const unknown = files.filter(file => !known.has(file)).map(openDeb)
+  const tars = unpackMembers(
+    unknown.map(({ data }) => data),
+    signal,
+  )
+  for (const { file } of unknown) {
+    const { value } = await tars.next()
+    if (value === undefined) break
+    const seconds = await newestEntryTime(file, value)
+    known.set(file, seconds)
+    await writeFileAtomic(recordOf(file), String(seconds))
+  }
+  await tars.return(undefined)
+  return [...known.values()]
+}
+
+function recordOf(file: string): string {
+  return `${file}.newest`
+}
+
+async function newestEntryTime(file: string, tar: AsyncIterable<Uint8Array>): Promise<number> {
   let newest = 0
   const reader = new TarReader(
     {
@@ -96,8 +126,7 @@ async function newestFileTime(file: string, signal: AbortSignal | undefined): Pr
     },
     { archive: file, limits: defaultArchiveLimits },
   )
-  for await (const chunk of await openDebData(openDeb(file), signal)) reader.write(chunk)
+  for await (const chunk of tar) reader.write(chunk)
   reader.end()
-  await writeFileAtomic(record, String(newest))
   return newest
 }

@@ -1,23 +1,16 @@
 // Debian binary packages (deb(5)): an ar archive of a version, a tar of control files and a tar of what gets installed.
 
-import { closeSync, createReadStream, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { KauriError } from '../core/errors.ts'
-import { decompress } from '../layer/decompress.ts'
 import { defaultArchiveLimits } from '../layer/layer.ts'
 import { TarReader } from '../layer/tar-reader.ts'
+import { type PackedMember, unpackMembers } from './deb-members.ts'
 import { parseStanzas, type Stanza } from './dpkg-control.ts'
-
-/** Where a member of the ar archive is. */
-interface Member {
-  readonly name: string
-  readonly offset: number
-  readonly sizeBytes: number
-}
 
 export interface DebArchive {
   readonly file: string
-  readonly control: Member
-  readonly data: Member
+  readonly control: PackedMember
+  readonly data: PackedMember
 }
 
 /** A file of a package's control archive. */
@@ -44,11 +37,13 @@ export function openDeb(file: string): DebArchive {
   const fd = openSync(file, 'r')
   try {
     const members = readMembers(fd, file)
-    const find = (prefix: string): Member => {
+    const find = (prefix: string): PackedMember => {
       const member = members.find(({ name }) => name === prefix || name.startsWith(`${prefix}.`))
       if (member !== undefined) return member
       throw debInvalid(file, `it has no ${prefix}`)
     }
+    if (members.some(({ sizeBytes }) => sizeBytes === 0))
+      throw debInvalid(file, 'a part of it is empty')
     if (members[0]?.name !== 'debian-binary')
       throw debInvalid(file, 'debian-binary does not come first')
     return { file, control: find('control.tar'), data: find('data.tar') }
@@ -57,16 +52,28 @@ export function openDeb(file: string): DebArchive {
   }
 }
 
-/** The uncompressed tar of what a package installs. */
-export function openDebData(
-  deb: DebArchive,
+/** Control files of packages, in their order. @throws ARCHIVE_INVALID */
+export async function readDebControls(
+  debs: readonly DebArchive[],
   signal?: AbortSignal,
-): Promise<AsyncIterable<Uint8Array>> {
-  return openMember(deb, deb.data, signal)
+): Promise<DebControl[]> {
+  const controls: DebControl[] = []
+  const tars = unpackMembers(
+    debs.map(({ control }) => control),
+    signal,
+  )
+  for (const deb of debs) {
+    const { value } = await tars.next()
+    if (value !== undefined) controls.push(await readDebControl(deb, value))
+  }
+  await tars.return(undefined)
+  return controls
 }
 
-/** A package's control files. @throws ARCHIVE_INVALID */
-export async function readDebControl(deb: DebArchive, signal?: AbortSignal): Promise<DebControl> {
+async function readDebControl(
+  deb: DebArchive,
+  tar: AsyncIterable<Uint8Array>,
+): Promise<DebControl> {
   const files = new Map<string, ControlFile>()
   let chunks: Buffer[] = []
   const reader = new TarReader(
@@ -85,7 +92,7 @@ export async function readDebControl(deb: DebArchive, signal?: AbortSignal): Pro
     },
     { archive: deb.file, limits: { ...defaultArchiveLimits, maxTotalBytes: 64 * 1024 * 1024 } },
   )
-  for await (const chunk of await openMember(deb, deb.control, signal)) reader.write(chunk)
+  for await (const chunk of tar) reader.write(chunk)
   reader.end()
   const control = files.get('control')
   const [stanza] = parseStanzas(control?.content.toString() ?? '')
@@ -95,25 +102,10 @@ export async function readDebControl(deb: DebArchive, signal?: AbortSignal): Pro
   return { stanza, control, files }
 }
 
-async function openMember(
-  { file }: DebArchive,
-  { name, offset, sizeBytes }: Member,
-  signal: AbortSignal | undefined,
-): Promise<AsyncIterable<Uint8Array>> {
-  if (sizeBytes === 0) throw debInvalid(file, `${name} is empty`)
-  const packed = createReadStream(file, {
-    start: offset,
-    end: offset + sizeBytes - 1,
-    highWaterMark: 256 * 1024,
-  })
-  const { bytes } = await decompress(packed, { signal, name: `${name} of ${file}` })
-  return bytes
-}
-
-function readMembers(fd: number, file: string): Member[] {
+function readMembers(fd: number, file: string): PackedMember[] {
   const fileBytes = fstatSync(fd).size
   if (readText(fd, 0, magic.length) !== magic) throw debInvalid(file, 'it is no ar archive')
-  const members: Member[] = []
+  const members: PackedMember[] = []
   let offset = magic.length
   while (offset + headerBytes <= fileBytes && members.length < maxMembers) {
     const header = readText(fd, offset, headerBytes)
@@ -122,7 +114,12 @@ function readMembers(fd: number, file: string): Member[] {
     const isSound = header.endsWith('`\n') && Number.isSafeInteger(sizeBytes) && sizeBytes >= 0
     if (!isSound || start + sizeBytes > fileBytes)
       throw debInvalid(file, 'it is cut off or damaged')
-    members.push({ name: header.slice(0, 16).trim().replace(/\/$/, ''), offset: start, sizeBytes })
+    members.push({
+      file,
+      name: header.slice(0, 16).trim().replace(/\/$/, ''),
+      offset: start,
+      sizeBytes,
+    })
     offset = start + sizeBytes + (sizeBytes % 2)
   }
   return members

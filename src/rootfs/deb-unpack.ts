@@ -6,7 +6,7 @@ import { applyTar } from '../layer/apply-tar.ts'
 import type { TarEntry } from '../layer/tar-entry.ts'
 import { openPlace } from '../native/in-root.ts'
 import { native } from '../native/native.ts'
-import { type DebArchive, type DebControl, openDebData } from './deb-archive.ts'
+import type { DebArchive, DebControl } from './deb-archive.ts'
 import { relationNames } from './dpkg-control.ts'
 import { isDocumentation } from './dpkg-filters.ts'
 
@@ -44,7 +44,8 @@ export interface UnpackTarget {
 
 /** What several packages that are unpacked at once must know of one another. */
 export interface UnpackSession {
-  unpack(deb: OpenedDeb): Promise<UnpackedDeb>
+  /** Several calls may be under way at once. */
+  unpack(deb: OpenedDeb, data: AsyncIterable<Uint8Array>): Promise<UnpackedDeb>
   /** Gives directories that several packages bring the owner and mode that the first of them gives. */
   settleDirectories(): void
 }
@@ -60,23 +61,19 @@ export function startUnpacking(target: UnpackTarget): UnpackSession {
   const claims = startClaims(target.mergedUsr)
   const links = startUsrLinks(target)
   return {
-    async unpack(deb) {
+    async unpack(deb, data) {
       const placed = startPlacing(deb, { target, claims })
-      const { newestMtimeSeconds } = await applyTar(
-        await openDebData(deb.archive, target.signal),
-        target.rootFd,
-        {
-          name: `package ${deb.name}`,
-          whiteouts: 'ordinary',
-          ownership: 'archive',
-          directories: 'keep',
-          rename(entry) {
-            links.before(entry)
-            return placed.place(entry)
-          },
-          signal: target.signal,
+      const { newestMtimeSeconds } = await applyTar(data, target.rootFd, {
+        name: `package ${deb.name}`,
+        whiteouts: 'ordinary',
+        ownership: 'archive',
+        directories: 'keep',
+        rename(entry) {
+          links.before(entry)
+          return placed.place(entry)
         },
-      )
+        signal: target.signal,
+      })
       return { ...placed.result(), newestMtimeSeconds }
     },
     settleDirectories() {
