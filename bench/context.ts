@@ -1,7 +1,6 @@
 // Where a bench works: a scratch directory, kauri's and the peers' commands in it, and what must be ended afterwards.
 
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdtemp } from 'node:fs/promises'
 import path from 'node:path'
 import { type DockerDaemon, startDocker } from './docker-daemon.ts'
 import { type Command, findProgram, runCommand } from './measure.ts'
@@ -26,17 +25,17 @@ export interface Bench extends AsyncDisposable {
 }
 
 export interface BenchOptions {
-  readonly scratchParent?: string | undefined
+  readonly scratch: string
   /** A root file system as uncompressed tar; undefined: built from the Debian description. */
   readonly rootArchive?: string | undefined
   readonly signal: AbortSignal
   readonly say: (text: string) => void
 }
 
-/** Makes the scratch directory; disposing stops the peers' daemons and removes it. */
+/** Opens the scratch directory for work; disposing stops the peers' daemons. */
 export async function openBench(options: BenchOptions): Promise<Bench> {
-  const { scratchParent, signal, say } = options
-  const scratch = await mkdtemp(path.join(scratchParent ?? tmpdir(), 'kauri-bench-'))
+  const { scratch, signal, say } = options
+  await hideUnifiedCgroups()
   const missing = new Set<string>()
   let daemon: Promise<DockerDaemon | undefined> | undefined
   let archive: Promise<string> | undefined
@@ -76,9 +75,14 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
     },
     [Symbol.asyncDispose]: async () => {
       await (await daemon)?.[Symbol.asyncDispose]()
-      await rm(scratch, { recursive: true, force: true, maxRetries: 3 })
     },
   }
+}
+
+/** Older crun does not start where cgroups are in hybrid mode: the second hierarchy is taken out of everybody's sight. */
+async function hideUnifiedCgroups(): Promise<void> {
+  const argv = ['sh', '-c', '! mountpoint -q "$1" || umount "$1"', 'sh', '/sys/fs/cgroup/unified']
+  await runCommand({ argv, env: {} }, new AbortController().signal)
 }
 
 async function makeRootArchive({

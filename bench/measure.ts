@@ -127,18 +127,17 @@ export async function medianByHyperfine(
   return await medianOfRounds(contenders, 6)
 }
 
-/** Seconds of several runs of a short command, without a shell; `within` starts hyperfine itself, in a namespace say. */
+/** Seconds of several runs of a short command, without a shell. */
 export async function hyperfineTimes(
   command: Command,
   signal: AbortSignal,
-  within: readonly string[] = [],
 ): Promise<readonly number[]> {
   const directory = await mkdtemp(path.join(tmpdir(), 'kauri-hyperfine-'))
   try {
     const result = path.join(directory, 'result.json')
     const options = ['-N', '--warmup', '1', '--runs', '5', '--export-json', result]
     const line = command.argv.map(quoteWord).join(' ')
-    const argv = [...within, 'hyperfine', ...options, line]
+    const argv = ['hyperfine', ...options, line]
     await runCommand({ argv, env: command.env }, signal)
     const parsed: { results: { times: number[] }[] } = JSON.parse(await readFile(result, 'utf8'))
     return parsed.results.flatMap(({ times }) => times)

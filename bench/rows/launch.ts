@@ -74,16 +74,6 @@ function kauri(bench: Bench, config: RuntimeConfig, root: string): Contender {
   }
 }
 
-/** Older crun does not start where cgroups are in hybrid mode: its second hierarchy is taken out of its sight. */
-const withoutUnified = [
-  'unshare',
-  '--mount',
-  'sh',
-  '-c',
-  'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"',
-  'sh',
-]
-
 async function peer(bench: Bench, name: string, bundle: string): Promise<Contender[]> {
   const program = findProgram(name)
   if (program === undefined || findProgram('hyperfine') === undefined) {
@@ -92,8 +82,7 @@ async function peer(bench: Bench, name: string, bundle: string): Promise<Contend
   }
   const state = ['--root', path.join(bench.scratch, `${name}-state`)]
   const command = { argv: [program, ...state, 'run', '--bundle', bundle, 'launch'], env: {} }
-  const measure = async (): Promise<number> =>
-    median(await hyperfineTimes(command, bench.signal, withoutUnified))
+  const measure = async (): Promise<number> => median(await hyperfineTimes(command, bench.signal))
   try {
     await measure()
   } catch (error) {

@@ -1,10 +1,19 @@
 // The program as a process: the stub, the entry, streams that break.
 
-import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 
 const root = path.join(import.meta.dirname, '../..')
 const kauri = path.join(root, 'bin/kauri')
@@ -61,4 +70,58 @@ test('an unknown command says what was meant, with status 2', t => {
   const { status, stderr } = spawnSync(kauri, ['verison'], { encoding: 'utf8' })
   t.is(status, 2)
   t.is(stderr, "kauri: unknown command 'verison'\nhint: did you mean kauri version?\n")
+})
+
+/** A checkout of its own with a cache of its own. */
+function checkout(t: ExecutionContext): {
+  readonly edit: (file: string, change: (text: string) => string) => void
+  readonly run: (...args: readonly string[]) => SpawnSyncReturns<string>
+  readonly cache: string
+} {
+  const directory = mkdtempSync(path.join(tmpdir(), 'kauri-checkout-'))
+  t.teardown(() => rmSync(directory, { recursive: true }))
+  for (const name of ['bin', 'src', 'package.json'])
+    cpSync(path.join(root, name), path.join(directory, name), { recursive: true })
+  symlinkSync(path.join(root, 'node_modules'), path.join(directory, 'node_modules'))
+  const cache = path.join(directory, 'cache')
+  mkdirSync(cache)
+  return {
+    cache,
+    edit: (name, change) => {
+      const file = path.join(directory, name)
+      writeFileSync(file, change(readFileSync(file, 'utf8')))
+    },
+    run: (...args) =>
+      spawnSync(path.join(directory, 'bin/kauri'), args, {
+        encoding: 'utf8',
+        env: { ...process.env, KAURI_CACHE_DIR: cache, NODE_V8_COVERAGE: '' },
+      }),
+  }
+}
+
+test('the program is one file that is made anew when a source has changed', t => {
+  const { edit, run, cache } = checkout(t)
+  t.regex(run('version').stdout, /^kauri /)
+  const [programs = ''] = readdirSync(path.join(cache, 'program'))
+  t.is(readdirSync(path.join(cache, 'program', programs)).length, 2)
+  edit('src/cli/commands/version.ts', text => text.replace('`kauri ${version}`', '`KAURI`'))
+  t.regex(run('version').stdout, /^KAURI\n/)
+})
+
+test('with --debug stack traces speak of the sources', t => {
+  const { run } = checkout(t)
+  t.regex(run('help', 'nonsense', '--debug').stderr, /at .*src\/cli\/commands\/help\.ts:\d+/)
+})
+
+test('what cannot be bundled, or kept, runs from its sources', t => {
+  const { run, cache } = checkout(t)
+  rmSync(cache, { recursive: true })
+  writeFileSync(cache, 'a file in the way')
+  t.regex(run('version').stdout, /^kauri /)
+})
+
+test('packages are found from the bundle', t => {
+  const { run } = checkout(t)
+  const { status, stderr } = run('check', path.join(root, 'descriptions/debian-bookworm'))
+  t.is(status, 0, stderr)
 })
