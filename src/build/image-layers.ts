@@ -107,6 +107,7 @@ async function packSpan(
   const tar = packTree(opened.source, {
     clampMtime: imageEpoch(built, options),
     exclude: isLeftOut,
+    reuseChunks: true,
     signal,
     emit,
   })
