@@ -30,7 +30,7 @@ export interface WalkedStat {
   /** 512-byte blocks in use. */
   readonly blocks: number
   readonly hasXattrs: boolean
-  /** Equal for hard links to one file. */
+  /** Equal for hard links to one file; empty where there is only one. */
   readonly identity: string
 }
 
@@ -81,6 +81,9 @@ export function statOf({ part, index }: NamedPart): WalkedStat {
     deviceMinor: field(scanFields.deviceMinor),
     blocks: field(scanFields.blocks),
     hasXattrs: field(scanFields.hasXattrs) === 1,
-    identity: `${field(scanFields.dev)}:${field(scanFields.inodeHigh)}:${field(scanFields.inodeLow)}`,
+    identity:
+      field(scanFields.nlink) > 1
+        ? `${field(scanFields.dev)}:${field(scanFields.inodeHigh)}:${field(scanFields.inodeLow)}`
+        : '',
   }
 }
