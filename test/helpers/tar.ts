@@ -1,7 +1,7 @@
 // Tars made by hand, for what no tar program writes, and what is needed to look at tars and trees.
 
 import { createHash } from 'node:crypto'
-import { closeSync, constants, openSync, readFileSync } from 'node:fs'
+import { closeSync, constants, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import path from 'node:path'
 import { type AppliedTar, type ApplyOptions, applyTar } from '../../src/layer/apply-tar.ts'
 import { formatPaxRecord } from '../../src/layer/pax-records.ts'
@@ -143,4 +143,18 @@ function xattrsOf(directoryFd: number, name: string): string[] {
     .listXattrsAt(directoryFd, name)
     .toSorted()
     .map(xattr => `${xattr}=${native().getXattrAt(directoryFd, name, xattr).toString('hex')}`)
+}
+
+/** What this process has open below a directory. */
+export function openBelow(directory: string): string[] {
+  return readdirSync('/proc/self/fd')
+    .map(fd => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`)
+      } catch {
+        // Another test's, closed meanwhile.
+        return ''
+      }
+    })
+    .filter(target => target.startsWith(directory))
 }

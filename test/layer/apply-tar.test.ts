@@ -18,7 +18,15 @@ import { oPath } from '../../src/native/in-root.ts'
 import { native } from '../../src/native/native.ts'
 import { testWith } from '../helpers/needs.ts'
 import { makeScratch } from '../helpers/scratch.ts'
-import { applyTo, collect, inPieces, listTree, type RawEntry, tarOf } from '../helpers/tar.ts'
+import {
+  applyTo,
+  collect,
+  inPieces,
+  listTree,
+  openBelow,
+  type RawEntry,
+  tarOf,
+} from '../helpers/tar.ts'
 
 const asRoot = testWith({ root: true })
 
@@ -467,17 +475,7 @@ test('no descriptor stays open after a failure', async t => {
   using scratch = makeScratch()
   const tar = tarOf({ name: 'a/b/c', body: 'x'.repeat(3000) }).subarray(0, 2000)
   await t.throwsAsync(applyTo(scratch.path, tar), { code: 'ARCHIVE_INVALID' })
-  const open = readdirSync('/proc/self/fd').map(fd => {
-    try {
-      return readlinkSync(`/proc/self/fd/${fd}`)
-    } catch {
-      return ''
-    }
-  })
-  t.deepEqual(
-    open.filter(target => target.startsWith(scratch.path)),
-    [],
-  )
+  t.deepEqual(openBelow(scratch.path), [])
 })
 
 test('errors of the source pass unchanged', async t => {
