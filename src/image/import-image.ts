@@ -53,7 +53,7 @@ export interface ImportOptions {
   /** Of the input's bytes as they arrive. */
   readonly checksum?: Digest | undefined
   /** Undefined: the archive is checked but not unpacked, as without root rights. */
-  readonly openTree?: () => Promise<ImportTree>
+  readonly openTree?: (() => Promise<ImportTree>) | undefined
   readonly limits?: ArchiveLimits
   readonly signal?: AbortSignal | undefined
   readonly emit: Emit

@@ -59,7 +59,7 @@ async function runImport({ options, positionals, context }: CommandInput): Promi
     created: creationTime().toISOString(),
     reference,
     checksum: expected,
-    ...(process.getuid?.() === 0 ? { openTree: () => openTree(context) } : {}),
+    openTree: process.getuid?.() === 0 ? () => openTree(context) : undefined,
     signal: context.signal,
     emit: context.emit,
   })
