@@ -22,6 +22,7 @@ const mayImport: Record<string, readonly string[]> = {
     'oci',
     'plan',
     'description',
+    'dockerfile',
     'native',
     'store',
     'layer',
@@ -82,4 +83,34 @@ test('every file of src/ stays below 400 lines', t => {
     file => readFileSync(file, 'utf8').split('\n').length > 401,
   )
   t.deepEqual(long, [])
+})
+
+test('docs/architecture.md shows the same table', t => {
+  const rows = readFileSync('docs/architecture.md', 'utf8').matchAll(
+    /^\| `(\w+)\/` \| [^|]+ \| ([a-z –]+) \|$/gm,
+  )
+  const shown = Object.fromEntries(
+    [...rows].map(([, folder, imports = '']) => [
+      folder,
+      imports === '–' ? [] : imports.split(' '),
+    ]),
+  )
+  t.deepEqual(shown, mayImport)
+})
+
+/** Packages from outside, and the only folder that may use each. */
+const packageFolders: Record<string, string> = {
+  'fast-xml-parser': 'description',
+  listr2: 'cli',
+  'zstd-codec': 'layer',
+}
+
+test('packages are used by one folder each, and none but these', t => {
+  const wrong = globSync('src/*/**/*.ts').flatMap(file =>
+    importsOf(file)
+      .filter(specifier => !/^(?:\.|node:)/.test(specifier))
+      .filter(specifier => packageFolders[specifier.split('/')[0] ?? ''] !== file.split('/')[1])
+      .map(specifier => `${file} must not import ${specifier}`),
+  )
+  t.deepEqual(wrong, [])
 })
