@@ -44,7 +44,7 @@ async function explainLine(
   lookup: ListLookup,
 ): Promise<Missing | undefined> {
   const [, unknown] = /^E: Unable to locate package (\S+)/.exec(line) ?? []
-  if (unknown !== undefined) return unknownPackage(unknown, failed.requests, lookup)
+  if (unknown !== undefined) return missingPackage(unknown, failed.requests, await lookup.names())
   const [, kind, value, name] =
     /^E: (Version|Release) '(.+)' for '(.+)' was not found/.exec(line) ?? []
   if (name !== undefined) {
@@ -68,12 +68,12 @@ async function explainLine(
   }
 }
 
-async function unknownPackage(
+function missingPackage(
   name: string,
   requests: readonly PackageRequest[],
-  lookup: ListLookup,
-): Promise<Missing> {
-  const near = closestWord(name, await lookup.names())
+  known: readonly string[],
+): Missing {
+  const near = closestWord(name, known)
   return {
     message: `there is no package ${name} in the repositories`,
     hint:
@@ -82,6 +82,17 @@ async function unknownPackage(
         : `did you mean ${near}?`,
     where: positionOf(name, requests),
   }
+}
+
+/** The error for names that the lists do not have; undefined where they have all. */
+export function explainUnknown(
+  requests: readonly PackageRequest[],
+  known: readonly string[],
+): KauriError | undefined {
+  const names = new Set(known)
+  const unknown = requests.filter(({ name }) => !names.has(plainName(name)))
+  const missing = unknown.map(({ name }) => missingPackage(plainName(name), requests, known))
+  return missing[0] === undefined ? undefined : notFound(missing[0], missing)
 }
 
 function notFound(first: Missing, all: readonly Missing[]): KauriError {

@@ -10,7 +10,7 @@ import { KauriError } from '../core/errors.ts'
 import { lockFile } from '../native/file-lock.ts'
 import { type AptAccess, requestedArchitectures } from './apt-access.ts'
 import type { AptSetting } from './apt-config.ts'
-import { explainFailure, plainName } from './apt-failure.ts'
+import { explainFailure, explainUnknown, plainName } from './apt-failure.ts'
 import { imageSourcesIdentity } from './apt-image-sources.ts'
 import { listState } from './apt-list-set.ts'
 import { parseRememberedPlan } from './apt-plan-record.ts'
@@ -71,6 +71,22 @@ export async function resolvePlan(
   )
   await writeFileAtomic(record, JSON.stringify(plan))
   return plan
+}
+
+/** @throws PACKAGE_NOT_FOUND for names that the lists do not mention at all */
+export async function checkNames(
+  access: AptAccess,
+  request: InstallRequest,
+  work: PackageWork,
+): Promise<void> {
+  using _ = await lockFile(access.set.lockFile, 'shared', work.signal)
+  for (const entry of request.packages) packageArgument(entry)
+  const { stdout } = await access.workspace.run('apt-cache', ['pkgnames', '--all-names'], {
+    settings: access.set.settings,
+    signal: work.signal,
+  })
+  const unknown = explainUnknown(request.packages, stdout.split('\n'))
+  if (unknown !== undefined) throw unknown
 }
 
 /** The name of a resolution: the set, and all that shapes what installing it does. */

@@ -59,6 +59,12 @@ export interface PackageManager {
   /** @throws PREREQUISITE_MISSING where the host lacks the program, with the line that installs it */
   checkHost(): Promise<void>
   /**
+   * Looks for names that no repository knows, before anything is installed; asks the repositories as resolve does.
+   * A name that is there may still turn out not to be installable.
+   * @throws PACKAGE_NOT_FOUND with `where` of the first package
+   */
+  checkRequests(requests: readonly InstallRequest[], work: PackageWork): Promise<void>
+  /**
    * What installing `request` onto `root` (undefined: nothing, bootstrap) would put there. Asks the repositories once,
    * conditionally; changes nothing but the download cache.
    * @throws PACKAGE_NOT_FOUND and others with `where` of the package or repository

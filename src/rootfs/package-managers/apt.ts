@@ -6,7 +6,13 @@ import { type AptAccess, type AptOptions, openAptAccess, openAptSession } from '
 import { cleanDebianRoot } from '../apt-clean-root.ts'
 import { installPlan } from '../apt-install.ts'
 import { removePackages } from '../apt-remove.ts'
-import { type AptPlan, resolutionKey, resolutionOf, resolvePlan } from '../apt-resolve.ts'
+import {
+  type AptPlan,
+  checkNames,
+  resolutionKey,
+  resolutionOf,
+  resolvePlan,
+} from '../apt-resolve.ts'
 import { readInstalledState, readInventory } from '../dpkg-state.ts'
 import type { PackageManager, PackageWork, Resolution } from '../package-manager.ts'
 import type { InstallRequest } from '../package-requests.ts'
@@ -27,6 +33,13 @@ export function aptPackageManager(options: AptOptions): PackageManager {
   return {
     name: 'apt',
     checkHost: checkHostPrograms,
+    async checkRequests(requests, work) {
+      for (const request of requests) {
+        if (request.packages.length === 0) continue
+        await using access = await openAptAccess(session, request, work)
+        await checkNames(access, request, work)
+      }
+    },
     async resolve(request, root, work): Promise<Resolution> {
       await using access = await openAptAccess(session, request, work)
       const plan = await planFor(access, { request, root, work })
