@@ -107,7 +107,15 @@ static void reset_signals(void) {
   sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-void become_container(const struct plan *plan, int terminal_socket) {
+/** A program that opens /dev/stdout needs a pipe there; launchers get sockets from Node. */
+static void take_streams(const struct plan *plan, const struct inheritance *inheritance) {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+    if (inheritance->streams[fd] >= 0 && dup2(inheritance->streams[fd], fd) < 0) die_errno("dup2");
+  if (plan->merge_output && dup2(STDOUT_FILENO, STDERR_FILENO) < 0) die_errno("dup2");
+  if (plan->uid != 0) give_pipes_to(plan->uid);
+}
+
+void become_container(const struct plan *plan, const struct inheritance *inheritance) {
   enter_cgroups(plan);
   join_namespaces(plan);
   if (plan->hostname != NULL && sethostname(plan->hostname, strlen(plan->hostname)) != 0)
@@ -118,12 +126,13 @@ void become_container(const struct plan *plan, int terminal_socket) {
   for (size_t i = 0; i < plan->step_count; i++) do_step(root_fd, &plan->steps[i]);
   if (setsid() < 0) die_errno("setsid");
   leave_keyring();
-  if (plan->has_terminal) open_terminal(root_fd, plan, terminal_socket);
+  if (plan->has_terminal)
+    open_terminal(root_fd, plan, inheritance->terminal_socket);
+  else
+    take_streams(plan, inheritance);
   make_directory(root_fd, plan->directory);
   report_started();
   enter_root(root_fd, plan->root.attributes);
-  if (plan->merge_output && dup2(STDOUT_FILENO, STDERR_FILENO) < 0) die_errno("dup2");
-  if (plan->uid != 0) give_pipes_to(plan->uid);
   enter_directory(plan->directory);
   reset_signals();
   // Nothing of the host's but the three streams goes through the exec (CVE-2024-21626).

@@ -7,11 +7,16 @@
 
 #include "plan.h"
 
-/**
- * Becomes the container. Runs as the first process of the new namespaces. The master side of a terminal goes over
- * `terminal_socket`.
- */
-noreturn void become_container(const struct plan *plan, int terminal_socket);
+/** What the launcher hands to the container's first process. */
+struct inheritance {
+  /** Take the place of the standard streams; -1: the stream stays. */
+  int streams[3];
+  /** The master side of a terminal goes over this; -1 without one. */
+  int terminal_socket;
+};
+
+/** Becomes the container. Runs as the first process of the new namespaces. */
+noreturn void become_container(const struct plan *plan, const struct inheritance *inheritance);
 
 /** Device nodes and links of /dev. */
 void make_device(int root_fd, const struct plan_step *step);

@@ -17,15 +17,19 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "container.h"
 #include "keeper.h"
 #include "plan.h"
+#include "relay.h"
 #include "report.h"
 #include "system-calls.h"
 #include "terminal.h"
+
+enum { RELAYS = 3 };
 
 struct supervision {
   pid_t keeper;
@@ -33,7 +37,9 @@ struct supervision {
   /** Where the terminal's master side comes from, then -1. */
   int terminal_socket;
   int master_fd;
-  bool reads_input, kauri_is_there;
+  bool kauri_is_there;
+  /** One for each standard stream that needs it. */
+  struct relay relays[RELAYS];
 };
 
 static pid_t keeper_of_terminal;
@@ -59,7 +65,7 @@ static void unblock_parent_death(void) {
   sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
-static noreturn void keep(const struct plan *plan, int alive, int terminal_socket,
+static noreturn void keep(const struct plan *plan, int alive, const struct inheritance *inheritance,
                           struct keeper_outcome *outcome) {
   die_with_pipe(alive, parent_death_signal(plan));
   // The cgroup namespace comes later, when the container is in its cgroup.
@@ -68,7 +74,7 @@ static noreturn void keep(const struct plan *plan, int alive, int terminal_socke
                         ? fork_into(namespaces)
                         : fork_into_cgroup(namespaces, plan->cgroup_directory);
   if (container < 0) die_errno("clone");
-  if (container == 0) become_container(plan, terminal_socket);
+  if (container == 0) become_container(plan, inheritance);
   dup2(alive, CONTROL_FD);
   // A terminal's input stays, for the keeper restores its mode where the launcher was killed.
   if (!plan->has_terminal) sys_close_range(0, CONTROL_FD - 1, 0);
@@ -106,6 +112,8 @@ static void read_control(struct supervision *supervision) {
 static bool read_signals(struct supervision *supervision) {
   struct signalfd_siginfo info;
   while (read(supervision->signal_fd, &info, sizeof info) == sizeof info) {
+    // A relay whose reader is gone raises SIGPIPE here; that is no signal for the container.
+    if (info.ssi_pid == (uint32_t)getpid()) continue;
     if (info.ssi_signo != SIGCHLD) {
       deliver(supervision, (int)info.ssi_signo);
       continue;
@@ -115,23 +123,27 @@ static bool read_signals(struct supervision *supervision) {
   return false;
 }
 
+static void relay_stream(struct supervision *supervision, int stream, int from, int to) {
+  struct relay *relay = &supervision->relays[stream];
+  relay->from = from;
+  relay->to = to;
+  // A terminal's ends are needed to the last: for the other direction, and to put its mode back.
+  relay->owns_both = supervision->master_fd < 0;
+}
+
 static void begin_terminal(struct supervision *supervision) {
-  supervision->master_fd = receive_terminal(supervision->terminal_socket);
+  int master_fd = receive_terminal(supervision->terminal_socket);
   close(supervision->terminal_socket);
   supervision->terminal_socket = -1;
-  if (supervision->master_fd < 0) return;
-  fcntl(supervision->master_fd, F_SETFL, O_NONBLOCK);
-  copy_window_size(supervision->master_fd);
-  supervision->reads_input = true;
+  if (master_fd < 0) return;
+  supervision->master_fd = master_fd;
+  fcntl(master_fd, F_SETFL, O_NONBLOCK);
+  copy_window_size(master_fd);
+  relay_stream(supervision, STDIN_FILENO, STDIN_FILENO, master_fd);
+  relay_stream(supervision, STDOUT_FILENO, master_fd, STDOUT_FILENO);
 }
 
-static void close_terminal(struct supervision *supervision) {
-  close(supervision->master_fd);
-  supervision->master_fd = -1;
-  supervision->reads_input = false;
-}
-
-enum { ON_SIGNAL, ON_CONTROL, ON_TERMINAL_SOCKET, ON_OUTPUT, ON_INPUT, WATCHED };
+enum { ON_SIGNAL, ON_CONTROL, ON_TERMINAL_SOCKET, ON_RELAYS, WATCHED = ON_RELAYS + RELAYS };
 
 /** Waits for what there is and moves it; true when the keeper has ended. */
 static bool turn(struct supervision *supervision) {
@@ -139,15 +151,13 @@ static bool turn(struct supervision *supervision) {
       [ON_SIGNAL] = {.fd = supervision->signal_fd, .events = POLLIN},
       [ON_CONTROL] = {.fd = supervision->kauri_is_there ? CONTROL_FD : -1, .events = POLLIN},
       [ON_TERMINAL_SOCKET] = {.fd = supervision->terminal_socket, .events = POLLIN},
-      [ON_OUTPUT] = {.fd = supervision->master_fd, .events = POLLIN},
-      [ON_INPUT] = {.fd = supervision->reads_input ? STDIN_FILENO : -1, .events = POLLIN},
   };
+  for (int i = 0; i < RELAYS; i++)
+    watched[ON_RELAYS + i] = relay_wants(&supervision->relays[i]);
   if (poll(watched, WATCHED, -1) < 0 && errno != EINTR) die_errno("poll");
   if (watched[ON_TERMINAL_SOCKET].revents) begin_terminal(supervision);
-  if (watched[ON_OUTPUT].revents && !relay_output(supervision->master_fd))
-    close_terminal(supervision);
-  if (watched[ON_INPUT].revents && supervision->master_fd >= 0)
-    supervision->reads_input = relay_input(supervision->master_fd);
+  for (int i = 0; i < RELAYS; i++)
+    relay_turn(&supervision->relays[i], watched[ON_RELAYS + i].revents);
   if (watched[ON_CONTROL].revents) read_control(supervision);
   return watched[ON_SIGNAL].revents && read_signals(supervision);
 }
@@ -160,36 +170,69 @@ static void report_end(const struct keeper_outcome *outcome) {
   report("ended", "%d", code);
 }
 
-static pid_t start_keeper(const struct plan *plan, struct supervision *supervision,
-                          struct keeper_outcome *outcome) {
+static bool is_socket(int fd) {
+  struct stat status;
+  return fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode);
+}
+
+/** Sockets are no streams for a container: what cannot be opened again as /dev/stdout is relayed over a pipe. */
+static void relay_sockets(struct supervision *supervision, struct inheritance *inheritance) {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+    int ends[2];
+    if (!is_socket(fd)) continue;
+    if (pipe2(ends, O_CLOEXEC) != 0) die_errno("pipe");
+    bool is_input = fd == STDIN_FILENO;
+    int own_end = ends[is_input ? 1 : 0];
+    inheritance->streams[fd] = ends[is_input ? 0 : 1];
+    // O_NONBLOCK belongs to this end alone, unlike to the streams, which others share.
+    fcntl(own_end, F_SETFL, O_NONBLOCK);
+    relay_stream(supervision, fd, is_input ? fd : own_end, is_input ? own_end : fd);
+  }
+}
+
+static void close_inheritance(struct inheritance *inheritance) {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+    if (inheritance->streams[fd] >= 0) close(inheritance->streams[fd]);
+  if (inheritance->terminal_socket >= 0) close(inheritance->terminal_socket);
+}
+
+static void start_keeper(const struct plan *plan, struct supervision *supervision,
+                         struct keeper_outcome *outcome) {
+  struct inheritance inheritance = {.streams = {-1, -1, -1}, .terminal_socket = -1};
   int alive[2], terminal[2] = {-1, -1};
   if (pipe2(alive, O_CLOEXEC) != 0) die_errno("pipe");
   if (plan->has_terminal &&
       socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, terminal) != 0)
     die_errno("socketpair");
-  if (plan->has_terminal) begin_raw_mode();
-  pid_t keeper = fork_into(CLONE_NEWPID);
-  if (keeper < 0) {
+  inheritance.terminal_socket = terminal[1];
+  supervision->terminal_socket = terminal[0];
+  if (plan->has_terminal)
+    begin_raw_mode();
+  else
+    relay_sockets(supervision, &inheritance);
+  supervision->keeper = fork_into(CLONE_NEWPID);
+  if (supervision->keeper < 0) {
     end_raw_mode();
     die_errno("clone(CLONE_NEWPID)");
   }
-  if (keeper == 0) {
+  if (supervision->keeper == 0) {
     close(alive[1]);
-    keep(plan, alive[0], terminal[1], outcome);
+    keep(plan, alive[0], &inheritance, outcome);
   }
   close(alive[0]);
-  close(terminal[1]);
-  supervision->terminal_socket = terminal[0];
-  if (plan->has_terminal) keeper_of_terminal = keeper;
-  return keeper;
+  close_inheritance(&inheritance);
+  if (plan->has_terminal) keeper_of_terminal = supervision->keeper;
 }
 
-/** Only the container and, for a terminal, the relay keep the caller's streams open. */
-static void release_streams(const struct plan *plan) {
-  if (!plan->has_terminal) sys_close_range(0, CONTROL_FD - 1, 0);
+/** What is not relayed is the container's alone, so that its readers see when the container closes it. */
+static void release_streams(const struct plan *plan, const struct supervision *supervision) {
+  if (plan->has_terminal) return;
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+    if (supervision->relays[fd].from < 0) close(fd);
 }
 
 void supervise(int parent_pid) {
+  static struct supervision supervision = {.master_fd = -1, .kauri_is_there = true};
   report_to(CONTROL_FD);
   fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC);
   prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
@@ -199,15 +242,15 @@ void supervise(int parent_pid) {
   die_with_parent(parent_pid, parent_death_signal(plan));
   attach_device_program(plan);
   struct keeper_outcome *outcome = share_outcome();
-  struct supervision supervision = {.master_fd = -1, .kauri_is_there = true};
+  for (int i = 0; i < RELAYS; i++) supervision.relays[i].from = supervision.relays[i].to = -1;
   sigset_t all;
   sigfillset(&all);
   supervision.signal_fd = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
   if (supervision.signal_fd < 0) die_errno("signalfd");
-  supervision.keeper = start_keeper(plan, &supervision, outcome);
-  release_streams(plan);
+  start_keeper(plan, &supervision, outcome);
+  release_streams(plan, &supervision);
   while (!turn(&supervision)) continue;
-  if (supervision.master_fd >= 0) drain_output(supervision.master_fd);
+  for (int i = STDOUT_FILENO; i < RELAYS; i++) relay_drain(&supervision.relays[i]);
   end_raw_mode();
   report_end(outcome);
   _exit(0);

@@ -39,10 +39,17 @@ static __u64 mount_id(int fd) {
   return status.stx_mnt_id;
 }
 
-/** What was made in the root itself is told, so that it can be removed; in a tmpfs or volume it stays. */
-static void report_made(int root_fd, int parent_fd, const char *path, enum target_kind kind) {
-  if (mount_id(root_fd) == mount_id(parent_fd))
-    report("made", "%s %s", kind == TARGET_FILE ? "file" : "directory", path);
+/**
+ * What was made in the root itself is told, so that it can be removed; in a tmpfs or volume it stays. The path is the
+ * kernel's, without links: the root lies on top of the host's, so its paths begin there.
+ */
+static void report_made(int root_fd, int made_fd, enum target_kind kind) {
+  if (mount_id(root_fd) != mount_id(made_fd)) return;
+  char fd_path[32], path[PATH_MAX];
+  snprintf(fd_path, sizeof fd_path, "/proc/self/fd/%d", made_fd);
+  ssize_t length = readlink(fd_path, path, sizeof path - 1);
+  if (length < 0) die_errno("%s", fd_path);
+  report("made", "%s %.*s", kind == TARGET_FILE ? "file" : "directory", (int)length, path);
 }
 
 static void make_file(int parent_fd, const char *name) {
@@ -107,9 +114,7 @@ static int make_component(int root_fd, int parent_fd, const char *path, size_t e
   make_entry(parent_fd, name, kind);
   int fd = find_prefix(root_fd, path, end, STEP_OVER_LINK);
   if (fd < 0) die_errno("making the mount point %.*s", (int)end, path);
-  char made[PATH_MAX];
-  snprintf(made, sizeof made, "%.*s", (int)end, path);
-  if (!(flags & STEP_KEEP)) report_made(root_fd, parent_fd, made, kind);
+  if (!(flags & STEP_KEEP)) report_made(root_fd, fd, kind);
   return fd;
 }
 

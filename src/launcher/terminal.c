@@ -1,9 +1,9 @@
 #define _GNU_SOURCE
 #include "terminal.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -18,8 +18,6 @@
 #include "report.h"
 #include "system-calls.h"
 #include "target.h"
-
-enum { CHUNK_BYTES = 16 * 1024 };
 
 static struct termios saved_mode;
 static bool has_saved_mode;
@@ -44,42 +42,6 @@ void copy_window_size(int master_fd) {
     ioctl(master_fd, TIOCSWINSZ, &size);
     return;
   }
-}
-
-static bool write_fully(int fd, const char *from, size_t length) {
-  while (length > 0) {
-    ssize_t written = write(fd, from, length);
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0 && errno == EAGAIN) {
-      struct pollfd writable = {.fd = fd, .events = POLLOUT};
-      poll(&writable, 1, -1);
-      continue;
-    }
-    if (written < 0) return false;
-    from += written;
-    length -= (size_t)written;
-  }
-  return true;
-}
-
-void drain_output(int master_fd) {
-  struct pollfd readable = {.fd = master_fd, .events = POLLIN};
-  while (poll(&readable, 1, 0) > 0 && relay_output(master_fd)) continue;
-}
-
-bool relay_output(int master_fd) {
-  char chunk[CHUNK_BYTES];
-  ssize_t length = read(master_fd, chunk, sizeof chunk);
-  if (length < 0 && (errno == EINTR || errno == EAGAIN)) return true;
-  // EIO: nobody has the other side open any more.
-  return length > 0 && write_fully(STDOUT_FILENO, chunk, (size_t)length);
-}
-
-bool relay_input(int master_fd) {
-  char chunk[CHUNK_BYTES];
-  ssize_t length = read(STDIN_FILENO, chunk, sizeof chunk);
-  if (length < 0 && (errno == EINTR || errno == EAGAIN)) return true;
-  return length > 0 && write_fully(master_fd, chunk, (size_t)length);
 }
 
 /** Room for one descriptor in a control message. */

@@ -1,7 +1,7 @@
 // The runtime that kauri brings along: decides everything here, records what it is about to make, lets the launcher do
 // it, and removes what was made.
 
-import { rmSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { KauriError } from '../core/errors.ts'
 import { cancelled } from '../core/process.ts'
@@ -93,8 +93,9 @@ function removeMountPoints(mountPoints: MountPointLayer | undefined): void {
 
 /** The kernel marks a volatile overlay so that nobody trusts it after a crash; here whoever needs it whole has synced it. */
 function clearVolatileMark(root: RootMount): void {
-  if (root.kind === 'overlay' && root.work !== undefined)
-    rmSync(path.join(root.work, 'work', 'incompat'), { recursive: true, force: true })
+  if (root.kind !== 'overlay' || root.work === undefined) return
+  const mark = path.join(root.work, 'work', 'incompat')
+  if (existsSync(mark)) rmSync(mark, { recursive: true, force: true })
 }
 
 function removeMade(root: RootMount, { made }: LaunchReport): void {
