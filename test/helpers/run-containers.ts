@@ -10,15 +10,15 @@ export interface Containers {
   /** Only while tests run. */
   readonly kauri: KauriProgram
   /** Imports the small root, changed by `change`, under a name; `changes` are lines for `import -c`. */
-  importRoot(
+  readonly importRoot: (
     name: string,
     change?: (root: string) => void,
     changes?: readonly string[],
-  ): Promise<void>
+  ) => Promise<void>
   /** `kauri run --rm OPTIONS small sh -c SCRIPT` */
-  run(script: string, ...options: readonly string[]): Promise<ProgramResult>
+  readonly run: (script: string, ...options: readonly string[]) => Promise<ProgramResult>
   /** What a script printed; it must end well. */
-  printed(script: string, ...options: readonly string[]): Promise<string>
+  readonly printed: (script: string, ...options: readonly string[]) => Promise<string>
 }
 
 /** Call it once at the top of a test file: makes the state before its tests and removes it after them. */

@@ -127,6 +127,16 @@ for (const driver of ['overlay', 'copy'] as const) {
     t.deepEqual([top.mode & 0o7777, top.uid, top.gid], [0o701, 7, 8])
   })
 
+  test(`${driver}: an opened snapshot cannot be written to`, async t => {
+    const snapshotter = await open(temporaryRoot(t))
+    await snapshot(snapshotter, first, undefined, () => {})
+    await snapshot(snapshotter, second, first, tree => writeFileSync(path.join(tree, 'a'), ''))
+    for (const id of [first, second]) {
+      using tree = snapshotter.open(id)
+      t.throws(() => writeFileSync(path.join(tree.path, 'new'), ''), { code: 'EROFS' })
+    }
+  })
+
   test(`${driver}: a tree that is disposed leaves nothing`, async t => {
     const root = temporaryRoot(t)
     const snapshotter = await open(root)

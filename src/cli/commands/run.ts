@@ -7,7 +7,6 @@ import type { ContainerRequest } from '../../container/container.ts'
 import { KauriError } from '../../core/errors.ts'
 import type { ContainerExit, RunningContainer } from '../../runtime/runtime.ts'
 import type { CommandContext, CommandSpec } from '../command.ts'
-import { openStore } from '../open-store.ts'
 import { openTrees } from '../open-trees.ts'
 import { readRunRequest, runOptions } from '../run-options.ts'
 
@@ -57,10 +56,13 @@ async function openNamedImage(
   platformText: string | undefined,
   context: CommandContext,
 ): Promise<ContainerRequest['image']> {
-  const { getImage } = await import('../../image/find-image.ts')
-  const { openImage } = await import('../../image/open-image.ts')
-  const { parsePlatform } = await import('../../oci/platform.ts')
-  const store = openStore(context)
+  const [{ layoutReader }, { getImage }, { openImage }, { parsePlatform }] = await Promise.all([
+    import('../../store/layout-reader.ts'),
+    import('../../image/find-image.ts'),
+    import('../../image/open-image.ts'),
+    import('../../oci/platform.ts'),
+  ])
+  const store = layoutReader(path.join(context.dataRoot, 'oci'))
   const { descriptor } = await getImage(store, name)
   return await openImage(
     store,
