@@ -25,6 +25,15 @@ export function crossCheck(tree: DescribedTree, root: SourcePosition, tell: Tell
     if (containerConfig !== undefined) checkContainer(containerConfig, image.value, tell)
   for (const { users } of tree.users) checkUsers(users, tell)
   checkPackageManager(tree, root, tell)
+  for (const { modules, type } of tree.packages)
+    if (type.value !== 'bootstrap')
+      for (const { name } of modules)
+        tell(
+          'element-misplaced',
+          name.where,
+          `the module ${name.value} is switched on in a section of type ${type.value}`,
+          'modules belong into <packages type="bootstrap">',
+        )
   for (const { repositoryGpgCheck, source } of tree.repositories)
     if (repositoryGpgCheck === false)
       tell('signatures-off', source.where, `the signatures of ${source.value} are not checked`)

@@ -2,6 +2,7 @@
 
 import type { SourcePosition } from '../core/errors.ts'
 import type { Located } from './description.ts'
+import { isTrue } from './schema/values.ts'
 import { findAttribute, type XmlElement } from './xml-tree.ts'
 
 /** Where the element starts. */
@@ -29,7 +30,7 @@ export function locatedChild(element: XmlElement, name: string): Located<string>
 /** The first child of a name as true or false. */
 export function locatedFlag(element: XmlElement, name: string): Located<boolean> | undefined {
   const text = locatedChild(element, name)
-  return text === undefined ? undefined : { value: text.value === 'true', where: text.where }
+  return text === undefined ? undefined : { value: isTrue(text.value), where: text.where }
 }
 
 /** The value of an attribute. */
@@ -40,7 +41,7 @@ export function attributeText(element: XmlElement, name: string): string | undef
 /** An attribute as true or false. */
 export function flagAttribute(element: XmlElement, name: string): boolean | undefined {
   const text = attributeText(element, name)
-  return text === undefined ? undefined : text === 'true'
+  return text === undefined ? undefined : isTrue(text)
 }
 
 /** An attribute as a number; undefined where it is none. */

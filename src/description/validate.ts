@@ -8,7 +8,7 @@ import type { Report } from './report.ts'
 import type { RuleName } from './rules.ts'
 import { image } from './schema/image.ts'
 import { packageSectionTypes } from './schema/packages.ts'
-import type { AttributeRule, ElementRule, ValueType } from './schema/rule.ts'
+import type { AttributeRule, ChildRule, ElementRule, ValueType } from './schema/rule.ts'
 import { imageTypeNames } from './schema/values.ts'
 import { selectorOf } from './selector.ts'
 import { findingAt } from './source-text.ts'
@@ -85,13 +85,19 @@ function validateAttributes(element: XmlElement, rule: ElementRule, scope: Scope
     else if (!isNamespaceAttribute(attribute.name))
       reportUnknownAttribute(element, attribute, rule, scope)
   }
-  for (const [name, { required }] of Object.entries(rules))
-    if (required === true && findAttribute(element, name) === undefined)
-      scope.report.add(
-        'attribute-missing',
-        placeOf(element),
-        `<${element.name}> needs the attribute ${name}`,
-      )
+  reportMissingAttributes(element, rule, scope)
+}
+
+function reportMissingAttributes(element: XmlElement, rule: ElementRule, { report }: Scope): void {
+  const isMissing = (name: string): boolean => findAttribute(element, name) === undefined
+  const imageType = findAttribute(element, 'image')?.value ?? ''
+  const tell = (what: string): void =>
+    report.add('attribute-missing', placeOf(element), `<${element.name}> needs ${what}`)
+  for (const [name, { required, requiredFor }] of Object.entries(rule.attributes ?? {}))
+    if (isMissing(name) && (required === true || requiredFor?.includes(imageType)))
+      tell(`the attribute ${name}`)
+  const { needsOneOf = [] } = rule
+  if (needsOneOf.length > 0 && needsOneOf.every(isMissing)) tell(needsOneOf.join(' or '))
 }
 
 function isNamespaceAttribute(name: string): boolean {
@@ -201,11 +207,34 @@ function validateChildren(element: XmlElement, rule: ElementRule, scope: Scope):
     const [first] = same
     if (first !== undefined && same.length >= childRule.max)
       reportRepeated(element, child, first, scope)
+    checkConditions(element, child, childRule, scope)
     validateElement(child, childRule.element, scope)
   }
   for (const [name, { min }] of Object.entries(rules))
     if (min > 0 && !counts.has(name))
       scope.report.add('element-missing', placeOf(element), `<${element.name}> needs <${name}>`)
+}
+
+function checkConditions(
+  parent: XmlElement,
+  child: XmlElement,
+  { imageTypes, needs }: ChildRule,
+  { report }: Scope,
+): void {
+  const imageType = findAttribute(parent, 'image')?.value
+  if (imageTypes !== undefined && imageType !== undefined && !imageTypes.includes(imageType))
+    report.add(
+      'element-misplaced',
+      placeOf(child),
+      `<${child.name}> has no meaning for the image type ${imageType}`,
+      `it belongs to ${imageTypes.join(', ')}`,
+    )
+  if (needs !== undefined && needs.every(name => findAttribute(parent, name) === undefined))
+    report.add(
+      'attribute-missing',
+      placeOf(parent),
+      `<${parent.name}> needs ${needs.join(' or ')} for its <${child.name}>`,
+    )
 }
 
 function reportRepeated(

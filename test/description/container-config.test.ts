@@ -73,11 +73,6 @@ const configs: readonly { title: string; type: string; config: RunConfig }[] = [
     config: { Env: [path] },
   },
   {
-    title: 'with arguments but no program has the arguments',
-    type: inContainer('<subcommand><argument name="--help"/></subcommand>'),
-    config: { Env: [path], Cmd: ['--help'] },
-  },
-  {
     title: 'has ports with their protocol',
     type: inContainer(
       '<expose><port number="80"/><port number="080/udp"/></expose><subcommand execute="x"/>',

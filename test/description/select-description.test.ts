@@ -180,7 +180,7 @@ const limits: readonly {
 }[] = [
   {
     title: 'an image type that cannot be built',
-    text: descriptionText({ type: '<type image="oem"/>' }),
+    text: descriptionText({ type: '<type image="oem" filesystem="ext4"/>' }),
     findings: ['5:74'],
   },
   {
@@ -216,7 +216,7 @@ test('what cannot be done does not matter to builds that do not select it', asyn
   const description = await readText(
     t,
     descriptionText({
-      type: '<type image="oem"/><type image="docker"/>',
+      type: '<type image="oem" filesystem="ext4"/><type image="docker"/>',
       rest: [
         '<profiles><profile name="a" description=""/></profiles>',
         '<containers source="x" backend="docker" profiles="a"><container name="a"/></containers>',

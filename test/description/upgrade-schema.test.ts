@@ -53,23 +53,23 @@ const cases: readonly Case[] = [
     version: '8.3',
     text: descriptionText({
       schemaVersion: '8.3',
-      type: '<type image="oem"><bootloader name="grub2" console="serial gfx"/></type>',
+      type: '<type image="oem" filesystem="xfs"><bootloader name="grub2" console="serial gfx"/></type>',
     }),
-    findings: ['5:74 not-supported', '5:104 schema-upgrade'],
+    findings: ['5:74 not-supported', '5:121 schema-upgrade'],
   },
   {
     title: 'what was removed is left out',
     version: '8.1',
     text: descriptionText({
       schemaVersion: '8.1',
-      type: '<type image="oem" vga="791" btrfs_root_is_snapshot="true"/>',
+      type: '<type image="oem" filesystem="xfs" vga="791" btrfs_root_is_snapshot="true"/>',
       repository:
         '<repository use_for_bootstrap="true"><source path="http://example.org/x"/></repository>',
     }),
     findings: [
       '5:74 not-supported',
-      '5:79 schema-upgrade',
-      '5:89 schema-upgrade',
+      '5:96 schema-upgrade',
+      '5:106 schema-upgrade',
       '7:13 schema-upgrade',
     ],
   },

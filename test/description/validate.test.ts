@@ -112,9 +112,41 @@ const cases: readonly Case[] = [
     findings: [],
   },
   {
-    title: 'the name of the image has a form',
+    title: 'names for people are free, also with spaces',
     parts: { imageAttributes: ' id="abc" displayname="Any Thing"' },
-    findings: ['2:44 value-invalid'],
+    findings: [],
+  },
+  {
+    title: 'a command needs a program, or to be cleared',
+    parts: {
+      type: '<type image="docker"><containerconfig name="a"><entrypoint/><subcommand clear="1"/></containerconfig></type>',
+    },
+    findings: ['5:108 attribute-missing'],
+    says: '<entrypoint> needs execute or clear',
+  },
+  {
+    title: 'a container configuration belongs to container images',
+    parts: { type: '<type image="tbz"><containerconfig name="a"/></type>' },
+    findings: ['5:79 element-misplaced'],
+    says: '<containerconfig> has no meaning for the image type tbz',
+  },
+  {
+    title: 'a disk needs a file system, and an encrypted one its key',
+    parts: { type: '<type image="oem"><luksformat><option name="--cipher"/></luksformat></type>' },
+    findings: ['5:61 attribute-missing', '5:61 attribute-missing', '5:74 not-supported'],
+  },
+  {
+    title: 'modules belong into the bootstrap section',
+    parts: {
+      preferences: '<version>1.0.0</version><packagemanager>dnf4</packagemanager>',
+      packages: '<packages type="image"><collectionModule name="a" enable="true"/></packages>',
+    },
+    findings: ['5:41 not-supported', '7:115 element-misplaced'],
+  },
+  {
+    title: 'one and zero are true and false',
+    parts: { type: '<type image="docker" primary="1"/>' },
+    findings: [],
   },
   {
     title: 'architectures are known words',

@@ -8,6 +8,7 @@ const argument: ElementRule = { attributes: { name: must(anyText) } }
 const command: ElementRule = {
   attributes: { execute: may(anyText), clear: may(flag) },
   children: { argument: many(argument) },
+  needsOneOf: ['execute', 'clear'],
 }
 
 const named: ElementRule = { attributes: { name: must(someText) } }

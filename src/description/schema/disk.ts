@@ -191,16 +191,22 @@ export const diskChildren: Readonly<Record<string, ChildRule>> = {
     children: { volume: many(volume) },
   }),
   partitions: optional({ children: { partition: some(partition) } }),
-  vagrantconfig: many({
-    attributes: {
-      provider: must(someText),
-      virtualsize: may(wholeNumber),
-      box_name: may(someText),
-      virtualbox_guest_additions_present: may(flag),
-      embedded_vagrantfile: may(someText),
+  vagrantconfig: many(
+    {
+      attributes: {
+        provider: must(someText),
+        virtualsize: may(wholeNumber),
+        box_name: may(someText),
+        virtualbox_guest_additions_present: may(flag),
+        embedded_vagrantfile: may(someText),
+      },
     },
-  }),
-  installmedia: optional({ children: { initrd: some(initrd) } }),
+    { needs: ['format'] },
+  ),
+  installmedia: optional(
+    { children: { initrd: some(initrd) } },
+    { needs: ['installiso', 'installpxe'] },
+  ),
   initrd: many(initrd),
-  luksformat: optional({ children: { option: some(option) } }),
+  luksformat: optional({ children: { option: some(option) } }, { needs: ['luks'] }),
 }

@@ -3,8 +3,26 @@
 
 import { containerConfig } from './container-config.ts'
 import { diskChildren } from './disk.ts'
-import { type AttributeRule, type ElementRule, may, must, onlySupports, optional } from './rule.ts'
-import { anyText, flag, form, imageType, integer, oneOf, someText, wholeNumber } from './values.ts'
+import {
+  type AttributeRule,
+  type ElementRule,
+  type Limit,
+  may,
+  must,
+  onlySupports,
+  optional,
+} from './rule.ts'
+import {
+  anyText,
+  flag,
+  form,
+  imageType,
+  integer,
+  isTrue,
+  oneOf,
+  someText,
+  wholeNumber,
+} from './values.ts'
 
 /** Image types that kauri builds. */
 export const buildableTypes = ['docker', 'oci', 'tbz'] as const
@@ -21,6 +39,11 @@ const fileSystem = oneOf(
   'xfs',
 )
 
+/** A limit of flags that are switched on. */
+function unlessFalse(message: string): Limit {
+  return value => (isTrue(value) ? message : undefined)
+}
+
 /** What concerns container images and root tarballs. */
 const containerAttributes: Readonly<Record<string, AttributeRule>> = {
   image: must(imageType, { limit: onlySupports('the image type', ...buildableTypes) }),
@@ -31,13 +54,13 @@ const containerAttributes: Readonly<Record<string, AttributeRule>> = {
   }),
   delta_root: may(flag, {
     imageTypes: containers,
-    limit: value => (value === 'true' ? 'delta_root="true" is not supported' : undefined),
+    limit: unlessFalse('delta_root="true" is not supported'),
   }),
   provide_system_files: may(flag, {
-    limit: value => (value === 'true' ? 'provide_system_files="true" is not supported' : undefined),
+    limit: unlessFalse('provide_system_files="true" is not supported'),
   }),
   require_system_files: may(flag, {
-    limit: value => (value === 'true' ? 'require_system_files="true" is not supported' : undefined),
+    limit: unlessFalse('require_system_files="true" is not supported'),
   }),
   ensure_empty_tmpdirs: may(flag, { imageTypes: [...containers, 'appx', 'oem'] }),
   bundle_format: may(someText),
@@ -64,7 +87,7 @@ const otherAttributes: Readonly<Record<string, AttributeRule>> = {
   btrfs_root_is_snapper_snapshot: may(flag),
   btrfs_root_is_subvolume: may(flag),
   btrfs_set_default_volume: may(flag),
-  compressed: may(flag),
+  compressed: may(flag, { imageTypes: ['pxe', 'kis'] }),
   devicepersistency: may(
     oneOf('a device persistency', 'by-uuid', 'by-label', 'by-path', 'by-partuuid'),
   ),
@@ -79,9 +102,11 @@ const otherAttributes: Readonly<Record<string, AttributeRule>> = {
   embed_integrity_metadata: may(flag),
   embed_verity_metadata: may(flag),
   erofscompression: may(someText),
-  filesystem: may(fileSystem),
+  filesystem: may(fileSystem, { requiredFor: ['oem'] }),
   firmware: may(oneOf('a firmware', 'bios', 'ec2', 'efi', 'uefi', 'ofw', 'opal', 'custom')),
-  flags: may(oneOf('a live system flag', 'overlay', 'dmsquash', 'clic')),
+  flags: may(oneOf('a live system flag', 'overlay', 'dmsquash', 'clic'), {
+    imageTypes: ['iso', 'oem'],
+  }),
   force_mbr: may(flag),
   format: may(someText),
   formatoptions: may(someText),
@@ -89,8 +114,10 @@ const otherAttributes: Readonly<Record<string, AttributeRule>> = {
   fsmountoptions: may(anyText),
   gcelicense: may(someText),
   gpt_hybrid_mbr: may(flag),
-  hybridpersistent: may(flag),
-  hybridpersistent_filesystem: may(oneOf('a file system', 'ext4', 'xfs')),
+  hybridpersistent: may(flag, { imageTypes: ['iso', 'pxe', 'oem'] }),
+  hybridpersistent_filesystem: may(oneOf('a file system', 'ext4', 'xfs'), {
+    imageTypes: ['iso', 'pxe', 'oem'],
+  }),
   initrd_system: may(oneOf('an initrd system', 'kiwi', 'dracut', 'none')),
   installboot: may(oneOf('an install boot mode', 'failsafe-install', 'harddisk', 'install')),
   installiso: may(flag),
@@ -107,14 +134,14 @@ const otherAttributes: Readonly<Record<string, AttributeRule>> = {
   luks_randomize: may(flag),
   luks_version: may(oneOf('a LUKS version', 'luks', 'luks1', 'luks2')),
   mdraid: may(oneOf('a RAID level', 'mirroring', 'striping')),
-  mediacheck: may(flag),
+  mediacheck: may(flag, { imageTypes: ['iso', 'oem'] }),
   metadata_path: may(someText, { imageTypes: ['appx'] }),
   overlayroot: may(flag),
   overlayroot_readonly_filesystem: may(oneOf('a file system', 'squashfs', 'erofs')),
   overlayroot_readonly_partsize: may(wholeNumber),
   overlayroot_verity_blocks: may(someText),
   overlayroot_write_partition: may(flag),
-  publisher: may(someText),
+  publisher: may(someText, { imageTypes: ['iso', 'oem'] }),
   ramonly: may(flag),
   root_clone: may(wholeNumber),
   rootfs_label: may(someText),
@@ -140,5 +167,8 @@ const otherAttributes: Readonly<Record<string, AttributeRule>> = {
 
 export const imageTypeElement: ElementRule = {
   attributes: { ...containerAttributes, ...otherAttributes },
-  children: { containerconfig: optional(containerConfig), ...diskChildren },
+  children: {
+    containerconfig: optional(containerConfig, { imageTypes: [...containers, 'appx', 'oem'] }),
+    ...diskChildren,
+  },
 }

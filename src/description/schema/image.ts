@@ -46,7 +46,7 @@ const description: ElementRule = {
 
 const profile: ElementRule = {
   attributes: {
-    name: must(form(/^[^,\s]+$/, 'a profile name (no comma, no space)')),
+    name: must(form(/^[^,]*[^,\s][^,]*$/, 'a profile name without a comma')),
     description: must(anyText),
     import: may(flag),
     arch: may(architectures),
@@ -117,8 +117,7 @@ export const image: ElementRule = {
     name: must(imageName),
     schemaversion: must(someText),
     displayname: may(anyText),
-    id: may(form(/^[0-9]{1,10}$/, 'a number')),
-    kiwirevision: may(anyText),
+    id: may(form(/^[^\n]+$/, 'one line of text')),
   },
   children: {
     certificates: optional(certificates),

@@ -17,6 +17,8 @@ export type Limit = (value: string) => string | undefined
 export interface AttributeRule {
   readonly type: ValueType
   readonly required?: boolean
+  /** For attributes of <type>: the image types that need it. */
+  readonly requiredFor?: readonly string[]
   /** For attributes of <type>: the image types it has a meaning for; undefined: all. */
   readonly imageTypes?: readonly string[]
   readonly limit?: Limit
@@ -34,6 +36,8 @@ export interface ElementRule {
   readonly text?: TextRule
   /** Why kauri cannot honour the element at all. */
   readonly limit?: string
+  /** One of these attributes must be there. */
+  readonly needsOneOf?: readonly string[]
   /** Elements of other namespaces may stand in it; they are not looked at. */
   readonly foreign?: boolean
 }
@@ -42,11 +46,18 @@ export interface ChildRule {
   readonly element: ElementRule
   readonly min: 0 | 1
   readonly max: number
+  /** For children of <type>: the image types it has a meaning for; undefined: all. */
+  readonly imageTypes?: readonly string[]
+  /** The parent needs one of these attributes for it. */
+  readonly needs?: readonly string[]
 }
 
+/** Where a child has a meaning. */
+type Conditions = Pick<ChildRule, 'imageTypes' | 'needs'>
+
 /** A child that may be missing. */
-export function optional(element: ElementRule): ChildRule {
-  return { element, min: 0, max: 1 }
+export function optional(element: ElementRule, conditions: Conditions = {}): ChildRule {
+  return { element, min: 0, max: 1, ...conditions }
 }
 
 /** A child that must be there once. */
@@ -55,8 +66,8 @@ export function once(element: ElementRule): ChildRule {
 }
 
 /** Any number of children. */
-export function many(element: ElementRule): ChildRule {
-  return { element, min: 0, max: Infinity }
+export function many(element: ElementRule, conditions: Conditions = {}): ChildRule {
+  return { element, min: 0, max: Infinity, ...conditions }
 }
 
 /** One child or more. */

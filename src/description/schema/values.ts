@@ -8,10 +8,16 @@ export const anyText: ValueType = { says: 'text', accepts: () => true }
 /** Anything but nothing. */
 export const someText: ValueType = { says: 'a text', accepts: text => text.trim() !== '' }
 
+/** A boolean as XML Schema has it: 1 and 0 are true and false, too. */
 export const flag: ValueType = {
   says: 'true or false',
   words: ['true', 'false'],
-  accepts: text => text === 'true' || text === 'false',
+  accepts: text => ['true', 'false', '1', '0'].includes(text),
+}
+
+/** What a flag says. */
+export function isTrue(text: string): boolean {
+  return text === 'true' || text === '1'
 }
 
 export const wholeNumber: ValueType = form(/^[0-9]{1,15}$/, 'a whole number')
