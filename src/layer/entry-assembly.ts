@@ -93,9 +93,15 @@ export function createEntryAssembly(): EntryAssembly {
   }
 }
 
-/** Later headers replace what earlier ones said, so that many of them do not pile up. */
+/** Every entry reads all of them; real archives have one or two. */
+const mostGlobals = 100
+
+/** Later records replace earlier ones of the same key. */
 function mergeGlobals(before: PaxRecords, added: PaxRecords): PaxRecords {
-  return [...new Map([...before, ...added])]
+  const merged = [...new Map([...before, ...added])]
+  if (merged.length > mostGlobals)
+    throw new HeaderError(`there are more than ${mostGlobals} records for all entries`)
+  return merged
 }
 
 function untilNul(body: Buffer): string {

@@ -63,6 +63,8 @@ export class TarReader {
   #offset = 0
   #entries = 0
   #totalBytes = 0
+  /** Of extended headers whose entry has not come yet. */
+  #extensionBytes = 0
   #entry: TarEntry | undefined
   #held: Buffer[] = []
   #heldBytes = 0
@@ -185,8 +187,12 @@ export class TarReader {
 
   #startExtension(kind: ExtensionKind, size: number): void {
     const { maxHeaderBytes } = this.#limits
-    if (size < 0 || size > maxHeaderBytes)
-      throw this.#invalid(`an extended header is ${size} bytes long, more than ${maxHeaderBytes}`)
+    // Of one entry all together, so that a row of them does not fill the memory.
+    this.#extensionBytes += size
+    if (size < 0 || this.#extensionBytes > maxHeaderBytes)
+      throw this.#invalid(
+        `the extended headers of an entry are ${this.#extensionBytes} bytes long, more than ${maxHeaderBytes}`,
+      )
     this.#gather(paddedSize(size), bytes => {
       this.#assembly.addExtension(kind, bytes.subarray(0, size))
       this.#step = this.#header
@@ -202,6 +208,7 @@ export class TarReader {
     const assembled = this.#assembly.assemble(header)
     const { entry, storedSize, body } = assembled
     this.#entry = entry
+    this.#extensionBytes = 0
     this.#checkLimits(assembled)
     this.#padding = paddedSize(storedSize) - storedSize
     switch (body.kind) {

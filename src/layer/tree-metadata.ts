@@ -44,10 +44,10 @@ const sameOwner: Owner = { uid: -1, gid: -1 }
 export function createTreeMetadata(options: ApplyOptions): TreeMetadata {
   const calls = native()
   const setXattrs = createXattrSetter(options)
+  const mayChangeOwner = isRoot()
 
   const ownerOf = ({ uid, gid }: Metadata): Owner => {
-    // Only root may give files away.
-    if (!isRoot()) return sameOwner
+    if (!mayChangeOwner) return sameOwner
     return options.ownership === 'root' ? { uid: 0, gid: 0 } : { uid, gid }
   }
 

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { truncateSync, writeFileSync } from 'node:fs'
 import test from 'ava'
+import { KauriError } from '../../src/core/errors.ts'
 import { type ArchiveLimits, defaultArchiveLimits } from '../../src/layer/layer.ts'
 import type { TarEntry } from '../../src/layer/tar-entry.ts'
 import { TarReader } from '../../src/layer/tar-reader.ts'
@@ -202,7 +203,23 @@ for (const { title, tar, limits } of limited)
 
 test('an extended header that claims a terabyte is refused before it is read', t => {
   const tar = rawEntry({ name: 'x', type: 'x', size: 2 ** 32 })
-  t.throws(() => readTar(tar), { message: /extended header is 4294967296 bytes long/ })
+  t.throws(() => readTar(tar), {
+    message: /extended headers of an entry are 4294967296 bytes long/,
+  })
+})
+
+test('a row of extended headers is limited as a whole', t => {
+  const row = Array.from({ length: 5 }, () => paxEntry({ comment: 'x'.repeat(400_000) }))
+  t.throws(() => readTar(tarOf(...row, { name: 'a' })), { message: /extended headers of an entry/ })
+  const apart = row.flatMap(pax => [pax, rawEntry({ name: 'a' })])
+  t.is(readTar(tarOf(...apart)).length, 5)
+})
+
+test('records for all entries are limited', t => {
+  const records = Object.fromEntries(Array.from({ length: 101 }, (_, i) => [`key${i}`, 'x']))
+  t.throws(() => readTar(tarOf(paxEntry(records, 'g'), { name: 'a' })), {
+    message: /more than 100 records/,
+  })
 })
 
 test('the pax size decides where the next header is (CVE-2025-62518)', t => {
@@ -292,6 +309,58 @@ test('extended attributes come as SCHILY bytes or as LIBARCHIVE base64', t => {
     'user.é': value,
   })
   t.is(b?.entry.xattrs.size, 0)
+})
+
+/** A small generator with a seed (xorshift), so that a failure can be repeated. */
+function random(seed: number): (limit: number) => number {
+  let state = seed
+  return limit => {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    return (state >>> 0) % limit
+  }
+}
+
+/** Puts right checksums where the bytes would be headers, so that changes get behind the first check. */
+function signAll(tar: Buffer): void {
+  for (let at = 0; at + 512 <= tar.length; at += 512) {
+    if (!tar.subarray(at + 257, at + 262).equals(Buffer.from('ustar'))) continue
+    tar.write('        ', at + 148)
+    const sum = tar.subarray(at, at + 512).reduce((total, byte) => total + byte, 0)
+    tar.write(`${sum.toString(8).padStart(6, '0')}\0 `, at + 148)
+  }
+}
+
+test('changed archives are read or refused, and nothing else happens', t => {
+  const next = random(42)
+  const ignore = { onEntry: () => {}, onData: () => {}, onEntryEnd: () => {} }
+  const options = { archive: 'fuzz', limits: { ...defaultArchiveLimits, maxTotalBytes: 1e9 } }
+  const seed = Buffer.concat([
+    sample.subarray(0, -1024),
+    tarOf(
+      paxEntry({ 'GNU.sparse.map': '0,1', 'GNU.sparse.numblocks': '1', 'GNU.sparse.size': '9' }),
+      { name: 'sparse', body: 'a' },
+      { name: 'long', type: 'L', body: 'name\0' },
+      { name: 'x', body: 'y' },
+    ),
+  ])
+  let refused = 0
+  for (let round = 0; round < 5000; round++) {
+    const tar = Buffer.from(seed)
+    for (let i = 0; i <= next(6); i++)
+      tar[next(tar.length)] = next(3) === 0 ? 0x30 + next(8) : next(256)
+    signAll(tar)
+    const reader = new TarReader(ignore, options)
+    try {
+      reader.write(tar.subarray(0, next(tar.length)))
+      reader.end()
+    } catch (error) {
+      refused++
+      if (!(error instanceof KauriError) || error.code !== 'ARCHIVE_INVALID') throw error
+    }
+  }
+  t.true(refused > 1000 && refused < 5000)
 })
 
 const badMaps = [
