@@ -4,7 +4,7 @@ import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import process from 'node:process'
 import type { Duplex } from 'node:stream'
-import { KauriError } from '../core/errors.ts'
+import { hasErrno, KauriError } from '../core/errors.ts'
 import { compiledPath } from '../native/compile-native.ts'
 import { readLines } from './container-output.ts'
 import type { MadeEntry } from './mount-points.ts'
@@ -45,15 +45,28 @@ export async function launch(
   signal?.addEventListener('abort', kill, { once: true })
   if (signal?.aborted) kill()
   writeInput(child, io)
+  const report = reportReader(control, onStart)
+  const reading = [readReports(control, report.onLine), ended]
+  if (io.kind === 'lines' && child.stdout !== null) reading.push(readLines(child.stdout, io.onLine))
   try {
-    const report = reportReader(control, onStart)
-    const reading = [readLines(control, report.onLine), ended]
-    if (io.kind === 'lines' && child.stdout !== null)
-      reading.push(readLines(child.stdout, io.onLine))
     await Promise.all(reading)
     return report.result()
+  } catch (error) {
+    // A watcher that throws must not leave the container running behind its back.
+    kill()
+    await ended
+    throw error
   } finally {
     signal?.removeEventListener('abort', kill)
+  }
+}
+
+/** A launcher that ends with a part of the plan unread resets the socket; its reports have come before. */
+async function readReports(control: Duplex, onLine: (line: string) => void): Promise<void> {
+  try {
+    await readLines(control, onLine)
+  } catch (error) {
+    if (!hasErrno(error, 'ECONNRESET')) throw error
   }
 }
 

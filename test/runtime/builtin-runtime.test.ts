@@ -256,11 +256,7 @@ test('SIGKILL kills all of it, also what has left its session', async t => {
   using bench = makeBench()
   const word = `31.4159${process.pid}`
   const exit = await bench.run(
-    bench.config([
-      'sh',
-      '-c',
-      `perl -e 'use POSIX; setsid(); exec "sleep", "${word}"' & exec sleep ${word}`,
-    ]),
+    bench.config(['sh', '-c', `setsid sleep ${word} & exec sleep ${word}`]),
     {
       onStart: container => {
         t.true(existsSync(`/proc/${container.pid}`))

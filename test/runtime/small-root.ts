@@ -15,7 +15,7 @@ import path from 'node:path'
 
 const programs =
   `sh cat chmod cp date dd df echo env grep head hostname id kill ln ls mkdir mknod mount mv perl
-  readlink rm sleep stat stty sync touch true tty umount`.split(/\s+/)
+  readlink rm setsid sleep stat stty sync touch true tty umount`.split(/\s+/)
 
 const hostDirectories = ['/usr/local/bin', '/usr/bin', '/bin', '/usr/sbin', '/sbin']
 

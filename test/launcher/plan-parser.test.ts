@@ -1,0 +1,106 @@
+// The launcher's plan parser under the address and undefined behaviour sanitizers. KAURI_FUZZ_ROUNDS makes the run long.
+
+import { execFileSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import path from 'node:path'
+import process from 'node:process'
+import { defaultRuntimeConfig } from '../../src/runtime/default-config.ts'
+import { launchPlan } from '../../src/runtime/launch-plan.ts'
+import { encodePlan, type PlanRecord, planTag } from '../../src/runtime/plan-writer.ts'
+import { testWith } from '../helpers/needs.ts'
+import { makeScratch } from '../helpers/scratch.ts'
+
+const test = testWith({ programs: ['cc'] })
+
+const launcher = path.join(import.meta.dirname, '..', '..', 'src', 'launcher')
+const rounds = process.env['KAURI_FUZZ_ROUNDS'] ?? '20000'
+
+function compileFuzzer(target: string): void {
+  const sources = [path.join(import.meta.dirname, 'fuzz-plan.c'), path.join(launcher, 'plan.c')]
+  const sanitizers = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all']
+  const warnings = ['-std=gnu11', '-Wall', '-Wextra', '-Werror']
+  execFileSync('cc', [
+    ...warnings,
+    '-O1',
+    '-g',
+    ...sanitizers,
+    `-I${launcher}`,
+    ...sources,
+    '-o',
+    target,
+  ])
+}
+
+/** One record of every kind. */
+function plans(): Readonly<Record<string, readonly PlanRecord[]>> {
+  const config = defaultRuntimeConfig({
+    args: ['sh', '-c', 'true'],
+    env: ['PATH=/bin', 'X='],
+    network: 'none',
+    hostname: 'h',
+    user: { uid: 1, gid: 2, additionalGids: [3, 4] },
+    oomScoreAdj: -5,
+    rlimits: [{ type: 'RLIMIT_CORE', soft: 0, hard: -1 }],
+    mounts: [{ destination: '/d', type: 'bind', source: '/s', options: ['rbind', 'ro'] }],
+  })
+  const context = {
+    io: { kind: 'lines', onLine: () => {} },
+    layout: { hierarchies: [] },
+    cgroup: {
+      directories: [],
+      taskFiles: ['/sys/fs/cgroup/a/tasks'],
+      version2Directory: '/sys/fs/cgroup/kauri/x',
+      deviceProgram: new Uint8Array(32),
+      limitsDevices: true,
+    },
+    seccomp: new Uint8Array(64),
+  } as const
+  const overlay = { kind: 'overlay', lower: ['/a', '/b'], upper: '/u', work: '/w' } as const
+  const joined: PlanRecord = [planTag.join, 0x40000000, '/proc/1/ns/net']
+  const terminal: PlanRecord = [planTag.terminal, 24, 80]
+  return {
+    overlay: [...launchPlan(config, { ...context, root: overlay }), joined, terminal],
+    directory: launchPlan(config, { ...context, root: { kind: 'directory', path: '/r' } }),
+  }
+}
+
+test('the parser takes what the writer writes, and no changed plan makes it stumble', t => {
+  using scratch = makeScratch()
+  compileFuzzer(scratch.at('fuzz'))
+  for (const [name, records] of Object.entries(plans())) {
+    writeFileSync(scratch.at(name), encodePlan(records))
+    const output = execFileSync(scratch.at('fuzz'), [scratch.at(name), rounds, '42'], {
+      encoding: 'utf8',
+    })
+    const [, accepted, all] = /^(\d+) of (\d+) accepted/.exec(output) ?? []
+    t.is(all, rounds)
+    t.true(Number(accepted) < Number(all), 'changes must not all be overlooked')
+  }
+})
+
+for (const { name, records } of [
+  { name: 'a plan without a root', records: [[planTag.argument, 'a']] },
+  { name: 'an unknown tag', records: [...(plans()['directory'] ?? []), [999]] },
+  {
+    name: 'a record with bytes left over',
+    records: [...(plans()['directory'] ?? []), [planTag.loopback, 1]],
+  },
+  {
+    name: 'a record that is too short',
+    records: [...(plans()['directory'] ?? []), [planTag.namespaces]],
+  },
+  { name: 'a second user', records: [...(plans()['directory'] ?? []), [planTag.user, 0, 0, 0, 0]] },
+  {
+    name: 'a count of groups beyond the record',
+    records: [
+      ...(plans()['directory'] ?? []).filter(([tag]) => tag !== planTag.user),
+      [planTag.user, 0, 0, 0, 0xffffffff],
+    ],
+  },
+] satisfies { name: string; records: PlanRecord[] }[])
+  test(`${name} is refused`, t => {
+    using scratch = makeScratch()
+    compileFuzzer(scratch.at('fuzz'))
+    writeFileSync(scratch.at('plan'), encodePlan(records))
+    t.throws(() => execFileSync(scratch.at('fuzz'), [scratch.at('plan'), '1', '1']))
+  })
