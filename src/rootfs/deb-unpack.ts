@@ -27,7 +27,7 @@ export interface UnpackedDeb {
   readonly paths: readonly string[]
   /** Files of the archive that dpkg treats as configuration. */
   readonly conffiles: readonly string[]
-  /** The other regular files that were written. */
+  /** Regular files that were written, configuration among them, by their names in the archive. */
   readonly files: readonly string[]
   readonly newestMtimeSeconds: number
   /** It brings a path that another package of the set brought, too: only dpkg knows who wins. */
@@ -113,12 +113,10 @@ function startPlacing(deb: OpenedDeb, { target, claims }: PlacingContext): Placi
         collides = true
         return undefined
       }
-      if (isConffile.has(path)) {
-        conffiles.push(path)
-        return `${entry.path}.dpkg-new`
-      }
-      if (entry.type === 'file') files.push(path)
-      return entry.path
+      if (entry.type === 'file' || entry.type === 'link') files.push(path)
+      if (!isConffile.has(path)) return entry.path
+      conffiles.push(path)
+      return `${entry.path}.dpkg-new`
     },
     result: () => ({ deb, paths, conffiles, files, collides }),
   }

@@ -101,10 +101,12 @@ function infoFiles(rootFd: number, unpacked: UnpackedDeb): [string, ControlFile]
 }
 
 /** For packages that bring no checksums of their own. */
-function checksums(rootFd: number, { files }: UnpackedDeb): string {
+function checksums(rootFd: number, { files, conffiles }: UnpackedDeb): string {
+  const isConffile = new Set(conffiles)
   return files
     .map(path => {
-      const fd = native().openInRoot(rootFd, path, constants.O_RDONLY | constants.O_NOFOLLOW)
+      const written = isConffile.has(path) ? `${path}.dpkg-new` : path
+      const fd = native().openInRoot(rootFd, written, constants.O_RDONLY | constants.O_NOFOLLOW)
       try {
         return `${createHash('md5').update(readFileSync(fd)).digest('hex')}  ${path.slice(1)}\n`
       } finally {

@@ -25,6 +25,12 @@ export interface PackageRecipe {
   readonly version?: string
   readonly depends?: string
   readonly essential?: boolean
+  /** More fields of the control file, such as Pre-Depends. */
+  readonly fields?: Readonly<Record<string, string>>
+  /** Files of the control archive that are no scripts, such as conffiles and triggers. */
+  readonly controlFiles?: Readonly<Record<string, string>>
+  /** `none` where it is left out. */
+  readonly compression?: 'none' | 'xz' | 'gzip' | 'zstd'
   /** Contents by path without a leading slash. */
   readonly files?: Readonly<Record<string, string>>
   /** postinst and the like, as shell scripts. */
@@ -43,16 +49,27 @@ export interface DebianRepository {
   publish(recipes: readonly PackageRecipe[]): void
   /** Signs with another key than `key` from now on. */
   signWithAnotherKey(): void
+  /** Takes the signatures away. */
+  unsign(): void
+}
+
+export interface RepositoryOptions {
+  /** `stable` where it is left out. */
+  readonly suite?: string
+  /** Recipes are all there is: no base package, no apt. */
+  readonly isBare?: boolean
 }
 
 /** Everything in the packages is of this time: seconds since 1970. */
 export const packageSeconds = 1_700_000_000
 
-/** Makes a repository with the base package, `apt` and `recipes` in it. Its suite is `stable`, its component `main`. */
+/** Makes a repository with the base package, `apt` and `recipes` in it. Its component is `main`. */
 export function makeDebianRepository(
   directory: string,
   recipes: readonly PackageRecipe[] = [],
+  { suite = 'stable', isBare = false }: RepositoryOptions = {},
 ): DebianRepository {
+  const suiteDirectory = path.join(directory, 'dists', suite)
   mkdirSync(path.join(directory, 'pool'), { recursive: true })
   let signer = makeSigner(directory, 'archive-key')
   const key = path.join(directory, 'archive-key.asc')
@@ -66,21 +83,24 @@ export function makeDebianRepository(
         const version = recipe.version ?? '1.0'
         stanzas.set(`${recipe.name} ${version}`, buildPackage(directory, recipe))
       }
-      writeIndexes(directory, [...stanzas.values()])
-      signer.sign(path.join(directory, 'dists/stable'))
+      writeIndexes(suiteDirectory, suite, [...stanzas.values()])
+      signer.sign(suiteDirectory)
     },
     signWithAnotherKey() {
       signer = makeSigner(directory, 'another-key')
-      signer.sign(path.join(directory, 'dists/stable'))
+      signer.sign(suiteDirectory)
+    },
+    unsign() {
+      for (const name of ['InRelease', 'Release.gpg']) rmSync(path.join(suiteDirectory, name))
     },
   }
   const apt: PackageRecipe = { name: 'apt', depends: 'dpkg', files: { 'usr/share/apt': '' } }
-  repository.publish([baseRecipe, apt, ...recipes])
+  repository.publish(isBare ? recipes : [baseRecipe, apt, ...recipes])
   return repository
 }
 
 /** Debian's name of this machine's architecture. */
-const architecture = process.arch === 'arm64' ? 'arm64' : 'amd64'
+export const architecture: string = process.arch === 'arm64' ? 'arm64' : 'amd64'
 
 const basePrograms = [
   ...'bash cat chmod cp cut date diff dirname env find false grep hostname id ln ls mkdir mv rm sed'.split(
@@ -143,9 +163,30 @@ function librariesOf(program: string): string[] {
   }
 }
 
+function controlOf({
+  name,
+  version = '1.0',
+  depends,
+  essential,
+  fields = {},
+}: PackageRecipe): string[] {
+  const { Architecture = architecture, ...more } = fields
+  return [
+    `Package: ${name}`,
+    `Version: ${version}`,
+    `Architecture: ${Architecture}`,
+    'Maintainer: Nobody <nobody@example.org>',
+    ...(essential === true ? ['Essential: yes'] : []),
+    ...(depends === undefined ? [] : [`Depends: ${depends}`]),
+    ...Object.entries(more).map(([field, value]) => `${field}: ${value}`),
+    'Description: a package of a test',
+  ]
+}
+
 /** Builds the .deb; returns its paragraph of Packages. */
 function buildPackage(directory: string, recipe: PackageRecipe): string {
-  const { name, version = '1.0', depends, essential, files = {}, scripts = {} } = recipe
+  const { name, version = '1.0', essential, files = {}, scripts = {} } = recipe
+  const { controlFiles = {}, compression = 'none' } = recipe
   const work = mkdtempSync(path.join(tmpdir(), 'kauri-deb-'))
   try {
     const root = path.join(work, 'root')
@@ -157,24 +198,18 @@ function buildPackage(directory: string, recipe: PackageRecipe): string {
       writeFileSync(path.join(root, file), text)
     }
     recipe.fill?.(root)
-    const control = [
-      `Package: ${name}`,
-      `Version: ${version}`,
-      `Architecture: ${architecture}`,
-      'Maintainer: Nobody <nobody@example.org>',
-      ...(essential === true ? ['Essential: yes'] : []),
-      ...(depends === undefined ? [] : [`Depends: ${depends}`]),
-      `Description: a package of a test`,
-    ]
+    const control = controlOf(recipe)
     writeFileSync(path.join(root, 'DEBIAN/control'), `${control.join('\n')}\n`)
     for (const [script, text] of Object.entries(scripts)) {
       writeFileSync(path.join(root, 'DEBIAN', script), `#!/bin/sh\nset -e\n${text}\n`)
       chmodSync(path.join(root, 'DEBIAN', script), 0o755)
     }
+    for (const [file, text] of Object.entries(controlFiles))
+      writeFileSync(path.join(root, 'DEBIAN', file), text)
     execFileSync('find', [root, '-exec', 'touch', '-hd', `@${packageSeconds}`, '{}', '+'])
     const file = path.join('pool', `${name}_${version}_${architecture}.deb`)
     const target = path.join(directory, file)
-    execFileSync('dpkg-deb', ['--root-owner-group', '-Znone', '--build', root, target], {
+    execFileSync('dpkg-deb', ['--root-owner-group', `-Z${compression}`, '--build', root, target], {
       stdio: 'ignore',
       env: { ...process.env, SOURCE_DATE_EPOCH: String(packageSeconds) },
     })
@@ -190,8 +225,7 @@ function buildPackage(directory: string, recipe: PackageRecipe): string {
   }
 }
 
-function writeIndexes(directory: string, stanzas: readonly string[]): void {
-  const suite = path.join(directory, 'dists/stable')
+function writeIndexes(suite: string, suiteName: string, stanzas: readonly string[]): void {
   const index = `main/binary-${architecture}/Packages`
   const content = `${stanzas.join('\n\n')}\n`
   mkdirSync(path.dirname(path.join(suite, index)), { recursive: true })
@@ -200,8 +234,8 @@ function writeIndexes(directory: string, stanzas: readonly string[]): void {
   const release = [
     'Origin: Tiny',
     'Label: Tiny',
-    'Suite: stable',
-    'Codename: stable',
+    `Suite: ${suiteName}`,
+    `Codename: ${suiteName}`,
     'Date: Tue, 14 Nov 2023 22:13:20 UTC',
     `Architectures: ${architecture}`,
     'Components: main',

@@ -1,5 +1,5 @@
 import test from 'ava'
-import { KauriError } from '../../src/core/errors.ts'
+import { type ErrorCode, KauriError } from '../../src/core/errors.ts'
 import type { PackageRepository } from '../../src/plan/plan.ts'
 import type { AptHost } from '../../src/rootfs/apt-host.ts'
 import { expandRepository } from '../../src/rootfs/apt-repositories.ts'
@@ -105,7 +105,7 @@ test('keys and options of the host come along; switched off checks show', t => {
   t.true(sources[0]?.isOptional)
 })
 
-const refused: { title: string; change: Partial<PackageRepository>; on?: AptHost; code: string }[] =
+const refused: { title: string; change: Partial<PackageRepository>; on?: AptHost; code: ErrorCode }[] =
   [
     {
       title: 'a host without repositories',
