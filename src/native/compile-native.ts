@@ -1,9 +1,19 @@
 // Compiles the launcher and the addon with the host's `cc`, once for each version of their sources: the result is kept
-// under a name that is the hash of sources, flags and architecture, so it never has to be brought up to date.
+// under a name that is the hash of sources, flags and architecture, so it never has to be brought up to date. A second
+// name tells of the sources' inodes and times, because reading and hashing all of them would cost each start 3 ms.
 
 import { execFileSync } from 'node:child_process'
-import { createHash, randomUUID } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { hash, randomUUID } from 'node:crypto'
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { homedir } from 'node:os'
 import path from 'node:path'
 import process from 'node:process'
@@ -36,24 +46,50 @@ const recipes: Record<'addon' | 'launcher', Recipe> = {
   },
 }
 
+const known = new Map<string, string>()
+
 /** Path of the compiled program; compiles it where it is missing. @throws PREREQUISITE_MISSING without a compiler */
 export function compiledPath(name: 'addon' | 'launcher'): string {
+  const compiled = known.get(name) ?? findCompiled(name)
+  known.set(name, compiled)
+  return compiled
+}
+
+function findCompiled(name: 'addon' | 'launcher'): string {
   const { folder, extension, flags } = recipes[name]
   const directory = path.join(sourceRoot, folder)
   const files = readdirSync(directory)
     .filter(file => /\.[ch]$/.test(file))
     .toSorted()
     .map(file => path.join(directory, file))
-  const hash = createHash('sha256').update([process.arch, ...flags].join(' '))
-  for (const file of files) hash.update(readFileSync(file))
-  const compiled = path.join(
-    compiledDirectory(),
-    `kauri-${name}-${hash.digest('hex').slice(0, 16)}${extension}`,
-  )
-  if (existsSync(compiled)) return compiled
-  const sources = files.filter(file => file.endsWith('.c'))
-  compile(name, [...sources, ...flags], compiled)
-  return compiled
+  const named = (facts: readonly string[]): string => {
+    const digest = hash('sha256', [process.arch, ...flags, ...facts].join('\0'), 'hex').slice(0, 16)
+    return path.join(compiledDirectory(), `kauri-${name}-${digest}${extension}`)
+  }
+  const byTimes = named(files.map(fileTimes))
+  if (existsSync(byTimes)) return byTimes
+  const byContent = named(files.map(file => readFileSync(file, 'latin1')))
+  if (!existsSync(byContent)) {
+    const sources = files.filter(file => file.endsWith('.c'))
+    compile(name, [...sources, ...flags], byContent)
+  }
+  return linkOrStay(byContent, byTimes)
+}
+
+/** The change time is in it: a package manager may set all others to what they were for another version. */
+function fileTimes(file: string): string {
+  const { ino, size, mtimeMs, ctimeMs } = statSync(file)
+  return `${ino} ${size} ${mtimeMs} ${ctimeMs}`
+}
+
+/** Gives a file its second name where the directory may be written. */
+function linkOrStay(file: string, second: string): string {
+  try {
+    linkSync(file, second)
+    return second
+  } catch {
+    return file
+  }
 }
 
 /** Root's results serve every run on the machine; other users keep their own. */
@@ -71,6 +107,7 @@ function compile(name: string, args: readonly string[], compiled: string): void 
   try {
     execFileSync('cc', [...args, '-o', temporary], { stdio: ['ignore', 'ignore', 'pipe'] })
     renameSync(temporary, compiled)
+    sweepOld(path.dirname(compiled), name)
   } catch (error) {
     rmSync(temporary, { force: true })
     if (hasErrno(error, 'ENOENT', 'EACCES') || isExit(error))
@@ -79,6 +116,17 @@ function compile(name: string, args: readonly string[], compiled: string): void 
         cause: error,
       })
     throw error
+  }
+}
+
+/** Removes what was compiled of sources that nobody has had for a month. */
+function sweepOld(directory: string, name: string): void {
+  const monthMs = 30 * 24 * 60 * 60 * 1000
+  for (const entry of readdirSync(directory)) {
+    if (!entry.startsWith(`kauri-${name}-`)) continue
+    const file = path.join(directory, entry)
+    const stat = statSync(file, { throwIfNoEntry: false })
+    if (stat !== undefined && Date.now() - stat.ctimeMs > monthMs) rmSync(file, { force: true })
   }
 }
 
