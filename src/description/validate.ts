@@ -195,23 +195,21 @@ function listHint(before: string, words: readonly string[]): string | undefined 
 
 function validateChildren(element: XmlElement, rule: ElementRule, scope: Scope): void {
   const rules = rule.children ?? {}
-  const counts = new Map<string, XmlElement[]>()
+  const seen = new Map<string, { readonly first: XmlElement; count: number }>()
   for (const child of element.children) {
     const childRule = Object.hasOwn(rules, child.name) ? rules[child.name] : undefined
     if (childRule === undefined) {
       reportUnknownElement(element, child, rule, scope)
       continue
     }
-    const same = counts.get(child.name) ?? []
-    counts.set(child.name, [...same, child])
-    const [first] = same
-    if (first !== undefined && same.length >= childRule.max)
-      reportRepeated(element, child, first, scope)
+    const same = seen.get(child.name) ?? { first: child, count: 0 }
+    if (same.count++ >= childRule.max) reportRepeated(element, child, same.first, scope)
+    seen.set(child.name, same)
     checkConditions(element, child, childRule, scope)
     validateElement(child, childRule.element, scope)
   }
   for (const [name, { min }] of Object.entries(rules))
-    if (min > 0 && !counts.has(name))
+    if (min > 0 && !seen.has(name))
       scope.report.add('element-missing', placeOf(element), `<${element.name}> needs <${name}>`)
 }
 

@@ -61,6 +61,7 @@ function readNodes(source: SourceText, root: ElementMark | undefined): readonly 
     processEntities: false,
     ignoreDeclaration: true,
     ignorePiTags: true,
+    jPath: false,
   })
   try {
     return asNodes(parser.parse(source.text))
