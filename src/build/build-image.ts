@@ -41,19 +41,23 @@ export interface BuiltImage {
 
 /** Builds, stores and writes. @throws what the steps throw; DISK_FULL, CANCELLED */
 export async function buildImage(request: ImageRequest, parts: ImageParts): Promise<BuiltImage> {
-  const { plan, options } = request
   await makeResultDirectory(request.results.directory)
+  try {
+    return await buildAndWrite(request, parts)
+  } catch (error) {
+    throw await explainFullDisk(error, parts.dataRoot)
+  }
+}
+
+async function buildAndWrite(request: ImageRequest, parts: ImageParts): Promise<BuiltImage> {
+  const { plan, options } = request
   const built = await planExecutor(parts)(plan, options)
   // The disk takes the snapshots while layers are packed.
   const settled = parts.snapshotter.settle(options.signal)
   settled.catch(() => {})
-  try {
-    const made = await makeResults(request, parts, built)
-    await settled
-    return { ...made, built }
-  } catch (error) {
-    throw await explainFullDisk(error, parts.dataRoot)
-  }
+  const made = await makeResults(request, parts, built)
+  await settled
+  return { ...made, built }
 }
 
 const resultStep = { id: 'results', title: 'write the result files' } as const

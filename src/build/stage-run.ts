@@ -13,6 +13,7 @@ import type { BuildOptions, BuiltRoot, StepRecord } from './build.ts'
 import { explainFullDisk } from './disk-full.ts'
 import { emptyRootKey, type StepKey, stepKey } from './step-key.ts'
 import { newestFileSecondsOf, type StepSnapshots, stepSnapshots } from './step-snapshots.ts'
+import { checkPackageNames } from './steps/install-step.ts'
 import { prepareStep } from './steps/prepare-step.ts'
 import type { PreparedStep, StepTools } from './steps/step.ts'
 
@@ -51,6 +52,15 @@ export function openStageRun(input: StageInput): StageRun {
   const records: StepRecord[] = []
   let top: Snapshot | undefined
 
+  let namesAreChecked = false
+  /** Before anything is carried out; what is prepared was found already. */
+  async function checkNames(): Promise<void> {
+    if (namesAreChecked) return
+    namesAreChecked = true
+    const installs = stage.steps.slice(steps.length).filter(step => step.kind === 'install')
+    await checkPackageNames(installs, { plan, stage, options, tools: parts, stepId: 'check-names' })
+  }
+
   /** Makes the results of all steps that have keys. */
   async function reach(): Promise<void> {
     const missing = steps.slice(records.length)
@@ -59,6 +69,7 @@ export function openStageRun(input: StageInput): StageRun {
       records.push(...(await recordCached(input, missing.slice(0, hit.count), hit.snapshot)))
       top = hit.snapshot
     }
+    if (records.length < steps.length) await checkNames()
     for (const keyed of missing.slice(hit?.count ?? 0)) {
       const { snapshot, record } = await carryOut(keyed, top, { input, results })
       records.push(record)

@@ -191,6 +191,15 @@ for (const [line, hint] of [
     t.regex(error?.hint ?? '', hint)
   })
 
+test('a package that nobody has is told before anything is carried out', async t => {
+  using scratch = makeScratch()
+  const doubles = await makeDoubles(scratch.path)
+  const plan = planOf([installOf(['base'], true), installOf(['no-such'])])
+  const error = await t.throwsAsync<KauriError>(build(doubles, plan))
+  t.is(error?.code, 'PACKAGE_NOT_FOUND')
+  t.deepEqual(doubles.calls, ['resolve base'])
+})
+
 test('what failed leaves no result, and the next build runs it again', async t => {
   using scratch = makeScratch()
   const doubles = await makeDoubles(scratch.path)

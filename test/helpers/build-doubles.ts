@@ -3,6 +3,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import type { ExecutorParts } from '../../src/build/stage-run.ts'
+import { KauriError } from '../../src/core/errors.ts'
 import { digestOf, hexOf } from '../../src/oci/digest.ts'
 import {
   type BuildPlan,
@@ -70,6 +71,11 @@ function fakeManager(calls: string[], versions: ReadonlyMap<string, string>): Pa
   return {
     name: 'apt',
     checkHost: async () => {},
+    async checkRequests(requests) {
+      const names = requests.flatMap(request => request.packages.map(({ name }) => name))
+      const missing = names.find(name => name.startsWith('no-'))
+      if (missing !== undefined) throw new KauriError('PACKAGE_NOT_FOUND', `no ${missing}`)
+    },
     async resolve(request, root) {
       calls.push(`resolve ${request.packages.map(({ name }) => name).join(' ')}`)
       if ((root === undefined) !== request.bootstrap) throw new Error('resolved on the wrong root')

@@ -15,6 +15,8 @@ export interface ProgramResult {
 export interface ProgramInput {
   readonly input?: string | Uint8Array
   readonly env?: Readonly<Record<string, string>>
+  /** A program that starts the one whose words follow its own, such as `unshare --mount`. */
+  readonly through?: readonly string[]
 }
 
 export interface KauriProgram extends Disposable {
@@ -36,16 +38,18 @@ export function kauriProgram(): KauriProgram {
   const dataRoot = path.join(directory, 'data')
   const runRoot = path.join(directory, 'run')
   const environment = { ...process.env, KAURI_DATA_ROOT: dataRoot, KAURI_RUN_ROOT: runRoot }
-  const start = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
-    spawn(program, args, { env: { ...environment, ...env }, stdio: 'pipe' })
+  const start = (args: readonly string[], { env, through = [] }: ProgramInput = {}) => {
+    const [first = program, ...rest] = [...through, program, ...args]
+    return spawn(first, rest, { env: { ...environment, ...env }, stdio: 'pipe' })
+  }
   return {
     dataRoot,
     runRoot,
     start: args => start(args),
-    async run(args, { input = '', env } = {}) {
-      const child = start(args, env)
+    async run(args, input = {}) {
+      const child = start(args, input)
       child.stdin.on('error', () => {})
-      child.stdin.end(input)
+      child.stdin.end(input.input ?? '')
       const [stdout, stderr, code] = await Promise.all([
         textOf(child.stdout),
         textOf(child.stderr),

@@ -14,15 +14,7 @@ export async function prepareInstall(
   context: StepContext,
 ): Promise<PreparedStep> {
   const manager = await context.tools.packageManager(step.manager)
-  const request: InstallRequest = {
-    bootstrap: step.bootstrap,
-    repositories: step.repositories,
-    packages: step.packages,
-    ignore: step.ignore,
-    recommended: step.recommended,
-    excludeDocs: step.excludeDocs,
-    machine: machineOfPlatform(context.stage.platform),
-  }
+  const request = requestOf(step, context)
   const resolution = await resolve(step, request, { manager, context })
   return {
     reads: resolution.key,
@@ -37,6 +29,26 @@ export async function prepareInstall(
       return outcome
     },
   }
+}
+
+function requestOf(step: InstallStep, { stage }: Pick<StepContext, 'stage'>): InstallRequest {
+  const { bootstrap, repositories, packages, ignore, recommended, excludeDocs } = step
+  const machine = machineOfPlatform(stage.platform)
+  return { bootstrap, repositories, packages, ignore, recommended, excludeDocs, machine }
+}
+
+/** Looks for names that no repository knows: nobody wants to wait for a bootstrap to hear of a misspelt package after it. @throws PACKAGE_NOT_FOUND */
+export async function checkPackageNames(
+  steps: readonly InstallStep[],
+  context: Omit<StepContext, 'openPrevious'>,
+): Promise<void> {
+  const [first] = steps
+  if (first === undefined) return
+  const manager = await context.tools.packageManager(first.manager)
+  const requests = steps.map(step => requestOf(step, context))
+  await inStep(context.options.emit, { id: context.stepId, title: 'check package names' }, () =>
+    manager.checkRequests(requests, packageWork(context, context.stepId)),
+  )
 }
 
 async function resolve(
@@ -65,7 +77,7 @@ export async function prepareRemove(step: RemoveStep, context: StepContext): Pro
   }
 }
 
-function packageWork({ options }: StepContext, stepId: string): PackageWork {
+function packageWork({ options }: Pick<StepContext, 'options'>, stepId: string): PackageWork {
   const { signal, emit, offline } = options
   return { signal, emit, stepId, offline }
 }
