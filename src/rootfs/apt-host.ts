@@ -1,7 +1,7 @@
 // What the build host's apt knows: its repositories, how they are reached, which keys it trusts, and its credentials.
 // Read, never written; of its settings only values are used, none of its programs and hooks.
 
-import { readdir } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { readTextIfThere } from '../core/atomic-file.ts'
 import { hasErrno } from '../core/errors.ts'
@@ -28,6 +28,8 @@ export interface AptHost {
   readonly sources: readonly AptSource[]
   readonly trustedKeyFile?: string | undefined
   readonly trustedKeyDirectory?: string | undefined
+  /** The files that these two stand for. */
+  readonly trustedKeys: readonly string[]
   /** Text of a netrc file: a secret. */
   readonly netrc: string
   /** What the host calls its own release, the likeliest name first. */
@@ -47,14 +49,17 @@ export async function readAptHost(options: AptHostOptions): Promise<AptHost> {
   const settings = await readAptSettings({ env: options.environment, signal: options.signal })
   const listed = await readSources(settings)
   const parted = listed.map(partCredentials)
+  const trustedKeyFile = pathSetting(settings, 'Dir::Etc::trusted')
+  const trustedKeyDirectory = pathSetting(settings, 'Dir::Etc::trustedparts')
   const osRelease = (await readTextIfThere(options.osReleaseFile ?? '/etc/os-release')) ?? ''
   return {
     architecture: settingOf(settings, 'APT::Architecture') ?? 'amd64',
     acquire: acquireSettings(settings),
     proxyProgram: proxyProgram(settings),
     sources: parted.map(({ source }) => source),
-    trustedKeyFile: pathSetting(settings, 'Dir::Etc::trusted'),
-    trustedKeyDirectory: pathSetting(settings, 'Dir::Etc::trustedparts'),
+    trustedKeyFile,
+    trustedKeyDirectory,
+    trustedKeys: await trustedKeys(trustedKeyFile, trustedKeyDirectory),
     netrc: parted.map(({ netrc }) => netrc).join('') + (await readNetrc(settings)),
     codenames: codenamesOf(osRelease),
   }
@@ -73,6 +78,15 @@ async function readSources(settings: AptSettings): Promise<AptSource[]> {
     sources.push(...parse(text))
   }
   return sources
+}
+
+async function trustedKeys(
+  file: string | undefined,
+  directory: string | undefined,
+): Promise<string[]> {
+  const parts = await partFiles(directory, /\.(?:asc|gpg)$/)
+  const isFile = file !== undefined && (await stat(file).catch(() => undefined))?.isFile() === true
+  return isFile ? [file, ...parts] : parts
 }
 
 async function readNetrc(settings: AptSettings): Promise<string> {

@@ -63,22 +63,19 @@ interface ImageKeys {
 }
 
 async function imageKeys({ source, keyring }: KeyedSource, name: string): Promise<ImageKeys> {
-  if (keyring !== undefined) return ownKey(`/etc/apt/keyrings/${name}.gpg`, keyring)
   const { signedBy } = source
-  if (signedBy === undefined) return { files: [], signedBy }
-  if (signedBy.kind === 'inline') return ownKey(`/etc/apt/keyrings/${name}.asc`, signedBy.armored)
   const files: ImageSourceFile[] = []
-  for (const value of signedBy.values)
-    if (value.startsWith('/'))
-      files.push({ path: value, content: await readFile(value), isFallback: true })
-  return { files, signedBy }
-}
-
-function ownKey(file: string, content: string | Buffer): ImageKeys {
-  return {
-    files: [{ path: file, content, isFallback: false }],
-    signedBy: { kind: 'references', values: [file] },
+  const values: string[] = []
+  const keep = (file: string, content: string | Buffer, isFallback: boolean): void => {
+    files.push({ path: file, content, isFallback })
+    values.push(file)
   }
+  if (signedBy?.kind === 'inline') keep(`/etc/apt/keyrings/${name}.asc`, signedBy.armored, false)
+  for (const value of signedBy?.kind === 'references' ? signedBy.values : [])
+    if (value.startsWith('/')) keep(value, await readFile(value), true)
+    else values.push(value)
+  if (keyring !== undefined) keep(`/etc/apt/keyrings/${name}.gpg`, keyring, false)
+  return { files, signedBy: values.length === 0 ? undefined : { kind: 'references', values } }
 }
 
 /** A mirror list is a file of the host: the image gets the mirrors that it names. */

@@ -9,7 +9,7 @@ import type { AptSetting } from './apt-config.ts'
 import type { RepositorySource } from './apt-repositories.ts'
 import { type AptSource, formatSource } from './apt-sources.ts'
 
-/** A repository with its signing keys as one binary keyring; undefined: what the source itself says, or the host's trusted keys. */
+/** A repository with the keys that the request names as one binary keyring; they come on top of what the source itself says. */
 export interface KeyedSource extends RepositorySource {
   readonly keyring?: Buffer | undefined
 }
@@ -39,10 +39,8 @@ export async function openListSet(options: ListSetOptions): Promise<AptListSet> 
   const sourcesDirectory = path.join(directory, 'sources')
   for (const place of [sourcesDirectory, path.join(directory, 'lists', 'partial')])
     await mkdir(place, { recursive: true, mode: 0o755 })
-  for (const { keyring, source } of sources) {
-    const content = keyring ?? inlineKey(source)
-    if (content !== undefined) await writeOnce(path.join(directory, keyName(content)), content)
-  }
+  for (const content of sources.flatMap(keyContents))
+    await writeOnce(path.join(directory, keyName(content)), content)
   const text = sources.map(source => formatSource(renderable(source, directory))).join('\n')
   await writeOnce(path.join(sourcesDirectory, 'kauri.sources'), Buffer.from(text))
   return {
@@ -129,16 +127,19 @@ function mergeSources(sources: readonly KeyedSource[]): KeyedSource[] {
   return [...merged.values()]
 }
 
-/** The source with its key as a file of the set. */
-function renderable({ source, keyring }: KeyedSource, directory: string): AptSource {
-  const content = keyring ?? inlineKey(source)
-  if (content === undefined) return source
-  const file = path.join(directory, keyName(content))
-  return { ...source, signedBy: { kind: 'references', values: [file] } }
+/** The source with its keys as files of the set. */
+function renderable(entry: KeyedSource, directory: string): AptSource {
+  const { source } = entry
+  const contents = keyContents(entry)
+  if (contents.length === 0) return source
+  const references = source.signedBy?.kind === 'references' ? source.signedBy.values : []
+  const own = contents.map(content => path.join(directory, keyName(content)))
+  return { ...source, signedBy: { kind: 'references', values: [...references, ...own] } }
 }
 
-function inlineKey({ signedBy }: AptSource): Buffer | undefined {
-  return signedBy?.kind === 'inline' ? Buffer.from(signedBy.armored) : undefined
+function keyContents({ source, keyring }: KeyedSource): Buffer[] {
+  const inline = source.signedBy?.kind === 'inline' ? [Buffer.from(source.signedBy.armored)] : []
+  return keyring === undefined ? inline : [...inline, keyring]
 }
 
 function keyName(content: Buffer): string {

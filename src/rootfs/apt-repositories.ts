@@ -5,7 +5,7 @@ import { KauriError } from '../core/errors.ts'
 import type { PackageRepository } from '../plan/plan.ts'
 import { takeCredentials } from './apt-credentials.ts'
 import type { AptHost } from './apt-host.ts'
-import type { AptSource } from './apt-sources.ts'
+import type { AptSource, SignedBy } from './apt-sources.ts'
 
 /** One suite that a repository of the request stands for. */
 export interface RepositorySource {
@@ -75,7 +75,10 @@ function hostSources(repository: PackageRepository, host: AptHost): RepositorySo
       const turned = turnSuite(suite, base, repository.distribution)
       const components = turnComponents(source, repository)
       if (turned === undefined || components === undefined) return []
-      return [{ ...source, suites: [turned], components }]
+      // Keys of the request come on top of the host's, which without Signed-By are its trusted ones.
+      const signedBy =
+        source.signedBy ?? (repository.keys.length === 0 ? undefined : trusted(host.trustedKeys))
+      return [{ ...source, suites: [turned], components, signedBy }]
     }),
   )
   if (found.length === 0)
@@ -92,6 +95,10 @@ function hostSources(repository: PackageRepository, host: AptHost): RepositorySo
     source: withTrust(source, repository),
     isOptional: repository.distribution !== undefined,
   }))
+}
+
+function trusted(files: readonly string[]): SignedBy | undefined {
+  return files.length === 0 ? undefined : { kind: 'references', values: files }
 }
 
 /** The suite that the host itself stands on, among those it has repositories of. */

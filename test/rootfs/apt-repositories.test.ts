@@ -35,6 +35,7 @@ const host: AptHost = {
   architecture: 'amd64',
   acquire: [],
   netrc: '',
+  trustedKeys: ['/trusted/a.gpg'],
   codenames: ['bookworm'],
   sources: [
     source('http://m.example.org/debian', ['bookworm', 'bookworm-updates', 'bookworm-backports']),
@@ -105,23 +106,37 @@ test('keys and options of the host come along; switched off checks show', t => {
   t.true(sources[0]?.isOptional)
 })
 
-const refused: { title: string; change: Partial<PackageRepository>; on?: AptHost; code: ErrorCode }[] =
-  [
-    {
-      title: 'a host without repositories',
-      change: { location: 'obsrepositories:/', distribution: 'trixie' },
-      on: { ...host, sources: [] },
-      code: 'REPOSITORY_INVALID',
-    },
-    { title: 'an address of another kind', change: { location: 'obs://a/b' }, code: 'UNSUPPORTED' },
-    { title: 'a relative path', change: { location: 'repo/here' }, code: 'UNSUPPORTED' },
-    { title: 'file with a host', change: { location: 'file://host/x' }, code: 'UNSUPPORTED' },
-    {
-      title: 'components without distribution',
-      change: { components: ['main'] },
-      code: 'REPOSITORY_INVALID',
-    },
-  ]
+test("keys of the request come on top of the host's trusted ones", t => {
+  const [bare = source('', [])] = host.sources
+  const trusting = { ...host, sources: [{ ...bare, signedBy: undefined }] }
+  const expanded = (keys: string[]): AptSource['signedBy'] =>
+    expandRepository(repository({ location: 'obsrepositories:/', keys }), trusting).sources[0]
+      ?.source.signedBy
+  t.deepEqual(expanded(['file:///k.asc']), { kind: 'references', values: ['/trusted/a.gpg'] })
+  t.is(expanded([]), undefined)
+})
+
+const refused: {
+  title: string
+  change: Partial<PackageRepository>
+  on?: AptHost
+  code: ErrorCode
+}[] = [
+  {
+    title: 'a host without repositories',
+    change: { location: 'obsrepositories:/', distribution: 'trixie' },
+    on: { ...host, sources: [] },
+    code: 'REPOSITORY_INVALID',
+  },
+  { title: 'an address of another kind', change: { location: 'obs://a/b' }, code: 'UNSUPPORTED' },
+  { title: 'a relative path', change: { location: 'repo/here' }, code: 'UNSUPPORTED' },
+  { title: 'file with a host', change: { location: 'file://host/x' }, code: 'UNSUPPORTED' },
+  {
+    title: 'components without distribution',
+    change: { components: ['main'] },
+    code: 'REPOSITORY_INVALID',
+  },
+]
 for (const { title, change, on, code } of refused)
   test(`refused with its position: ${title}`, t => {
     const error = t.throws(() => expandRepository(repository(change), on ?? host), {
