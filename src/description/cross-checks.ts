@@ -10,6 +10,7 @@ import type {
   Located,
   NamedValue,
   PackageSection,
+  Repository,
   User,
 } from './description.ts'
 import type { RuleName } from './rules.ts'
@@ -34,9 +35,21 @@ export function crossCheck(tree: DescribedTree, root: SourcePosition, tell: Tell
           `the module ${name.value} is switched on in a section of type ${type.value}`,
           'modules belong into <packages type="bootstrap">',
         )
-  for (const { repositoryGpgCheck, source } of tree.repositories)
-    if (repositoryGpgCheck === false)
-      tell('signatures-off', source.where, `the signatures of ${source.value} are not checked`)
+  for (const repository of tree.repositories) checkRepository(repository, tell)
+}
+
+function checkRepository(repository: Repository, tell: Tell): void {
+  const { repositoryGpgCheck, packageGpgCheck, source, username, where, type } = repository
+  if (repositoryGpgCheck === false)
+    tell('signatures-off', source.where, `the signatures of ${source.value} are not checked`)
+  if (packageGpgCheck !== undefined && type?.startsWith('apt') === true)
+    tell(
+      'without-effect',
+      where,
+      'package_gpgcheck has no meaning for apt, which checks packages through their signed index',
+    )
+  if (username !== undefined && !/^https?:/i.test(source.value))
+    tell('without-effect', where, `nobody asks for a user name at ${source.value}`)
 }
 
 function checkVersions({ preferences }: DescribedTree, root: SourcePosition, tell: Tell): void {

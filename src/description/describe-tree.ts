@@ -4,6 +4,7 @@
 import { describeContainerConfig } from './describe-container.ts'
 import { describePackages, describeRepository, describeUsers } from './describe-sections.ts'
 import type {
+  CertificateSection,
   Description,
   FileList,
   ImageType,
@@ -51,6 +52,7 @@ export function describeTree(root: XmlElement): DescribedTree {
     repositories: childrenOf(root, 'repository').map(describeRepository),
     packages: childrenOf(root, 'packages').map(describePackages),
     users: childrenOf(root, 'users').map(describeUsers),
+    certificates: childrenOf(root, 'certificates').map(describeCertificates),
     fileLists: root.children.flatMap(describeFileList),
   }
 }
@@ -111,6 +113,14 @@ function describeType(element: XmlElement): ImageType {
     where: elementPosition(element),
     ...(container === undefined ? {} : { containerConfig: describeContainerConfig(container) }),
     attributes: Object.fromEntries(attributes),
+  }
+}
+
+function describeCertificates(element: XmlElement): CertificateSection {
+  return {
+    selector: selectorOf(element),
+    distribution: attributeText(element, 'target_distribution') ?? '',
+    files: childrenOf(element, 'certificate').map(file => requiredAttribute(file, 'name')),
   }
 }
 

@@ -69,10 +69,12 @@ async function readStart(file: string): Promise<string> {
 }
 
 function namedFiles(tree: DescribedTree): Located<string>[] {
-  return tree.packages.flatMap(({ archives, files }) => [
-    ...archives.map(({ name }) => name),
-    ...files.map(({ name }) => name),
-  ])
+  return [
+    ...tree.certificates.flatMap(({ files }) => files),
+    ...tree.packages.flatMap(({ archives, files }) =>
+      [...archives, ...files].map(({ name }) => name),
+    ),
+  ]
 }
 
 async function checkNamedFile(directory: string, name: Located<string>, tell: Tell): Promise<void> {

@@ -32,6 +32,7 @@ export interface Description {
   readonly repositories: readonly Repository[]
   readonly packages: readonly PackageSection[]
   readonly users: readonly UserSection[]
+  readonly certificates: readonly CertificateSection[]
   /** <drivers> and <strip>, which only reach scripts as variables. */
   readonly fileLists: readonly FileList[]
   readonly files: DescriptionFiles
@@ -204,6 +205,13 @@ export interface User {
   readonly shell?: string
   /** First is primary. */
   readonly groups: readonly { readonly name: string; readonly id?: number }[]
+}
+
+/** Certificate authorities that the image trusts. */
+export interface CertificateSection {
+  readonly selector: Selector
+  readonly distribution: string
+  readonly files: readonly Located<string>[]
 }
 
 export interface FileList {

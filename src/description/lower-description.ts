@@ -7,6 +7,7 @@ import type { BuildPlan, BuildStep } from '../plan/plan.ts'
 import { imageAuthor, imageHistory, runConfig } from './container-config.ts'
 import type { HookName } from './description.ts'
 import { accountSteps } from './lower-accounts.ts'
+import { certificateSteps } from './lower-certificates.ts'
 import { archiveSteps, fileSteps, overlaySteps } from './lower-files.ts'
 import { installSteps, removeSteps } from './lower-packages.ts'
 import { type ScriptContext, scriptStep } from './lower-scripts.ts'
@@ -44,6 +45,7 @@ export function lowerDescription(
     ...installSteps(selected, 'bootstrap'),
     ...archiveSteps(bootstrap.archives, 'bootstrap'),
     ...hook('post_bootstrap.sh'),
+    ...certificateSteps(selected),
     ...installSteps(selected, 'image'),
     ...archiveSteps(image.archives, 'config'),
     ...overlaySteps(selected),

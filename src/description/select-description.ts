@@ -5,6 +5,7 @@ import { KauriError } from '../core/errors.ts'
 import type { PackageManagerName } from '../plan/plan.ts'
 import { beyondManager } from './cross-checks.ts'
 import type {
+  CertificateSection,
   Description,
   FileList,
   ImageType,
@@ -47,6 +48,7 @@ export interface SelectedDescription {
   readonly repositories: readonly Repository[]
   readonly packages: Readonly<Record<PackagePhase, PackageSelection>>
   readonly users: readonly User[]
+  readonly certificates: readonly CertificateSection[]
   readonly fileLists: readonly FileList[]
 }
 
@@ -103,6 +105,9 @@ export function selectDescription(
       description.users
         .filter(({ selector }) => isSelected(selector, selection))
         .flatMap(({ users }) => users),
+    ),
+    certificates: description.certificates.filter(({ selector }) =>
+      isSelected(selector, selection),
     ),
     fileLists: description.fileLists.filter(({ selector }) => isSelected(selector, selection)),
   }

@@ -196,6 +196,22 @@ const cases: readonly Case[] = [
     says: 'the signatures of http://me:***@example.org/debian are not checked',
   },
   {
+    title: 'package signatures and user names where nobody asks for them',
+    parts: {
+      repository:
+        '<repository type="apt-deb" package_gpgcheck="true" username="me"><source path="dir:///srv/x"/></repository>',
+    },
+    findings: ['7:1 without-effect', '7:1 without-effect'],
+  },
+  {
+    title: 'a certificate that is not there',
+    parts: {
+      rest: '<certificates target_distribution="debian"><certificate name="own.pem"/><certificate name="b.crt"/></certificates>',
+    },
+    files: { 'b.crt': '' },
+    findings: ['8:63 file-missing'],
+  },
+  {
     title: 'archives and files that are not there',
     parts: {
       packages:

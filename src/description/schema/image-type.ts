@@ -62,7 +62,11 @@ const containerAttributes: Readonly<Record<string, AttributeRule>> = {
   require_system_files: may(flag, {
     limit: unlessFalse('require_system_files="true" is not supported'),
   }),
-  ensure_empty_tmpdirs: may(flag, { imageTypes: [...containers, 'appx', 'oem'] }),
+  ensure_empty_tmpdirs: may(flag, {
+    imageTypes: [...containers, 'appx', 'oem'],
+    limit: value =>
+      isTrue(value) ? undefined : 'images with files in /run and /tmp are not supported',
+  }),
   bundle_format: may(someText),
   selinux_policy: may(someText, {
     limit: () => 'labelling files for SELinux (selinux_policy) is not supported',

@@ -76,14 +76,15 @@ const user: ElementRule = {
   },
 }
 
+/** Distributions whose way of trusting certificates is known. */
+export const certificateDistributions = ['suse', 'redhat', 'debian', 'archlinux'] as const
+
 const certificates: ElementRule = {
   attributes: {
-    target_distribution: must(oneOf('a distribution', 'suse', 'redhat', 'debian', 'archlinux')),
+    target_distribution: must(oneOf('a distribution', ...certificateDistributions)),
     profiles: may(profileList),
   },
   children: { certificate: some({ attributes: { name: must(someText) } }) },
-  limit:
-    'certificates are not supported; put them into root/usr/local/share/ca-certificates and call update-ca-certificates in config.sh',
 }
 
 const containers: ElementRule = {
