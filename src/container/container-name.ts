@@ -1,14 +1,14 @@
 // Ids and names of containers.
 
-import { randomBytes, randomInt } from 'node:crypto'
 import { KauriError } from '../core/errors.ts'
+import { randomHex } from '../core/random-hex.ts'
 import type { ContainerId } from './container.ts'
 
 const nameForm = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$/
 
 /** A fresh id: 64 hexadecimal digits. */
 export function newContainerId(): ContainerId {
-  return randomBytes(32).toString('hex') as ContainerId
+  return randomHex(32) as ContainerId
 }
 
 /** The brand's constructor for ids that were read; undefined for anything else. */
@@ -31,7 +31,7 @@ export function inventContainerName(): string {
 
 function pick(words: string): string {
   const list = words.split(' ')
-  return list[randomInt(list.length)] ?? ''
+  return list[Number.parseInt(randomHex(4), 16) % list.length] ?? ''
 }
 
 const qualities =

@@ -3,7 +3,7 @@
 
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { readTextIfThere } from '../core/atomic-file.ts'
+import { readTextSync } from '../core/text-file.ts'
 import type { RuntimeMount } from '../oci/runtime-config.ts'
 
 export interface NetworkFilesRequest {
@@ -17,11 +17,11 @@ export interface NetworkFilesRequest {
 }
 
 /** Writes the three files and returns their mounts. */
-export async function makeNetworkFiles(request: NetworkFilesRequest): Promise<RuntimeMount[]> {
+export function makeNetworkFiles(request: NetworkFilesRequest): RuntimeMount[] {
   const files = {
     hostname: `${request.hostname}\n`,
-    hosts: await hostsText(request),
-    'resolv.conf': resolverText((await readTextIfThere('/etc/resolv.conf')) ?? '', request.network),
+    hosts: hostsText(request),
+    'resolv.conf': resolverText(readTextSync('/etc/resolv.conf') ?? '', request.network),
   }
   return Object.entries(files).map(([name, text]) => {
     const source = path.join(request.directory, name)
@@ -36,9 +36,9 @@ export async function makeNetworkFiles(request: NetworkFilesRequest): Promise<Ru
 }
 
 /** On the host's network the host's own table, unless the caller adds to it. */
-async function hostsText({ network, extraHosts }: NetworkFilesRequest): Promise<string> {
+function hostsText({ network, extraHosts }: NetworkFilesRequest): string {
   if (network === 'host' && extraHosts.length === 0)
-    return (await readTextIfThere('/etc/hosts')) ?? loopbackHosts
+    return readTextSync('/etc/hosts') ?? loopbackHosts
   const extra = extraHosts.map(entry => {
     const colon = entry.indexOf(':')
     return `${entry.slice(colon + 1)}\t${entry.slice(0, colon)}\n`

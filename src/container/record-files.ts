@@ -1,7 +1,6 @@
 // Reads what was written about a container. A file that is missing, or that a loss of power cut short, counts as not there.
 
-import { readFileSync } from 'node:fs'
-import { hasErrno } from '../core/errors.ts'
+import { readTextSync } from '../core/text-file.ts'
 import type { ContainerEnd, ContainerRecord } from './container.ts'
 import { asContainerId } from './container-name.ts'
 
@@ -34,10 +33,11 @@ export function readEnd(file: string): ContainerEnd | undefined {
 }
 
 function readObject(file: string): Readonly<Record<string, unknown>> | undefined {
+  const json = readTextSync(file)
   try {
-    return asObject(JSON.parse(readFileSync(file, 'utf8')))
+    return json === undefined ? undefined : asObject(JSON.parse(json))
   } catch (error) {
-    if (hasErrno(error, 'ENOENT') || error instanceof SyntaxError) return undefined
+    if (error instanceof SyntaxError) return undefined
     throw error
   }
 }

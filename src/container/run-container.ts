@@ -113,7 +113,7 @@ async function runtimeConfig(
   const mounts = mountsOf(imageConfig, request.mounts)
   const own = await prepareMounts(mounts, { tree, directory, signal })
   const { network, extraHosts, readOnlyRoot: readOnly } = request
-  const files = await makeNetworkFiles({ directory, hostname, network, extraHosts, readOnly })
+  const files = makeNetworkFiles({ directory, hostname, network, extraHosts, readOnly })
   return defaultRuntimeConfig({
     args: parts.command,
     env: environmentOf(imageConfig, { ...request, hostname, home: user.home }),

@@ -2,20 +2,19 @@
 // The writer holds an flock on `.active/<name>.lock` while it lives, so a sweep can tell what a killed process left.
 // Nothing waits for the disk: trees that were never settled are forgotten at the first use after a boot.
 
-import { randomUUID } from 'node:crypto'
 import {
   chmodSync,
   existsSync,
   mkdirSync,
   readdirSync,
-  readFileSync,
   renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs'
-import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import { hasErrno, KauriError } from '../core/errors.ts'
+import { randomHex } from '../core/random-hex.ts'
+import { readTextSync } from '../core/text-file.ts'
 import { type FileLock, lockFile, tryLockFile, whileLocked } from '../native/file-lock.ts'
 import { defaultPath } from '../oci/image-config.ts'
 import { type Snapshot, type SnapshotId, snapshotId } from './rootfs.ts'
@@ -51,11 +50,11 @@ export async function openTreeDirectory(directory: string): Promise<void> {
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   for (const name of [activeName, trashName, locksName])
     mkdirSync(path.join(directory, name), { recursive: true, mode: 0o700 })
-  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  const boot = readTextSync('/proc/sys/kernel/random/boot_id')?.trim() ?? ''
   const bootFile = path.join(directory, '.boot')
-  if (readOrEmpty(bootFile) === boot) return
+  if (readTextSync(bootFile) === boot) return
   await whileLocked(path.join(directory, locksName, 'boot'), () => {
-    if (readOrEmpty(bootFile) === boot) return
+    if (readTextSync(bootFile) === boot) return
     for (const id of snapshotNames(directory))
       if (!isSettled(directory, id)) discard(directory, path.join(directory, id))
     writeFileSync(bootFile, boot)
@@ -71,7 +70,7 @@ export async function beginTree(
   const parentLock = parent === undefined ? undefined : holdSnapshot(directory, parent)
   try {
     const below = parent === undefined ? [] : getChain(directory, parent)
-    const tree = path.join(directory, activeName, randomUUID())
+    const tree = path.join(directory, activeName, randomHex(16))
     const lock = await lockFile(`${tree}.lock`, 'exclusive')
     mkdirSync(path.join(tree, 'fs'), { recursive: true, mode: 0o700 })
     // mkdir's mode passes through the umask
@@ -193,8 +192,8 @@ function renameOntoNothing(tree: string, named: string): boolean {
 }
 
 function endLeftTree(directory: string, tree: string): void {
-  const kept = readOrEmpty(path.join(tree, keepFile))
-  if (kept === '') discard(directory, tree)
+  const kept = readTextSync(path.join(tree, keepFile))
+  if (kept === undefined) discard(directory, tree)
   else freeze(directory, tree, parseKept(kept), true)
 }
 
@@ -209,7 +208,7 @@ function parseKept(text: string): Snapshot {
 
 /** Takes a tree out of sight; returns where it waits for deletion. */
 function discard(directory: string, tree: string): string {
-  const trash = path.join(directory, trashName, randomUUID())
+  const trash = path.join(directory, trashName, randomHex(16))
   try {
     renameSync(tree, trash)
   } catch (error) {
@@ -220,6 +219,7 @@ function discard(directory: string, tree: string): string {
 
 /** What cannot be deleted now stays in the trash for the next sweep. */
 async function deleteTree(trash: string): Promise<void> {
+  const { rm } = await import('node:fs/promises')
   await rm(trash, { recursive: true, force: true }).catch(() => {})
 }
 
@@ -238,13 +238,4 @@ function isSettled(directory: string, id: SnapshotId): boolean {
 
 function markSettled(tree: string): void {
   writeFileSync(path.join(tree, settledFile), '')
-}
-
-function readOrEmpty(file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return ''
-    throw error
-  }
 }

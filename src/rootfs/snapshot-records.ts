@@ -2,9 +2,10 @@
 // so a snapshot whose parent went away counts as absent and can be made again. Calls are synchronous: they read a few
 // hundred bytes, and promises would cost a start of a container more than the reading.
 
-import { readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { hasErrno, KauriError } from '../core/errors.ts'
+import { KauriError } from '../core/errors.ts'
+import { readTextSync } from '../core/text-file.ts'
 import { type Snapshot, type SnapshotId, snapshotId } from './rootfs.ts'
 
 const recordFile = 'meta.json'
@@ -72,10 +73,11 @@ function readChain(directory: string, id: SnapshotId): Snapshot[] | undefined {
 }
 
 function readRecord(directory: string, id: SnapshotId): Snapshot | undefined {
+  const text = readTextSync(path.join(directory, id, recordFile))
   try {
-    return parseRecord(id, readFileSync(path.join(directory, id, recordFile), 'utf8'))
+    return text === undefined ? undefined : parseRecord(id, text)
   } catch (error) {
-    if (hasErrno(error, 'ENOENT') || error instanceof SyntaxError) return undefined
+    if (error instanceof SyntaxError) return undefined
     throw error
   }
 }

@@ -23,9 +23,9 @@ search example.org
   t.is(resolverText(host, 'host'), host)
 })
 
-test('the three files are written, readable for everybody, and mounted over whatever is there', async t => {
+test('the three files are written, readable for everybody, and mounted over whatever is there', t => {
   using scratch = makeScratch()
-  const mounts = await makeNetworkFiles({
+  const mounts = makeNetworkFiles({
     directory: scratch.path,
     hostname: 'h',
     network: 'none',

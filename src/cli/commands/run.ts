@@ -53,22 +53,22 @@ function outOfMemoryText({ resources }: Pick<ContainerRequest, 'resources'>): st
 
 async function openNamedImage(
   name: string,
-  platformText: string | undefined,
-  context: CommandContext,
+  platform: string | undefined,
+  { dataRoot }: CommandContext,
 ): Promise<ContainerRequest['image']> {
-  const [{ layoutReader }, { getImage }, { openImage }, { parsePlatform }] = await Promise.all([
+  const [{ layoutReader }, { getImage }] = await Promise.all([
     import('../../store/layout-reader.ts'),
     import('../../image/find-image.ts'),
-    import('../../image/open-image.ts'),
-    import('../../oci/platform.ts'),
   ])
-  const store = layoutReader(path.join(context.dataRoot, 'oci'))
+  const store = layoutReader(path.join(dataRoot, 'oci'))
   const { descriptor } = await getImage(store, name)
-  return await openImage(
-    store,
-    descriptor,
-    platformText === undefined ? undefined : parsePlatform(platformText),
-  )
+  if (platform === undefined) {
+    const { openKnownImage } = await import('../../container/known-image.ts')
+    return await openKnownImage(path.join(dataRoot, 'cache/images'), store, descriptor)
+  }
+  const { openImage } = await import('../../image/open-image.ts')
+  const { parsePlatform } = await import('../../oci/platform.ts')
+  return await openImage(store, descriptor, parsePlatform(platform))
 }
 
 async function runHere(request: ContainerRequest, context: CommandContext): Promise<ContainerExit> {
