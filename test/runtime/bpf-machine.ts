@@ -33,6 +33,7 @@ export function runFilter(filter: Uint8Array, call: Call): Verdict {
     else if (code === 0x15) at += accumulator === constant ? whenTrue : whenFalse
     else if (code === 0x25) at += accumulator > constant ? whenTrue : whenFalse
     else if (code === 0x35) at += accumulator >= constant ? whenTrue : whenFalse
+    else if (code === 0x45) at += (accumulator & constant) === 0 ? whenFalse : whenTrue
     else if (code === 0x06) return { value: constant, steps }
     else throw new Error(`unknown instruction ${code.toString(16)}`)
   }
