@@ -4,6 +4,7 @@
 import { createReadStream } from 'node:fs'
 import path from 'node:path'
 import { KauriError } from '../core/errors.ts'
+import { cancelled } from '../core/process.ts'
 import { decompress } from '../layer/decompress.ts'
 import { type ArchiveLimits, defaultArchiveLimits } from '../layer/layer.ts'
 import type { TarEntry } from '../layer/tar-entry.ts'
@@ -41,7 +42,11 @@ export async function receiveArchive(
   using receiver = createReceiver(batch, files, links)
   const reader = new TarReader(receiver, { archive: name, limits: archiveLimits })
   const { bytes } = await decompress(source, { name, limits: archiveLimits, signal })
-  for await (const chunk of bytes) reader.write(chunk)
+  try {
+    for await (const chunk of bytes) reader.write(chunk)
+  } catch (error) {
+    throw signal?.aborted ? cancelled(signal) : error
+  }
   reader.end()
   return { find: wanted => followLinks(wanted, files, links), blobs: pendingBlobs(batch, store) }
 }

@@ -4,6 +4,7 @@
 
 import { asDiskFull } from '../core/atomic-file.ts'
 import { type Emit, inStep } from '../core/events.ts'
+import { cancelled } from '../core/process.ts'
 import { applyWhilePassing } from '../layer/apply-tar.ts'
 import { decompress } from '../layer/decompress.ts'
 import { type ArchiveLimits, defaultArchiveLimits } from '../layer/layer.ts'
@@ -76,6 +77,7 @@ export async function importImage(
       const input = withProgress(source, emit)
       return await storeLayer(batch, input, { ...options, rootFd: tree?.rootFd })
     } catch (error) {
+      if (signal?.aborted) throw cancelled(signal)
       throw asDiskFull(error, `the image of ${source.name}`)
     }
   })

@@ -13,6 +13,7 @@ import { snapshotId } from '../../rootfs/rootfs.ts'
 import type { CommandContext, CommandInput, CommandSpec } from '../command.ts'
 import { openStore } from '../open-store.ts'
 import { openTrees } from '../open-trees.ts'
+import { standardInput } from '../standard-input.ts'
 
 export const command: CommandSpec = {
   name: 'import',
@@ -77,16 +78,19 @@ async function runImport({ options, positionals, context }: CommandInput): Promi
 /** `NAME`, `NAME:TAG`, or both as two words, as in docker's early days. */
 function nameOf([name, tag]: readonly string[]): Reference | undefined {
   if (name === undefined) return undefined
-  const reference = parseReference(tag === undefined ? name : `${name}:${tag}`)
-  if (tag !== undefined && name.slice(name.lastIndexOf('/')).includes(':'))
+  if (tag !== undefined && name.slice(name.lastIndexOf('/') + 1).includes(':'))
     throw new KauriError('USAGE', `"${name}" has a tag already; "${tag}" is one too many`)
+  const reference = parseReference(tag === undefined ? name : `${name}:${tag}`)
   if (reference.digest !== undefined)
     throw new KauriError('USAGE', `"${name}" says the digest of an image that is only now made`)
   return reference
 }
 
 async function openSource(file: string, signal: AbortSignal): Promise<ImportSource> {
-  if (file === '-') return openStandardInput()
+  if (file === '-') {
+    const bytes = standardInput(signal, 'pipe a tar into kauri import -')
+    return { bytes, name: 'standard input' }
+  }
   const { isWebAddress, openDownload } = await import('../../core/download.ts')
   if (isWebAddress(file))
     return { ...(await openDownload(file, { signal })), name: withoutSecrets(file) }
@@ -95,14 +99,6 @@ async function openSource(file: string, signal: AbortSignal): Promise<ImportSour
       hint: 'give an http or https address, or download the file yourself',
     })
   return openFile(file)
-}
-
-function openStandardInput(): ImportSource {
-  if (process.stdin.isTTY)
-    throw new KauriError('USAGE', 'standard input is a terminal', {
-      hint: 'pipe a tar into kauri import -',
-    })
-  return { bytes: process.stdin, name: 'standard input' }
 }
 
 function openFile(file: string): ImportSource {

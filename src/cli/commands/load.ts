@@ -1,13 +1,13 @@
 // `kauri load`: images from the archives of docker, podman, buildkit and skopeo, or from an OCI layout.
 
 import { createReadStream, statSync } from 'node:fs'
-import process from 'node:process'
 import { KauriError } from '../../core/errors.ts'
 import { type LoadedImage, loadArchive } from '../../image/load-archive.ts'
 import { formatFamiliar, formatReference } from '../../oci/reference.ts'
 import type { DiskStore } from '../../store/disk-store.ts'
 import type { CommandContext, CommandInput, CommandSpec } from '../command.ts'
 import { openStore } from '../open-store.ts'
+import { standardInput } from '../standard-input.ts'
 
 export const command: CommandSpec = {
   name: 'load',
@@ -50,11 +50,8 @@ async function loadFrom(
   { signal, emit }: CommandContext,
 ): Promise<LoadedImage[]> {
   if (file === '-') {
-    if (process.stdin.isTTY)
-      throw new KauriError('USAGE', 'standard input is a terminal', {
-        hint: 'name a file with -i, or pipe an archive in',
-      })
-    return await loadArchive(store, process.stdin, { name: 'standard input', signal, emit })
+    const input = standardInput(signal, 'name a file with -i, or pipe an archive in')
+    return await loadArchive(store, input, { name: 'standard input', signal, emit })
   }
   const found = statSync(file, { throwIfNoEntry: false })
   if (found === undefined) throw new KauriError('FILE_NOT_FOUND', `there is no file ${file}`)
