@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import path from 'node:path'
+import process from 'node:process'
 import type { RuntimeMount } from '../../src/oci/runtime-config.ts'
 import { buildStepConfig } from '../../src/runtime/build-step-config.ts'
 import { testWith } from '../helpers/needs.ts'
@@ -508,5 +509,5 @@ test('containers leave the host’s mounts as they were, many at once, too', asy
   )
   t.is(hostMounts(), before)
   t.deepEqual(bench.leftovers(), [])
-  t.true(await eventually(() => processesWith('run-protected').length === 0))
+  t.true(await eventually(() => processesWith(`run-protected\0${process.pid}\0`).length === 0))
 })

@@ -111,9 +111,12 @@ function listIfThere(directory: string): readonly string[] {
   return existsSync(directory) ? readdirSync(directory) : []
 }
 
-/** Mounts of this process's namespace. */
+/** Mounts of this process's namespace that look like a container's or a test's; others come and go on a host in use. */
 export function hostMounts(): string {
   return readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .filter(line => /\/proc\/self\/fd\/|kauri-/.test(line))
+    .join('\n')
 }
 
 /** Ids of processes whose command line has `word`. */
