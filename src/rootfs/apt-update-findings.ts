@@ -9,9 +9,8 @@ export interface UpdateFinding {
 
 /** Reads the lines about what failed; the first thing said about a suite is the cause, the rest follows from it. */
 export function parseUpdateFindings(stdout: string, stderr: string): UpdateFinding[] {
-  const lines = stdout.split('\n')
   const findings = [
-    ...lines.flatMap((line, index) => fetchFinding(line, lines[index + 1] ?? '')),
+    ...fetchFindings(stdout.split('\n')),
     ...stderr.split('\n').flatMap(line => [...expiryFinding(line), ...releaseFinding(line)]),
   ]
   const seen = new Set<string>()
@@ -21,14 +20,24 @@ export function parseUpdateFindings(stdout: string, stderr: string): UpdateFindi
   })
 }
 
-/** `Err:3 URI bookworm/main amd64 Packages` with the reason in the line below. */
-function fetchFinding(line: string, below: string): UpdateFinding[] {
-  const [, uri, word] = /^Err:\d+ (\S+) (\S+) /.exec(line) ?? []
-  if (uri === undefined || word === undefined) return []
-  // What is fetched of a suite is named SUITE/COMPONENT; a flat suite ends with the slash.
-  const slash = word.indexOf('/')
-  const suite = slash < 0 || word.endsWith('/') ? word : word.slice(0, slash)
-  return [{ uri, suite, reason: below.trim() }]
+/**
+ * `Err:3 URI bookworm/main amd64 Packages` with the reason in the line below. apt tries one form of a file after the
+ * other under the same number; only what it ended with counts.
+ */
+function fetchFindings(lines: readonly string[]): UpdateFinding[] {
+  const failed = new Map<string, UpdateFinding>()
+  for (const [index, line] of lines.entries()) {
+    const [, result, number = '', uri = '', word = ''] =
+      /^(Err|Get|Hit):(\d+) (\S+) (\S+) /.exec(line) ?? []
+    if (result === undefined) continue
+    failed.delete(number)
+    if (result !== 'Err') continue
+    // What is fetched of a suite is named SUITE/COMPONENT; a flat suite ends with the slash.
+    const slash = word.indexOf('/')
+    const suite = slash < 0 || word.endsWith('/') ? word : word.slice(0, slash)
+    failed.set(number, { uri, suite, reason: lines[index + 1]?.trim() ?? '' })
+  }
+  return [...failed.values()]
 }
 
 function expiryFinding(line: string): UpdateFinding[] {

@@ -8,6 +8,10 @@ Err:4 file:/srv/none ./ Release
   File not found - /srv/none/./Release (2: No such file or directory)
 Err:5 http://a.example.org/debian bookworm/main amd64 Packages
   Hash Sum mismatch
+Get:6 file:/srv/flat ./ Packages
+Err:6 file:/srv/flat ./ Packages
+  Method gave a blank filename
+Get:6 file:/srv/flat ./ Packages [836 B]
 `
 const stderr = `W: GPG error: http://b.example.org/debian trixie InRelease: The following signatures couldn't be verified because the public key is not available: NO_PUBKEY 6ED0E7B82643E131
 E: The repository 'file:/srv/none ./ Release' does not have a Release file.
