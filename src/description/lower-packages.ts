@@ -29,7 +29,7 @@ export function installSteps(
       phase: phase === 'bootstrap' ? 'bootstrap' : 'packages',
       manager: packageManager,
       bootstrap: phase === 'bootstrap',
-      repositories: repositories.map(one => repositoryOf(one, description)),
+      repositories: repositories.map(one => repositoryOf(one, selected)),
       packages: needsManager ? [...requests, { name: packageManager }].toSorted(byName) : requests,
       ignore: ignored,
       recommended,
@@ -74,11 +74,11 @@ function byName(a: PackageRequest, b: PackageRequest): number {
   return a.name < b.name ? -1 : 1
 }
 
-function repositoryOf(repository: Repository, description: Description): PackageRepository {
+function repositoryOf(repository: Repository, selected: SelectedDescription): PackageRepository {
   const { distribution, components, architectures, priority, source } = repository
   return {
     alias: repository.alias ?? derivedAlias(repository),
-    location: withCredentials(locationOf(source.value, description), repository),
+    location: withCredentials(locationOf(source.value, selected), repository),
     ...(distribution === undefined ? {} : { distribution }),
     components,
     ...(architectures.length === 0 ? {} : { architectures }),
@@ -96,10 +96,11 @@ function derivedAlias({ source, distribution = '', components }: Repository): st
   return `repository-${createHash('sha256').update(words).digest('hex').slice(0, 12)}`
 }
 
-/** `this://` is the description's directory; everything else stays as written. */
-function locationOf(location: string, { directory }: Description): string {
-  const [, below] = /^this:(?:\/\/)?(.*)$/.exec(location) ?? []
-  return below === undefined ? location : `dir://${path.join(directory, below)}`
+/** `this://` is the description's directory, `%arch` the machine that the image is for. */
+function locationOf(location: string, { description, machine }: SelectedDescription): string {
+  const expanded = location.replaceAll('%arch', machine)
+  const [, below] = /^this:(?:\/\/)?(.*)$/.exec(expanded) ?? []
+  return below === undefined ? expanded : `dir://${path.join(description.directory, below)}`
 }
 
 function withCredentials(location: string, { username, password }: Repository): string {

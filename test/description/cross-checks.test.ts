@@ -204,6 +204,11 @@ const cases: readonly Case[] = [
     findings: ['7:1 without-effect', '7:1 without-effect'],
   },
   {
+    title: 'an alias that is no part of a file name',
+    parts: { repository: '<repository alias="../x"><source path="/srv/x"/></repository>' },
+    findings: ['7:20 value-invalid'],
+  },
+  {
     title: 'a certificate that is not there',
     parts: {
       rest: '<certificates target_distribution="debian"><certificate name="own.pem"/><certificate name="b.crt"/></certificates>',

@@ -123,6 +123,7 @@ const otherAttributes: Readonly<Record<string, AttributeRule>> = {
     imageTypes: ['iso', 'pxe', 'oem'],
   }),
   initrd_system: may(oneOf('an initrd system', 'kiwi', 'dracut', 'none')),
+  install_continue_on_timeout: may(flag),
   installboot: may(oneOf('an install boot mode', 'failsafe-install', 'harddisk', 'install')),
   installiso: may(flag),
   installprovidefailsafe: may(flag),

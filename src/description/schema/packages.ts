@@ -49,7 +49,8 @@ export const repository: ElementRule = {
       oneOf('a repository type', 'apk', 'apt-deb', 'apt-rpm', 'deb-dir', 'mirrors', 'rpm-md'),
       { limit: onlySupports('the repository type', 'apt-deb', 'deb-dir') },
     ),
-    alias: may(someText),
+    // It becomes the name of a file in the image.
+    alias: may(form(/^[A-Za-z0-9_.-]+$/, 'an alias (letters, digits, "_", "." and "-")')),
     sourcetype: may(oneOf('a source type', 'baseurl', 'metalink', 'mirrorlist'), {
       limit: onlySupports('the source type', 'baseurl'),
     }),
