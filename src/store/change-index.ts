@@ -59,7 +59,7 @@ async function replaceIndex(paths: LayoutPaths, text: string, stamp: string): Pr
     } finally {
       await file.close()
     }
-    if ((await stampOf(paths.index)) !== stamp) return false
+    if (stampOf(paths.index) !== stamp) return false
     await rename(temporary, paths.index)
     await syncDirectory(paths.root)
     return true

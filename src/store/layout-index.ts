@@ -1,8 +1,7 @@
 // index.json of the store: which images there are and what they are called. Other programs may write it at any moment,
 // some of them in place and without a lock, so a torn file is read again for a while.
 
-import { readFile, stat } from 'node:fs/promises'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { readFileSync, statSync } from 'node:fs'
 import { hasErrno, KauriError } from '../core/errors.ts'
 import { type Descriptor, readDescriptor, refNameAnnotation } from '../oci/descriptor.ts'
 import {
@@ -40,14 +39,9 @@ export async function readLayoutEntries(paths: LayoutPaths): Promise<readonly La
 }
 
 /** What tells one state of the file from another. */
-export async function stampOf(file: string): Promise<string> {
-  try {
-    const { ino, size, mtimeNs } = await stat(file, { bigint: true })
-    return `${ino}-${size}-${mtimeNs}`
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return 'absent'
-    throw error
-  }
+export function stampOf(file: string): string {
+  const found = statSync(file, { bigint: true, throwIfNoEntry: false })
+  return found === undefined ? 'absent' : `${found.ino}-${found.size}-${found.mtimeNs}`
 }
 
 const tornRetries = 12
@@ -55,20 +49,21 @@ const tornRetries = 12
 /** Reads the file. @throws STORE_INVALID where it stays unreadable */
 export async function readLayoutIndex(paths: LayoutPaths): Promise<LayoutIndex> {
   for (let attempt = 0; ; attempt++) {
-    const stamp = await stampOf(paths.index)
+    const stamp = stampOf(paths.index)
     try {
-      return { ...parseLayoutIndex(await readIfThere(paths.index), paths.index), stamp }
+      return { ...parseLayoutIndex(readIfThere(paths.index), paths.index), stamp }
     } catch (error) {
       // Some tools truncate the file and write it anew, so half of it may be seen; all of it within a few milliseconds.
       if (!(error instanceof KauriError) || attempt >= tornRetries) throw error
-      await sleep(2 ** Math.min(attempt, 7))
+      await new Promise(resolve => setTimeout(resolve, 2 ** Math.min(attempt, 7)))
     }
   }
 }
 
-async function readIfThere(file: string): Promise<Uint8Array | undefined> {
+/** Synchronous: `node:fs/promises` costs every start of a container 1.5 ms. */
+function readIfThere(file: string): Uint8Array | undefined {
   try {
-    return await readFile(file)
+    return readFileSync(file)
   } catch (error) {
     if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return undefined
     throw error
