@@ -56,6 +56,8 @@ export interface Installed {
   /** Text of a file of the root. */
   read(file: string): string
   has(file: string): boolean
+  /** Text of a file that may be missing. */
+  existing(file: string): string
   /** The path at which the root is a directory of this machine. */
   readonly tree: string
 }
@@ -162,6 +164,10 @@ async function installOnBench(options: BenchInstall): Promise<Installed> {
     tree: changes.path,
     read: file => readFileSync(path.join(changes.path, file), 'utf8'),
     has: file => existsSync(path.join(changes.path, file)),
+    existing: file =>
+      existsSync(path.join(changes.path, file))
+        ? readFileSync(path.join(changes.path, file), 'utf8')
+        : '',
   }
 }
 
