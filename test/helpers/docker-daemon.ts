@@ -16,6 +16,9 @@ export interface DockerDaemon extends AsyncDisposable {
 
 const startMs = 30_000
 
+/** It changes nothing of the host's network. */
+const quiet = '--bridge none --iptables=false --ip-forward=false --ip-masq=false'
+
 /** Starts it and waits until it answers; dispose it. Needs root. */
 export async function startDockerDaemon(): Promise<DockerDaemon> {
   const directory = mkdtempSync(path.join(tmpdir(), 'kauri-dockerd-'))
@@ -24,11 +27,9 @@ export async function startDockerDaemon(): Promise<DockerDaemon> {
   const fd = openSync(log, 'w')
   const child = spawn(
     'dockerd',
-    [
-      ...['--data-root', `${directory}/data`, '--exec-root', `${directory}/exec`],
-      ...['--pidfile', `${directory}/pid`, '--host', socket, '--bridge', 'none'],
-      ...['--iptables=false', '--ip-forward=false', '--ip-masq=false'],
-    ],
+    `--data-root ${directory}/data --exec-root ${directory}/exec --pidfile ${directory}/pid --host ${socket} ${quiet}`.split(
+      ' ',
+    ),
     {
       stdio: ['ignore', fd, fd],
       env: { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` },
