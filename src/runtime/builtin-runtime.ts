@@ -3,6 +3,7 @@
 
 import { existsSync, rmSync } from 'node:fs'
 import path from 'node:path'
+import process from 'node:process'
 import { KauriError } from '../core/errors.ts'
 import { cancelled } from '../core/process.ts'
 import type { RuntimeConfig } from '../oci/runtime-config.ts'
@@ -53,6 +54,8 @@ async function runBundle(bundle: Bundle, options: RunOptions, host: Host): Promi
   const { id, config, root } = bundle
   const { signal } = options
   if (signal?.aborted) throw cancelled(signal)
+  if (process.geteuid?.() !== 0)
+    throw new KauriError('NOT_ROOT', 'running a container needs root', { hint: 'use sudo' })
   const seccomp = await seccompFilter(config, filterDirectory(host))
   const resources = config.linux.resources ?? {}
   const planned = planCgroup(host.layout, id, { resources, allHierarchies: showsCgroups(config) })

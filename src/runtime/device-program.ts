@@ -43,16 +43,23 @@ export function compileDeviceRules(rules: readonly DeviceRule[]): Uint8Array {
     [loadWord, (record << 4) | major, 4, 0],
     [loadWord, (record << 4) | minor, 8, 0],
   ]
-  for (const rule of rules.toReversed()) program.push(...ruleCode(rule))
-  program.push([moveConstant, result, 0, 0], [exit, 0, 0, 0])
+  // A rule for everything decides all that is left; the kernel refuses a program with code that is never reached.
+  const last = rules.findLastIndex(rule => ruleCode(rule).length === verdictLength)
+  for (const rule of rules.slice(Math.max(last, 0)).toReversed()) program.push(...ruleCode(rule))
+  if (last < 0) program.push(...verdict(false))
   return encode(program)
 }
 
-function ruleCode(rule: DeviceRule): Instruction[] {
-  const verdict: Instruction[] = [
-    [moveConstant, result, 0, rule.allow ? 1 : 0],
+const verdictLength = 2
+
+function verdict(allow: boolean): Instruction[] {
+  return [
+    [moveConstant, result, 0, allow ? 1 : 0],
     [exit, 0, 0, 0],
   ]
+}
+
+function ruleCode(rule: DeviceRule): Instruction[] {
   const tests: Instruction[] = []
   const ruleType = rule.type ?? 'a'
   if (ruleType !== 'a') tests.push([jumpNotEqual, type, 0, typeNumbers[ruleType]])
@@ -68,7 +75,7 @@ function ruleCode(rule: DeviceRule): Instruction[] {
       [andConstant, scratch, 0, ~bits & 7],
       [jumpNotEqual, scratch, 0, 0],
     )
-  const code = [...tests, ...verdict]
+  const code = [...tests, ...verdict(rule.allow)]
   return code.map((instruction, index) =>
     instruction[0] === jumpNotEqual
       ? [jumpNotEqual, instruction[1], code.length - index - 1, instruction[3]]

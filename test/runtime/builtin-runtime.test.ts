@@ -411,6 +411,15 @@ test('limits of resources hold, and what this machine refuses is a warning', asy
   t.deepEqual(warnings, [])
 })
 
+test('a limit that may not be raised stays, with a warning', async t => {
+  using bench = makeBench()
+  const rlimits = [{ type: 'RLIMIT_NOFILE', soft: 9_000_000, hard: 9_000_000 }]
+  const { code, text, warnings } = await bench.sh('ulimit -Hn', { rlimits })
+  t.is(code, 0)
+  if (text === '9000000') t.deepEqual(warnings, [])
+  else t.regex(warnings.join(), /resource limit 7 cannot be raised to 9000000: /)
+})
+
 test('a limit of processes holds against a fork bomb', async t => {
   using bench = makeBench()
   const { text } = await bench.sh(

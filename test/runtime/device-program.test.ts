@@ -80,3 +80,9 @@ test('rules are written as version 1 takes them', t => {
     ['a', 'c *:* m', 'c 1:3 rwm', 'c 136:* rwm', 'b 8:* r', 'c 136:7 rwm'],
   )
 })
+
+test('without a rule for everything what no rule names is refused', t => {
+  const narrow = compileDeviceRules([{ allow: true, type: 'c', major: 1, minor: 3 }])
+  t.true(asks(narrow, { type: 'c', access: 'r', major: 1, minor: 3 }))
+  t.false(asks(narrow, { type: 'c', access: 'r', major: 1, minor: 5 }))
+})
