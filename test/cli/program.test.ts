@@ -1,18 +1,20 @@
 // The program as a process: the stub, the entry, streams that break.
 
-import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
+import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process'
 import {
   cpSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 
 const root = path.join(import.meta.dirname, '../..')
@@ -70,6 +72,20 @@ test('an unknown command says what was meant, with status 2', t => {
   const { status, stderr } = spawnSync(kauri, ['verison'], { encoding: 'utf8' })
   t.is(status, 2)
   t.is(stderr, "kauri: unknown command 'verison'\nhint: did you mean kauri version?\n")
+})
+
+test('SIGUSR1 opens no debugger', async t => {
+  const child = spawn(kauri, ['import', '-', 'name'], { stdio: ['pipe', 'pipe', 'pipe'] })
+  t.teardown(() => child.kill('SIGKILL'))
+  // The stub is gone once Node is the process.
+  while (readlinkSync(`/proc/${child.pid}/exe`).endsWith('sh')) await sleep(5)
+  await sleep(100)
+  child.kill('SIGUSR1')
+  await sleep(200)
+  child.kill('SIGKILL')
+  let stderr = ''
+  for await (const chunk of child.stderr) stderr += String(chunk)
+  t.notRegex(stderr, /Debugger listening/)
 })
 
 /** A checkout of its own with a cache of its own. */
