@@ -1,35 +1,44 @@
 // Makes an image of a built root: layers, configuration and history, all of one time. Nothing of the host, its clock or
 // the build's order of events is in it.
 
-import { createImage } from '../image/create-image.ts'
+import { imageDocuments, oneChunk } from '../image/create-image.ts'
 import type { Image } from '../image/image.ts'
+import { imageOf } from '../image/open-image.ts'
 import type { HistoryEntry, ImageConfig } from '../oci/image-config.ts'
 import type { Reference } from '../oci/reference.ts'
 import type { BuildStage } from '../plan/plan.ts'
 import type { BuiltRoot, CommitOptions } from './build.ts'
 import { imageEpoch, type LayerWork, layerSpans, packLayers } from './image-layers.ts'
 
+export interface CommitWork {
+  readonly options: CommitOptions
+  readonly references: readonly Reference[]
+  readonly work: LayerWork
+}
+
 /** Packs the layers, stores the image and gives it its names. Idempotent. @throws what packLayers throws */
 export async function commitImage(
   stage: BuildStage,
   built: BuiltRoot,
-  {
-    options,
-    references,
-    work,
-  }: {
-    readonly options: CommitOptions
-    readonly references: readonly Reference[]
-    readonly work: LayerWork
-  },
+  { options, references, work }: CommitWork,
 ): Promise<Image> {
+  const { store, batch, signal } = work
   const layers = await packLayers(built, options, work)
-  const image = await createImage(work.store, {
+  const { config, manifest } = imageDocuments({
     config: imageConfig(stage, built, options),
-    layers,
+    layers: layers.map(({ layer }) => layer),
   })
-  for (const reference of references) await work.store.tagImage(reference, image.descriptor)
-  return image
+  for (const { descriptor, bytes } of [config, manifest])
+    if (!(await store.hasBlob(descriptor.digest)))
+      await batch.put(oneChunk(bytes), { expected: descriptor })
+  // One wait for the disk for all blobs.
+  await batch.commit({ signal })
+  for (const { remember } of layers) await remember?.()
+  const { descriptor } = manifest
+  for (const reference of references)
+    if ((await store.findImage(reference))?.digest !== descriptor.digest)
+      await store.tagImage(reference, descriptor)
+  return imageOf(store, { descriptor, manifest: manifest.value, config: config.value })
 }
 
 /** The configuration without its layers. */

@@ -12,6 +12,7 @@ import { layerMediaType } from '../oci/media-types.ts'
 import type { SnapshotId, Snapshotter } from '../rootfs/rootfs.ts'
 import type { BlobBatch } from '../store/blob-batch.ts'
 import type { DiskStore } from '../store/disk-store.ts'
+import type { LayerRecord } from '../store/layer-records.ts'
 import type { BuiltRoot, CommitOptions } from './build.ts'
 import { byteProgress } from './byte-progress.ts'
 import { layerRecords } from './layer-records.ts'
@@ -52,25 +53,39 @@ export function layerSpans(built: BuiltRoot, layers: CommitOptions['layers']): L
   return spans
 }
 
-/** Packs what the store lacks, and waits until all of it is durable. @throws DISK_FULL, CANCELLED, UNSUPPORTED */
+/** A layer of the image being made. */
+export interface ReadyLayer {
+  readonly layer: LayerOfImage
+  /** For layers that were packed now: call it once their blobs are committed. */
+  readonly remember?: () => Promise<void>
+}
+
+/** Packs what the store lacks, into the batch. @throws DISK_FULL, CANCELLED, UNSUPPORTED */
 export async function packLayers(
   built: BuiltRoot,
   options: CommitOptions,
   work: LayerWork,
-): Promise<LayerOfImage[]> {
+): Promise<ReadyLayer[]> {
   const records = layerRecords(work.dataRoot, work.store)
-  const layers: LayerOfImage[] = []
+  const layers: ReadyLayer[] = []
   for (const span of layerSpans(built, options.layers)) {
     const inputs = inputsOf(span, built, options)
     const known = await records.find(inputs)
     if (known !== undefined) {
-      layers.push(known)
+      layers.push({ layer: known })
       continue
     }
     const step = { id: packStepId(span), title: `pack ${span.title}` }
-    const layer = await inStep(work.emit, step, () => packSpan(span, { built, options, work }))
-    await records.remember(inputs, layer)
-    layers.push(layer)
+    const record = await inStep(work.emit, step, () => packSpan(span, { built, options, work }))
+    const { diffId, mediaType, digest, size } = record
+    const layer = { descriptor: { mediaType, digest, size }, diffId }
+    layers.push({
+      layer,
+      remember: async () => {
+        await work.store.rememberLayer(record)
+        await records.remember(inputs, layer)
+      },
+    })
   }
   return layers
 }
@@ -96,11 +111,8 @@ interface SpanWork {
   readonly work: LayerWork
 }
 
-async function packSpan(
-  span: LayerSpan,
-  { built, options, work }: SpanWork,
-): Promise<LayerOfImage> {
-  const { store, batch, signal, emit } = work
+async function packSpan(span: LayerSpan, { built, options, work }: SpanWork): Promise<LayerRecord> {
+  const { batch, signal, emit } = work
   using opened = await openSpan(span, work.snapshotter)
   const progress = byteProgress(emit, packStepId(span))
   const slot = (await work.openArchive?.())?.startLayer()
@@ -114,18 +126,15 @@ async function packSpan(
   const packed = await packLayer(tar, {
     compression: options.compression,
     sink: bytes => batch.put(bytes, { signal }),
-    tee: chunk => {
-      slot?.write(chunk)
+    tee: async chunk => {
       progress.add(chunk.byteLength)
+      await slot?.write(chunk)
     },
     signal,
   })
-  slot?.finish(packed)
-  await batch.commit({ signal })
+  await slot?.finish(packed)
   const { diffId, digest, tarBytes, packedBytes: size } = packed
-  const mediaType = layerMediaType(packed.compression)
-  await store.rememberLayer({ diffId, digest, size, tarBytes, mediaType })
-  return { descriptor: { mediaType, digest, size }, diffId }
+  return { diffId, digest, size, tarBytes, mediaType: layerMediaType(packed.compression) }
 }
 
 interface OpenSpan extends Disposable {

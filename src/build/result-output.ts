@@ -96,7 +96,7 @@ export function resultOutput(request: OutputRequest, parts: OutputParts): Result
     },
     async [Symbol.asyncDispose]() {
       if (started === undefined) return
-      started.archive?.[Symbol.dispose]()
+      await started.archive?.[Symbol.asyncDispose]()
       // They have a root and a process of their own to put away.
       await started.reports.catch(() => {})
       started.results[Symbol.dispose]()

@@ -6,6 +6,7 @@ import { asDiskFull, sweepTemporaries, temporaryBeside } from '../core/atomic-fi
 import { blockSize } from '../layer/tar-header.ts'
 import type { DiffId } from '../oci/digest.ts'
 import type { DiskStore } from '../store/disk-store.ts'
+import { mostUnderWay, type WriteBehind, writeBehind } from '../store/write-behind.ts'
 import {
   archiveEnd,
   blobName,
@@ -19,14 +20,14 @@ import { type LayerTar, tarOfLayer } from './layer-tar.ts'
 
 /** Takes the tar of one layer as it passes. */
 export interface LayerSlot {
-  /** Appends bytes of the tar; written before this returns. @throws DISK_FULL */
-  write(chunk: Uint8Array): void
-  /** Ends the layer. */
-  finish(layer: { readonly diffId: DiffId }): void
+  /** Appends a copy of the bytes; waits where the disk is behind. @throws DISK_FULL */
+  write(chunk: Uint8Array): Promise<void>
+  /** Ends the layer; everything is written then. @throws DISK_FULL */
+  finish(layer: { readonly diffId: DiffId }): Promise<void>
 }
 
 /** An archive being written. Disposing it before `finish` removes what was written; idempotent. */
-export interface DockerArchiveFile extends Disposable {
+export interface DockerArchiveFile extends AsyncDisposable {
   /** Begins a layer; the one before it must be finished. */
   startLayer(): LayerSlot
   /** Adds the layers that did not pass through a slot, and the documents; the file then appears under its name. */
@@ -39,6 +40,7 @@ export function createDockerArchiveFile(store: DiskStore, file: string): DockerA
   const temporary = temporaryBeside(file)
   const fd = openSync(temporary, 'wx', 0o644)
   const tarBytes = new Map<DiffId, number>()
+  let behind: WriteBehind | undefined
   let offset = 0
   let isOpen = true
   const append = (bytes: Uint8Array): void => {
@@ -54,9 +56,16 @@ export function createDockerArchiveFile(store: DiskStore, file: string): DockerA
     startLayer() {
       const headerAt = offset
       offset += blockSize
+      const copies = chunkCopies()
+      const writer = writeBehind(fd, offset)
+      behind = writer
       return {
-        write: append,
-        finish({ diffId }) {
+        async write(chunk) {
+          offset += chunk.byteLength
+          await toldAsFull(writer.write(copies(chunk)), file)
+        },
+        async finish({ diffId }) {
+          await toldAsFull(writer.settle(), file)
           const size = offset - headerAt - blockSize
           append(padding(size))
           writeFully(fd, fileHeader(blobName(diffId), size), headerAt, file)
@@ -78,10 +87,34 @@ export function createDockerArchiveFile(store: DiskStore, file: string): DockerA
       close()
       renameSync(temporary, file)
     },
-    [Symbol.dispose]() {
+    async [Symbol.asyncDispose]() {
+      await behind?.[Symbol.asyncDispose]()
       close()
       rmSync(temporary, { force: true })
     },
+  }
+}
+
+/** Copies into memory that is used again as soon as what it held is written: four writes are under way, one is being made. */
+function chunkCopies(): (chunk: Uint8Array) => Uint8Array {
+  const ring: Buffer[] = []
+  let next = 0
+  return chunk => {
+    const index = next++ % (mostUnderWay + 1)
+    const room = ring[index]
+    const copy =
+      room !== undefined && room.length >= chunk.length ? room : Buffer.alloc(chunk.length)
+    ring[index] = copy
+    copy.set(chunk)
+    return copy.subarray(0, chunk.length)
+  }
+}
+
+async function toldAsFull(written: Promise<void>, file: string): Promise<void> {
+  try {
+    await written
+  } catch (error) {
+    throw asDiskFull(error, file)
   }
 }
 

@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 const writeAt = promisify(write)
 
 /** Writes under way at most; each holds one chunk. */
-const mostUnderWay = 4
+export const mostUnderWay = 4
 
 export interface WriteBehind extends AsyncDisposable {
   /** Takes a chunk, which must not change afterwards; waits where too much is under way. @throws the error of an earlier write */
@@ -16,10 +16,10 @@ export interface WriteBehind extends AsyncDisposable {
   settle(): Promise<void>
 }
 
-/** Appends to an empty file. Disposing waits, so that the descriptor may be closed afterwards. */
-export function writeBehind(fd: number): WriteBehind {
+/** Appends from an offset on, by default the start. Disposing waits, so that the descriptor may be closed afterwards. */
+export function writeBehind(fd: number, startAt = 0): WriteBehind {
   const underWay: Promise<void>[] = []
-  let offset = 0
+  let offset = startAt
   const settle = async (): Promise<void> => {
     await Promise.all(underWay)
   }

@@ -61,12 +61,12 @@ test('an archive written while layers pass is the one that is written from the s
   using _ = scratch
   const image = await makeImage(from, { layers: ['a', 'b', 'c'] })
   const images = [{ image, names: [ref('x:1')] }]
-  using file = createDockerArchiveFile(from, scratch.at('teed.tar'))
+  await using file = createDockerArchiveFile(from, scratch.at('teed.tar'))
   for (const [index, name] of ['a', 'b'].entries()) {
     const slot = file.startLayer()
-    for await (const piece of inPieces(smallTar(name), 700)) slot.write(piece)
+    for await (const piece of inPieces(smallTar(name), 700)) await slot.write(piece)
     const diffId = image.layers[index]?.diffId
-    if (diffId !== undefined) slot.finish({ diffId })
+    if (diffId !== undefined) await slot.finish({ diffId })
   }
   await file.finish(images)
   t.deepEqual(readFileSync(scratch.at('teed.tar')), await bytesOf(dockerArchive(from, images)))
@@ -76,8 +76,8 @@ test('an archive that is given up leaves no file', async t => {
   const { scratch, from } = makeStores()
   using _ = scratch
   {
-    using file = createDockerArchiveFile(from, scratch.at('teed.tar'))
-    file.startLayer().write(Buffer.from('half'))
+    await using file = createDockerArchiveFile(from, scratch.at('teed.tar'))
+    await file.startLayer().write(Buffer.from('half'))
   }
   t.throws(() => readFileSync(scratch.at('teed.tar')), { code: 'ENOENT' })
 })
