@@ -4,6 +4,7 @@ import type { Emit } from '../core/events.ts'
 import type { ArchiveLimits } from './layer.ts'
 import type { TarEntry } from './tar-entry.ts'
 
+/** How an archive goes onto a tree. */
 export interface ApplyOptions {
   /** What messages call the archive; by default `the archive`. */
   readonly name?: string

@@ -3,6 +3,7 @@
 /** A generator of chunks that are full. */
 export type Chunks = Generator<Buffer, void>
 
+/** Hands out every chunk as soon as it is full; `end` gives the rest. */
 export class ChunkWriter {
   readonly #size: number
   readonly #reuses: boolean

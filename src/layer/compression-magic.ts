@@ -1,5 +1,6 @@
 // What packed bytes start with.
 
+/** The packings that are known here; `none` is anything else. */
 export type PackedFormat = 'none' | 'gzip' | 'zstd' | 'bzip2' | 'xz'
 
 /** Bytes that tell the formats apart. */

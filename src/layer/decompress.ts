@@ -9,6 +9,7 @@ import { type ArchiveLimits, defaultArchiveLimits } from './layer.ts'
 
 export type { PackedFormat } from './compression-magic.ts'
 
+/** What bounds the unpacking, and what errors say. */
 export interface DecompressOptions {
   /** What messages call the archive; by default `the archive`. */
   readonly name?: string | undefined
@@ -16,9 +17,10 @@ export interface DecompressOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+/** What was found, and the way to the bytes. */
 export interface Decompressed {
   readonly format: PackedFormat
-  /** To be read to its end, or returned; it ends the source and any program with it. */
+  /** Once reading has begun, its end, early or not, ends the source and any program, too. */
   readonly bytes: AsyncIterable<Uint8Array>
 }
 

@@ -6,7 +6,7 @@ import { decodeName } from './name-bytes.ts'
 import { type PaxRecords, parsePaxNumber, parsePaxRecords, parsePaxTime } from './pax-records.ts'
 import { type PaxSparse, readPaxSparse } from './sparse-map.ts'
 import { noXattrs, type TarEntry, type TarEntryType } from './tar-entry.ts'
-import { decodeHeader, HeaderError, type RawHeader } from './tar-header.ts'
+import { HeaderError, type RawHeader } from './tar-header.ts'
 import { cleanTarPath } from './tar-path.ts'
 
 /** Headers that tell something of the entry behind them. */
@@ -47,6 +47,7 @@ export interface AssembledEntry {
   readonly body: PaxSparse | { readonly kind: 'plain' | 'old-sparse' | 'discard' }
 }
 
+/** Gathers the extensions of one entry after the other. */
 export interface EntryAssembly {
   /** The kind of extension that a header starts, or undefined for an entry's own. */
   extensionOf(header: RawHeader): ExtensionKind | undefined
@@ -58,9 +59,7 @@ export interface EntryAssembly {
   isPending(): boolean
 }
 
-/** Reads a header block. @throws HeaderError */
-export const readHeaderBlock: (block: Buffer) => RawHeader = decodeHeader
-
+/** For one archive: records for all entries are kept in it. */
 export function createEntryAssembly(): EntryAssembly {
   let globals: PaxRecords = []
   let locals: PaxRecords = []

@@ -26,9 +26,10 @@ interface OpenFile extends NamePlace {
   end: number
 }
 
-/** Written at once: larger pieces take the kernel up to four times as long (64 KiB measured best on ext4). */
+/** Written at once: pieces of 1 MiB cost the kernel a third more than these (13,000 files on ext4, kernel 6.18). */
 const writeBytes = 64 * 1024
 
+/** One tree that is being written; disposing it closes what is open. */
 export class EntryWriter implements Disposable {
   readonly #options: ApplyOptions
   readonly #metadata: TreeMetadata

@@ -9,6 +9,7 @@ const blockBytes = 512 * 1024
 /** deflate's window. */
 const overlapBytes = 32 * 1024
 
+/** What gzip(1) and docker mean by no level. */
 export const gzipDefaultLevel = 6
 
 /** Magic, deflate, no flags, no time, no hint at the level, Unix. */

@@ -48,6 +48,7 @@ export interface ArchiveLimits {
   readonly ratioFreeBytes: number
 }
 
+/** What any real root file system stays below. */
 export const defaultArchiveLimits: ArchiveLimits = {
   maxEntries: 10_000_000,
   maxPathBytes: 4096,

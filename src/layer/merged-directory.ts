@@ -44,6 +44,7 @@ export function openPart(fd: number): OpenPart {
   }
 }
 
+/** Closes the descriptors of openPart. */
 export function closeParts(parts: readonly OpenPart[]): void {
   for (const { fd } of parts) closeSync(fd)
 }
@@ -66,6 +67,7 @@ export function* mergeNames(parts: readonly OpenPart[]): Generator<readonly Name
   yield* [...byName].toSorted(([a], [b]) => compareNames(a, b)).map(([, named]) => named)
 }
 
+/** What the scan of its directory says of a name. */
 export function statOf({ part, index }: NamedPart): WalkedStat {
   const { stats } = part.scan
   const start = index * scanWidth

@@ -13,6 +13,7 @@ const mostOpen = 32
 /** What an archive needs and cannot have, such as a directory below a file. */
 export class TreeError extends Error {}
 
+/** Disposing it closes what it holds; the root's descriptor stays the caller's. */
 export class OpenDirectories implements Disposable {
   readonly #rootFd: number
   readonly #made: (path: string) => void

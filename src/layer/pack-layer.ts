@@ -5,6 +5,7 @@ import { asDiffId, createDigester, type Digest } from '../oci/digest.ts'
 import { compress, compressionOfCodec } from './compression.ts'
 import type { LayerCompression, PackedLayer } from './layer.ts'
 
+/** How the layer is packed and where it goes. */
 export interface PackLayerOptions {
   readonly compression: LayerCompression
   /** Stores the packed bytes and says what their name is; a store's putBlob. It reads to the end. */

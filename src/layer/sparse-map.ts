@@ -109,6 +109,7 @@ export interface BodyMapReader {
   add(block: Buffer): readonly Segment[] | undefined
 }
 
+/** @throws HeaderError where the map is longer than `maxBytes` */
 export function createBodyMapReader(maxBytes: number): BodyMapReader {
   const blocks: Buffer[] = []
   let count: number | undefined

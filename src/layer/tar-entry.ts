@@ -3,6 +3,7 @@
 
 import { KauriError } from '../core/errors.ts'
 
+/** `link` is a hard link. */
 export type TarEntryType =
   | 'file'
   | 'directory'
@@ -12,6 +13,7 @@ export type TarEntryType =
   | 'block'
   | 'fifo'
 
+/** An entry, its names cleaned by tar-path.ts. */
 export interface TarEntry {
   /** Below the root of the archive, without `.`, `..`, or slashes at its ends; `.` is the root itself. */
   readonly path: string

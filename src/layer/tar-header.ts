@@ -2,6 +2,7 @@
 
 import { decodeName } from './name-bytes.ts'
 
+/** Everything in a tar is a multiple of these bytes. */
 export const blockSize = 512
 
 /** Bytes of a body up to the next header. */
@@ -81,7 +82,7 @@ function hasRightChecksum(block: Buffer): boolean {
 }
 
 /** A name field: bytes up to the first NUL. */
-export function textField(block: Buffer, start: number, length: number): string {
+function textField(block: Buffer, start: number, length: number): string {
   const end = block.indexOf(0, start)
   const stop = end < 0 || end > start + length ? start + length : end
   return decodeName(block.subarray(start, stop))
@@ -135,8 +136,9 @@ export interface HeaderFields {
   readonly deviceMinor: number
 }
 
-/** Largest numbers that ustar's octal fields hold. */
+/** Largest owner, group and device number that ustar's octal fields hold. */
 export const largestId = 0o7777777
+/** As largestId, of sizes and times. */
 export const largestSize = 0o77777777777
 
 /** Writes a ustar header at `at` of a buffer that is zero there; user and group names stay empty: they belong to a host. */

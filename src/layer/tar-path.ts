@@ -5,6 +5,7 @@
 /** The root of an archive. */
 export const rootPath = '.'
 
+/** `depth` counts the components. */
 export type CleanPath =
   | { readonly kind: 'path'; readonly path: string; readonly depth: number }
   | { readonly kind: 'refused'; readonly why: string }

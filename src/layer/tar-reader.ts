@@ -35,6 +35,7 @@ export interface TarHandlers {
   onEntryEnd(entry: TarEntry): void
 }
 
+/** What bounds the reading, and what errors say. */
 export interface TarReaderOptions {
   /** What messages call the archive. */
   readonly archive: string
@@ -49,6 +50,7 @@ type Step =
   /** After the end of the archive everything is padding. */
   | { readonly kind: 'ended' }
 
+/** One archive: `write` its bytes in pieces of any size, then `end`. */
 export class TarReader {
   readonly #handlers: TarHandlers
   readonly #archive: string

@@ -8,6 +8,7 @@ const sliceMs = 20
 /** Call it between pieces of work; it waits for a turn of the event loop where the slice is used up. */
 export type Pause = () => Promise<void> | undefined
 
+/** The first slice starts now. */
 export function createPause(): Pause {
   let startedMs = performance.now()
   const pause = async (): Promise<void> => {

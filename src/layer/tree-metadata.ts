@@ -41,6 +41,7 @@ interface Owner {
 /** Leaves owner and group. */
 const sameOwner: Owner = { uid: -1, gid: -1 }
 
+/** For one archive; the owner is changed only by root. */
 export function createTreeMetadata(options: ApplyOptions): TreeMetadata {
   const calls = native()
   const setXattrs = createXattrSetter(options)

@@ -30,6 +30,7 @@ export interface WalkedEntry {
   readonly isOpaque: boolean
 }
 
+/** What to walk, and how far. */
 export interface WalkOptions {
   /** Directories to walk as one, topmost first; one of them, unless they are upper directories of an overlay. */
   readonly roots: readonly string[]
@@ -117,6 +118,7 @@ function directoriesOf(
   return { directories, isOpaque: false }
 }
 
+/** Of the mode that lstat(2) gives. */
 export function isDirectory(mode: number): boolean {
   return (mode & constants.S_IFMT) === constants.S_IFDIR
 }

@@ -36,6 +36,7 @@ export interface OverlayMarks {
   readonly isIndirect: boolean
 }
 
+/** What an entry's attributes say of it, with the names of root's and of users' overlays. */
 export function overlayMarks(xattrs: ReadonlyMap<string, Buffer>): OverlayMarks {
   const has = (key: string): boolean =>
     xattrs.has(`trusted.overlay.${key}`) || xattrs.has(`user.overlay.${key}`)

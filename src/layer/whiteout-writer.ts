@@ -11,6 +11,7 @@ import { parseWhiteout, whiteoutPrefix } from './whiteouts.ts'
 /** Told of each path before it is written; true for what is a whiteout, and done. */
 export type TakeWhiteout = (path: string) => boolean
 
+/** Whiteouts done in the way of `mode` (see ApplyOptions.whiteouts). @throws TreeError for one that names nothing */
 export function createWhiteoutWriter(
   mode: 'ordinary' | 'delete' | 'overlay',
   writer: EntryWriter,

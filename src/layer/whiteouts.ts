@@ -7,6 +7,7 @@ export const whiteoutPrefix = '.wh.'
 /** In a directory: nothing of the layers below shows through. */
 export const opaqueName = '.wh..wh..opq'
 
+/** What a name that starts with `.wh.` means. */
 export type Whiteout =
   | { readonly kind: 'removed'; readonly name: string }
   | { readonly kind: 'opaque' }

@@ -75,6 +75,7 @@ function openIfThere(rootFd: number, file: string, flags: number): number | unde
   }
 }
 
+/** How a file or directory that is made looks. */
 export interface NewFile {
   /** Permission bits, whatever the umask is. */
   readonly mode: number

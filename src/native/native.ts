@@ -16,6 +16,7 @@ export interface OverlayLayers {
   readonly options?: readonly string[]
 }
 
+/** What lstat(2) says. */
 export interface Stat {
   readonly dev: number
   /** Exact below 2^53; overlayfs with `xino` goes beyond. */
@@ -141,6 +142,7 @@ interface MountCalls {
   cloneTreeDetached(path: string, mode?: 'read-only' | 'read-write'): number
 }
 
+/** Everything that the addon does. */
 export interface NativeCalls extends PathCalls, DirectoryCalls, MountCalls {}
 
 let loaded: NativeCalls | undefined
