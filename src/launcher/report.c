@@ -13,8 +13,16 @@
 enum { LINE_BYTES = 4096 };
 
 static int report_fd = STDERR_FILENO;
+static void (*clean_up_at_death)(void);
 
 void report_to(int fd) { report_fd = fd; }
+
+void before_death(void (*clean_up)(void)) { clean_up_at_death = clean_up; }
+
+static noreturn void end(void) {
+  if (clean_up_at_death != NULL) clean_up_at_death();
+  _exit(EXIT_LAUNCH_FAILED);
+}
 
 /** Text from the plan or the image must not be able to forge a second line. */
 static void blank_controls(char *text) {
@@ -65,7 +73,7 @@ void die_errno(const char *format, ...) {
   vsnprintf(text, sizeof text, format, arguments);
   va_end(arguments);
   send_line("error launch", text, errno_text);
-  _exit(EXIT_LAUNCH_FAILED);
+  end();
 }
 
 void die(const char *format, ...) {
@@ -75,5 +83,5 @@ void die(const char *format, ...) {
   vsnprintf(text, sizeof text, format, arguments);
   va_end(arguments);
   send_line("error launch", text, "");
-  _exit(EXIT_LAUNCH_FAILED);
+  end();
 }

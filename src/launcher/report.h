@@ -12,6 +12,9 @@ enum { EXIT_LAUNCH_FAILED = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127
 /** Sends reports to this descriptor from now on. */
 void report_to(int fd);
 
+/** Called before this process exits by one of the functions below. */
+void before_death(void (*clean_up)(void));
+
 /** Sends `KIND text`; a text longer than a line is cut, line breaks and control characters become `?`. */
 void report(const char *kind, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -116,11 +116,43 @@ static int detached_root(const struct plan_root *root) {
   return mount_fd;
 }
 
-int mount_root(const struct plan_root *root) {
-  // What is mounted here must not appear on the host; what the host mounts may still appear in slave binds.
+/** What is mounted here must not appear on the host; what the host mounts may still appear in slave binds. */
+static int cut_propagation(const char *top) {
   const struct mount_attr slave = {.propagation = 1 << 19};
-  if (sys_mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &slave) != 0)
-    die_errno("mount_setattr of the host's mounts");
+  return sys_mount_setattr(AT_FDCWD, top, AT_RECURSIVE, &slave);
+}
+
+/** Up to the root of this mount namespace, from a directory outside this process's own root. */
+static void climb(void) {
+  for (struct statx here = {0}, above;; here = above) {
+    if (sys_statx(AT_FDCWD, STATX_INO | STATX_MNT_ID, &above) != 0) die_errno("statx");
+    if (here.stx_ino == above.stx_ino && here.stx_mnt_id == above.stx_mnt_id) return;
+    if (chdir("..") != 0) die_errno("leaving the chroot");
+  }
+}
+
+/**
+ * In a chroot / is no mount, so it cannot be pivoted, and the mounts to be cut off are above it. Steps out, for any
+ * directory below serves to leave a chroot behind, and makes a mount of it.
+ */
+static void mount_chroot(void) {
+  int chroot_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (chroot_fd < 0 || chroot("/proc") != 0 || fchdir(chroot_fd) != 0)
+    die_errno("leaving the chroot");
+  climb();
+  if (cut_propagation(".") != 0) die_errno("mount_setattr of the host's mounts");
+  int mount_fd = clone_mount(chroot_fd, AT_RECURSIVE, "the chroot");
+  if (sys_move_mount(mount_fd, chroot_fd) != 0) die_errno("mounting the chroot on itself");
+  if (fchdir(mount_fd) != 0 || chroot(".") != 0) die_errno("entering the chroot");
+  close(mount_fd);
+  close(chroot_fd);
+}
+
+int mount_root(const struct plan_root *root) {
+  if (cut_propagation("/") != 0) {
+    if (errno != EINVAL) die_errno("mount_setattr of the host's mounts");
+    mount_chroot();
+  }
   int mount_fd = detached_root(root);
   // On top of everything, where no path leads; it is reached by its descriptor alone.
   int top_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);

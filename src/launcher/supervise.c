@@ -206,15 +206,14 @@ static void start_keeper(const struct plan *plan, struct supervision *supervisio
     die_errno("socketpair");
   inheritance.terminal_socket = terminal[1];
   supervision->terminal_socket = terminal[0];
-  if (plan->has_terminal)
+  if (plan->has_terminal) {
+    before_death(end_raw_mode);
     begin_raw_mode();
-  else
+  } else {
     relay_sockets(supervision, &inheritance);
-  supervision->keeper = fork_into(CLONE_NEWPID);
-  if (supervision->keeper < 0) {
-    end_raw_mode();
-    die_errno("clone(CLONE_NEWPID)");
   }
+  supervision->keeper = fork_into(CLONE_NEWPID);
+  if (supervision->keeper < 0) die_errno("clone(CLONE_NEWPID)");
   if (supervision->keeper == 0) {
     close(alive[1]);
     keep(plan, alive[0], &inheritance, outcome);
