@@ -113,6 +113,9 @@ function commonSettings(directory: string, options: AptWorkspaceOptions): AptSet
     { name: 'APT::Color', value: '0' },
     { name: 'Acquire::Languages', value: 'none' },
     { name: 'Acquire::PDiffs', value: 'false' },
+    // Pauses of 1, 2 and 4 seconds before each retry would be all that a refused connection gets out of them.
+    { name: 'Acquire::Retries', value: '2' },
+    { name: 'Acquire::Retries::Delay', value: 'false' },
     { name: 'Acquire::ForceHash', value: 'SHA256' },
     { name: 'Acquire::Send-URI-Encoded', value: 'true' },
     ...host.acquire,

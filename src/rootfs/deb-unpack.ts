@@ -46,14 +46,16 @@ export interface UnpackTarget {
 export interface UnpackSession {
   /** Several calls may be under way at once. */
   unpack(deb: OpenedDeb, data: AsyncIterable<Uint8Array>): Promise<UnpackedDeb>
-  /** Gives directories that several packages bring the owner and mode that the first of them gives. */
+  /**
+   * Gives every directory the owner, mode and time that the first package which brings it gives: which of them was
+   * unpacked first, and what came into it when, does not show. To be called when all are unpacked.
+   */
   settleDirectories(): void
 }
 
 interface DirectoryClaim {
   readonly rank: number
   readonly entry: TarEntry
-  readonly isContested: boolean
 }
 
 /** Starts unpacking onto an empty root. */
@@ -77,7 +79,7 @@ export function startUnpacking(target: UnpackTarget): UnpackSession {
       return { ...placed.result(), newestMtimeSeconds }
     },
     settleDirectories() {
-      for (const [path, entry] of claims.contested()) setDirectory(target.rootFd, path, entry)
+      for (const [path, entry] of claims.directories()) setDirectory(target.rootFd, path, entry)
     },
   }
 }
@@ -126,34 +128,31 @@ interface Claims {
   /** False where another package has the path already. */
   file(deb: OpenedDeb, entry: TarEntry): boolean
   directory(deb: OpenedDeb, entry: TarEntry): void
-  /** Directories that packages bring with different owners or modes, as the first package has them. */
-  contested(): [string, TarEntry][]
+  /** All directories, as the first package has them. */
+  directories(): [string, TarEntry][]
 }
 
 function startClaims(mergedUsr: boolean): Claims {
   const owners = new Map<string, OpenedDeb>()
   const directories = new Map<string, DirectoryClaim>()
+  // Both ways to a place in a merged /usr are one path.
+  const realPath = (path: string): string =>
+    mergedUsr ? path.replace(/^(s?bin|lib[^/]*)(?=\/|$)/, 'usr/$1') : path
   return {
     file(deb, entry) {
-      // Both ways to a file of a merged /usr are one path.
-      const path = mergedUsr ? entry.path.replace(/^(s?bin|lib[^/]*)\//, 'usr/$1/') : entry.path
+      const path = realPath(entry.path)
       const owner = owners.get(path)
       if (owner !== undefined && !mayShare(owner, deb)) return false
       owners.set(path, deb)
       return true
     },
     directory(deb, entry) {
-      const known = directories.get(entry.path)
+      const path = realPath(entry.path)
+      const known = directories.get(path)
       const rank = deb.name === 'base-files' ? -1 : deb.rank
-      const isContested =
-        known !== undefined && (known.isContested || !sameDirectory(known.entry, entry))
-      const first = known !== undefined && known.rank < rank ? known : { rank, entry }
-      directories.set(entry.path, { ...first, isContested })
+      if (known === undefined || rank < known.rank) directories.set(path, { rank, entry })
     },
-    contested: () =>
-      [...directories].flatMap(([path, { entry, isContested }]) =>
-        isContested ? [[path, entry] as [string, TarEntry]] : [],
-      ),
+    directories: () => [...directories].map(([path, { entry }]) => [path, entry]),
   }
 }
 
@@ -166,10 +165,6 @@ export function conffilesOf({ files }: DebControl): Set<string> {
 /** Two architectures of one package may bring the same file; a package that replaces another needs dpkg's judgement. */
 function mayShare(one: OpenedDeb, other: OpenedDeb): boolean {
   return one.name === other.name && one.control.stanza.get('Multi-Arch') === 'same'
-}
-
-function sameDirectory(one: TarEntry, other: TarEntry): boolean {
-  return one.mode === other.mode && one.uid === other.uid && one.gid === other.gid
 }
 
 /** Makes the top-level links of a merged /usr: the ever-present ones at once, others such as lib64 when a package needs them. */
@@ -205,14 +200,16 @@ function makeDirectory(directoryFd: number, name: string): void {
   native().setModeAt(directoryFd, name, 0o755)
 }
 
-function setDirectory(rootFd: number, path: string, { mode, uid, gid }: TarEntry): void {
+function setDirectory(rootFd: number, path: string, entry: TarEntry): void {
   if (path === '.') return
+  const { mode, uid, gid, mtimeSeconds, mtimeNanoseconds } = entry
   using place = openPlace(rootFd, path)
   // A link to a directory is somebody else's directory.
   const stat = native().statAt(place.directoryFd, place.name)
   if (stat === undefined || (stat.mode & 0o170000) !== 0o040000) return
   native().setOwnerAt(place.directoryFd, place.name, uid, gid)
   native().setModeAt(place.directoryFd, place.name, mode)
+  native().setTimesAt(place.directoryFd, place.name, mtimeSeconds, mtimeNanoseconds)
 }
 
 /** Names that a package's relations mention, of the fields that must hold before it can be configured. */
