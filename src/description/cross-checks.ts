@@ -99,7 +99,8 @@ function repeated<T>(items: readonly T[], nameOf: (item: T) => string): T[] {
 }
 
 function checkContainer(config: ContainerConfig, imageType: string, tell: Tell): void {
-  checkImageNames(config, tell)
+  // Windows takes any name for its appx packages.
+  if (imageType !== 'appx' && imageType !== 'wsl') checkImageNames(config, tell)
   checkHistory(config, imageType, tell)
   for (const { value, where } of config.exposedPorts) {
     const port = Number(/^\d+/.exec(value)?.[0] ?? '1')

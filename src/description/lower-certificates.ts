@@ -4,6 +4,7 @@ import path from 'node:path'
 import { defaultPath } from '../oci/image-config.ts'
 import { type CopyStep, guestPath, type RunStep } from '../plan/plan.ts'
 import type { CertificateSection, Located } from './description.ts'
+import { inDescription } from './lower-files.ts'
 import { certificateDistributions } from './schema/image.ts'
 import type { SelectedDescription } from './select-description.ts'
 
@@ -51,13 +52,14 @@ function sectionSteps(
   ]
 }
 
-function copyStep({ value, where }: Located<string>, target: string): CopyStep {
+function copyStep(file: Located<string>, target: string): CopyStep {
+  const { value, where } = file
   return {
     kind: 'copy',
     title: `certificate ${value}`,
     where,
     phase: 'bootstrap',
-    source: { context: 'description', path: path.posix.normalize(value) },
+    source: inDescription(file),
     target: guestPath(target),
     as: 'file',
     mode: 0o644,

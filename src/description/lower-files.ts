@@ -1,8 +1,9 @@
 // Archives, overlay trees and single files of a description as steps.
 
 import path from 'node:path'
+import { KauriError } from '../core/errors.ts'
 import { type BuildStep, type ContextPath, guestPath } from '../plan/plan.ts'
-import type { ArchiveEntry, FileEntry } from './description.ts'
+import type { ArchiveEntry, FileEntry, Located } from './description.ts'
 import type { SelectedDescription } from './select-description.ts'
 
 /** One unpack step for each archive, in the order written; owners stay as the archive has them. */
@@ -15,7 +16,7 @@ export function archiveSteps(
     title: `archive ${name.value}`,
     where: name.where,
     phase,
-    source: inDescription(name.value),
+    source: inDescription(name),
     target: guestPath(targetDirectory ?? '/'),
     ownership: 'archive',
   }))
@@ -36,7 +37,7 @@ export function overlaySteps({ description, profiles }: SelectedDescription): Bu
             kind: 'unpack',
             title: 'overlay root.tar.gz',
             phase: 'config',
-            source: inDescription('root.tar.gz'),
+            source: { context: 'description', path: 'root.tar.gz' },
             target,
             ownership: 'root',
           } as const,
@@ -48,7 +49,7 @@ export function overlaySteps({ description, profiles }: SelectedDescription): Bu
           kind: 'copy',
           title: `overlay ${name}/`,
           phase: 'config',
-          source: inDescription(name),
+          source: { context: 'description', path: name },
           target,
           as: 'tree',
         }) as const,
@@ -63,7 +64,7 @@ export function fileSteps(files: readonly FileEntry[]): BuildStep[] {
     title: `file ${name.value}`,
     where: name.where,
     phase: 'config',
-    source: inDescription(name.value),
+    source: inDescription(name),
     target: guestPath(targetOf(name.value, target)),
     as: 'file',
     ...(owner === undefined ? {} : { owner }),
@@ -77,6 +78,13 @@ function targetOf(name: string, target: string | undefined): string {
   return target.endsWith('/') ? `${target}${path.posix.basename(name)}` : target
 }
 
-function inDescription(file: string): ContextPath {
-  return { context: 'description', path: path.posix.normalize(file) }
+/** A file that the description names. @throws UNSUPPORTED where it lies outside of the description's directory */
+export function inDescription({ value, where }: Located<string>): ContextPath {
+  const file = path.posix.normalize(value)
+  if (path.posix.isAbsolute(file) || file === '..' || file.startsWith('../'))
+    throw new KauriError('UNSUPPORTED', `${value} lies outside the description's directory`, {
+      where,
+      hint: `copy it beside the description and write ${path.posix.basename(file)}`,
+    })
+  return { context: 'description', path: file }
 }

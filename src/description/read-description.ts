@@ -9,7 +9,6 @@ import { crossCheck, type Tell } from './cross-checks.ts'
 import { describeTree } from './describe-tree.ts'
 import type { Description } from './description.ts'
 import { findDescriptionFiles } from './description-files.ts'
-import { nearestWord } from './did-you-mean.ts'
 import { elementPosition } from './read-tree.ts'
 import { createReport, type Report, throwOnErrors } from './report.ts'
 import { resolveIncludes } from './resolve-includes.ts'
@@ -90,11 +89,10 @@ function upgrade(root: XmlElement, report: Report): XmlElement {
   if (root.name !== 'image' || version === undefined) return root
   if (schemaVersions.some(known => known === version.value))
     return upgradeSchema(root, version.value, report)
-  const nearest = nearestWord(version.value, schemaVersions)
   report.add(
     'schema-version',
     placeOf(root, version.valueOffset),
-    `the schema version ${version.value} is not supported${nearest === undefined ? '' : `; did you mean ${nearest}?`}`,
+    `the schema version ${version.value} is not supported`,
     `versions ${schemaVersions[0]} to ${newestSchemaVersion} are read`,
   )
   return root

@@ -41,8 +41,6 @@ const errors = {
     'The image version becomes part of file names: letters, digits and ". _ + ~ -" only.',
   'package-manager-cannot': 'The package manager of the description has no notion of this.',
   'file-missing': 'A file that the description names does not exist beside it.',
-  'file-outside':
-    'Files of a description are beside it or below its directory; what lies elsewhere on the build machine is out of its reach.',
   'script-line-endings':
     'The script has Windows line endings (CRLF), which no shell takes: the kernel looks for an interpreter whose name ends in a carriage return.',
   'image-name':
@@ -58,6 +56,8 @@ const errors = {
 } as const
 
 const warnings = {
+  'file-outside':
+    'Files of a description are beside it or below its directory; what lies elsewhere on the build machine is out of its reach. A build that selects the file fails.',
   'package-manager-missing': 'No <preferences> names a <packagemanager>; KIWI would take dnf4.',
   'entry-repeated': 'Two entries of a list have the same name; the later one holds.',
   'not-supported':

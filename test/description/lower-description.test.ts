@@ -96,3 +96,17 @@ test('a description without a repository cannot be built', async t => {
   )
   t.is(error.code, 'DESCRIPTION_INVALID')
 })
+
+for (const packages of [
+  '<packages type="image"><archive name="/etc/shadow.tar"/></packages>',
+  '<packages type="image"><file name="a/../../b"/></packages>',
+])
+  test(`a file outside of the description is out of reach: ${packages.slice(23, 50)}`, async t => {
+    const description = await readText(t, descriptionText({ packages }))
+    const selected = selectDescription(description, { profiles: [], machine: 'x86_64' })
+    const error = kauriErrorOf(t, () =>
+      lowerDescription(selected, { kauriVersion: '0.0.0', scriptNetwork: 'none' }),
+    )
+    t.is(error.code, 'UNSUPPORTED')
+    t.is(error.where?.line, 7)
+  })

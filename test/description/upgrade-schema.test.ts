@@ -109,14 +109,10 @@ for (const version of ['6.8', '7.0', '7.4', '7.6', '8.0', '8.4', '8.5'])
     )
   })
 
-for (const [version, says] of [
-  ['8.6', 'the schema version 8.6 is not supported; did you mean 8.0?'],
-  ['5.1', 'the schema version 5.1 is not supported; did you mean 7.1?'],
-  ['new', 'the schema version new is not supported'],
-] as const)
+for (const version of ['8.6', '5.1', '6.1', 'new'])
   test(`schema version ${version} is refused`, async t => {
     const [finding] = await findingsOf(t, descriptionText({ schemaVersion: version }))
     t.is(finding?.rule, 'schema-version')
-    t.is(finding?.message.split(';')[0], says.split(';')[0])
+    t.is(finding?.message, `the schema version ${version} is not supported`)
     t.is(finding?.hint, 'versions 6.8 to 8.5 are read')
   })

@@ -36,6 +36,7 @@ const bootloader: ElementRule = {
     timeout: may(wholeNumber),
     timeout_style: may(oneOf('a timeout style', 'countdown', 'hidden')),
     use_disk_password: may(flag),
+    video_mode: may(someText),
   },
   children: {
     bootloadersettings: optional({
@@ -43,14 +44,15 @@ const bootloader: ElementRule = {
         shimoption: many(option),
         installoption: many(option),
         configoption: many(option),
+        environment: optional({
+          children: { env: some({ attributes: { name: must(someText), value: may(anyText) } }) },
+        }),
       },
     }),
-    securelinux: optional({
+    securelinux: many({
       attributes: {
         hkd_sign_cert: may(someText),
         hkd_ca_cert: may(someText),
-        hkd_cert: may(someText),
-        hkd_revocation_list: may(someText),
       },
       children: {
         hkd_cert: many({ attributes: { name: must(someText) } }),
@@ -100,6 +102,7 @@ const oemFlags = [
   'oem-device-filter',
   'oem-boot-title',
   'oem-nic-filter',
+  'oem-ramdisk-size',
   'oem-recoveryID',
   'oem-recovery-part-size',
   'oem-swapname',
@@ -138,7 +141,7 @@ const oemConfig: ElementRule = {
 }
 
 const initrd: ElementRule = {
-  attributes: { action: must(oneOf('an action', 'add', 'omit', 'set')) },
+  attributes: { action: must(oneOf('an action', 'add', 'omit', 'set', 'setup')) },
   children: {
     dracut: some({
       attributes: { module: may(someText), driver: may(someText), uefi: may(flag) },
@@ -169,6 +172,7 @@ const partition: ElementRule = {
     label: may(someText),
     mountpoint: may(someText),
     partition_name: may(someText),
+    part_id: may(wholeNumber),
     partition_type: may(someText),
     size: must(form(/^(?:all-free|[0-9]+[MG]?)$/, 'a size such as 500M')),
   },
@@ -191,18 +195,15 @@ export const diskChildren: Readonly<Record<string, ChildRule>> = {
     children: { volume: many(volume) },
   }),
   partitions: optional({ children: { partition: some(partition) } }),
-  vagrantconfig: many(
-    {
-      attributes: {
-        provider: must(someText),
-        virtualsize: may(wholeNumber),
-        box_name: may(someText),
-        virtualbox_guest_additions_present: may(flag),
-        embedded_vagrantfile: may(someText),
-      },
+  vagrantconfig: many({
+    attributes: {
+      provider: must(someText),
+      virtualsize: may(wholeNumber),
+      box_name: may(someText),
+      virtualbox_guest_additions_present: may(flag),
+      embedded_vagrantfile: may(someText),
     },
-    { needs: ['format'] },
-  ),
+  }),
   installmedia: optional(
     { children: { initrd: some(initrd) } },
     { needs: ['installiso', 'installpxe'] },

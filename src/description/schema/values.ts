@@ -116,10 +116,18 @@ export const locales: ValueType = listOf(
   'a list of locales such as en_US,de_DE',
 )
 
-export const octalPermissions: ValueType = form(
-  /^[0-7]{3,4}$/,
-  'permission bits in octal, such as 644',
-)
+const octalForm = /^[0-7]{3,4}$/
 
-/** Absolute path inside the image. */
-export const guestPathText: ValueType = form(/^\//, 'an absolute path')
+/** What chmod takes: octal digits, or words such as u+x. */
+export const permissions: ValueType = {
+  says: 'permission bits in octal, such as 644',
+  accepts: text =>
+    octalForm.test(text) || /^[ugoa]*[-+=][rwxXst]*(?:,[ugoa]*[-+=][rwxXst]*)*$/.test(text),
+}
+
+/** Says that permissions are not written in digits. */
+export function onlyOctal(text: string): string | undefined {
+  return octalForm.test(text)
+    ? undefined
+    : `permissions in words (${text}) are not supported; write octal digits`
+}
