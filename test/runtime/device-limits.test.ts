@@ -1,6 +1,7 @@
 // Devices under each way to limit them: the version 2 program in the kernel, and mounts without devices where there is
 // no cgroup at all. The first way, version 1, is in builtin-runtime.test.ts.
 
+import ava from 'ava'
 import { createCgroup, planCgroup, removeCgroup } from '../../src/runtime/cgroup.ts'
 import type { CgroupLayout } from '../../src/runtime/cgroup-layout.ts'
 import { readCgroupLayout } from '../../src/runtime/cgroup-layout.ts'
@@ -38,8 +39,8 @@ async function runWith(layout: CgroupLayout, id: string): Promise<string[]> {
 
 const version2 = readCgroupLayout().hierarchies.filter(({ version }) => version === 2)
 
-const testVersion2 =
-  version2.length > 0 ? test : testWith({ programs: ['a mounted cgroup2 hierarchy'] })
+/** Where only version 1 is mounted there is nothing to try. */
+const testVersion2: typeof test = version2.length > 0 ? test : title => ava.skip(title, () => {})
 
 testVersion2(
   'version 2: the container is born in its cgroup, and a program refuses devices there',
