@@ -65,6 +65,7 @@ export async function runContainer(
     runtimeConfig(request, { imageConfig, command, container, tree, signal }),
   )
   await host.beforeStart?.()
+  using _ = settleLater(snapshotter)
   const exit = await host.runtime.run(
     { id, config, root: rootfs.mount },
     {
@@ -79,6 +80,23 @@ export async function runContainer(
     container.end({ exitCode: exit.code, outOfMemory: exit.outOfMemory, finishedMs: Date.now() })
   }
   return exit
+}
+
+const settleAfterMs = 10_000
+
+/** What was unpacked for a container outlasts a loss of power once it has run for a while; short ones need not wait for it. */
+function settleLater(snapshotter: Snapshotter): Disposable {
+  const stopped = new AbortController()
+  const timer = setTimeout(() => {
+    // A failure costs unpacking again after the next boot.
+    void snapshotter.settle(stopped.signal).catch(() => {})
+  }, settleAfterMs)
+  return {
+    [Symbol.dispose]() {
+      clearTimeout(timer)
+      stopped.abort()
+    },
+  }
 }
 
 /** Closes the tree before the container starts, which mounts the same directories. */

@@ -145,8 +145,8 @@ interface TreeUnderWay {
 function activeTree(directory: string, { tree, below, ...under }: TreeUnderWay): ActiveTree {
   let ended = false
   const end = <T>(work: () => T): T => {
-    ended = true
     const result = work()
+    ended = true
     under.lock.removeAndRelease()
     under.parentLock?.[Symbol.dispose]()
     return result

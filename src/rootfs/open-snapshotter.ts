@@ -1,6 +1,7 @@
 // Chooses the snapshotter: overlay where the file system under it can be an upper directory, copies where not. The
 // choice is tried out once for each state directory and kernel, and remembered.
 
+import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { KauriError } from '../core/errors.ts'
 import { type Emit, ignoreEvents } from '../core/events.ts'
@@ -36,6 +37,8 @@ export async function openSnapshotter({
   choice = 'auto',
   emit = ignoreEvents,
 }: SnapshotterOptions): Promise<Snapshotter> {
+  // Others may pass through the state directory to what is theirs; trees are nobody else's.
+  mkdirSync(path.dirname(root), { recursive: true, mode: 0o711 })
   const { name, reason } = await chooseDriver(root, choice)
   const directory = path.join(root, name)
   await openTreeDirectory(directory)

@@ -1,6 +1,7 @@
 // What all snapshotters have in common: records, names, locks and the life of a tree. A driver says how a tree starts,
 // how it is mounted and where its changes are.
 
+import { asDiskFull } from '../core/atomic-file.ts'
 import { KauriError } from '../core/errors.ts'
 import { whileLocked } from '../native/file-lock.ts'
 import type { RootMount } from '../runtime/runtime.ts'
@@ -72,7 +73,11 @@ export function treeSnapshotter(driver: TreeDriver): Snapshotter {
       if (state === undefined)
         throw new KauriError('INTERNAL', `the tree for ${id} is of another snapshotter`)
       if (state.openTrees > 0) throw new KauriError('INTERNAL', `the tree for ${id} is still open`)
-      return state.tree.commit(id, labels)
+      try {
+        return state.tree.commit(id, labels)
+      } catch (error) {
+        throw asDiskFull(error, directory)
+      }
     },
     whileMaking: (id, work, signal) => whileLocked(makingLock(directory, id), work, signal),
     open(id) {

@@ -1,10 +1,12 @@
 // `kauri info`: where state is, and what this machine offers for builds and runs.
 
+import { existsSync } from 'node:fs'
 import { access, constants, readFile, statfs } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import { hasErrno } from '../../core/errors.ts'
-import type { CommandSpec } from '../command.ts'
+import type { CommandContext, CommandSpec } from '../command.ts'
+import { openTrees } from '../open-trees.ts'
 import { formatBytes } from '../renderers/step-text.ts'
 import { kauriVersion } from './version.ts'
 
@@ -30,6 +32,7 @@ export const command: CommandSpec = {
       freeBytes: await freeBytes(context.dataRoot),
       processors: availableParallelism(),
       cgroups: await cgroupVersion(),
+      snapshots: await describeSnapshots(context),
       programs: await findPrograms(Object.keys(hostPrograms)),
     }
     context.print(`kauri       ${info.version} on node ${info.node}`)
@@ -37,11 +40,19 @@ export const command: CommandSpec = {
     context.print(`run time    ${info.runRoot}`)
     context.print(`processors  ${info.processors}`)
     context.print(`cgroups     ${info.cgroups}`)
+    context.print(`snapshots   ${info.snapshots}`)
     for (const [name, purpose] of Object.entries(hostPrograms))
       context.print(`${name.padEnd(11)} ${info.programs[name] ?? `missing, needed for ${purpose}`}`)
     context.printJson(info)
     return 0
   },
+}
+
+/** How trees are kept, and why so; tried out where there is state already, as looking at it makes none. */
+async function describeSnapshots(context: CommandContext): Promise<string> {
+  if (!existsSync(context.dataRoot)) return 'tried out at first use'
+  const { name, reason } = await openTrees(context)
+  return `${name} (${reason})`
 }
 
 /** Free space for this user where the directory is, or will be made. */

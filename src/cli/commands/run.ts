@@ -6,7 +6,7 @@ import process from 'node:process'
 import type { ContainerRequest } from '../../container/container.ts'
 import { KauriError } from '../../core/errors.ts'
 import type { ContainerExit, RunningContainer } from '../../runtime/runtime.ts'
-import type { CommandContext, CommandSpec } from '../command.ts'
+import type { CommandContext, CommandInput, CommandSpec } from '../command.ts'
 import { openTrees } from '../open-trees.ts'
 import { readRunRequest, runOptions } from '../run-options.ts'
 
@@ -22,15 +22,25 @@ export const command: CommandSpec = {
   stopsAtOperand: true,
   containerExitCodes: true,
   options: runOptions,
-  async run({ options, positionals: [imageName = '', ...words], context }) {
-    const asked = await readRunRequest(options)
-    requireRoot()
-    if (asked.terminal && asked.interactive) requireTerminal()
-    const image = await openNamedImage(imageName, options.text('platform'), context)
-    const exit = await runHere({ ...asked, image, imageName, command: words }, context)
-    if (exit.outOfMemory) context.emit({ kind: 'warning', message: outOfMemoryText(asked) })
-    return exit.code
+  async run(input) {
+    try {
+      return await runCommand(input)
+    } catch (error) {
+      const { asDiskFull } = await import('../../core/atomic-file.ts')
+      throw asDiskFull(error, input.context.dataRoot)
+    }
   },
+}
+
+async function runCommand({ options, positionals, context }: CommandInput): Promise<number> {
+  const [imageName = '', ...words] = positionals
+  const asked = await readRunRequest(options)
+  requireRoot()
+  if (asked.terminal && asked.interactive) requireTerminal()
+  const image = await openNamedImage(imageName, options.text('platform'), context)
+  const exit = await runHere({ ...asked, image, imageName, command: words }, context)
+  if (exit.outOfMemory) context.emit({ kind: 'warning', message: outOfMemoryText(asked) })
+  return exit.code
 }
 
 function requireRoot(): void {
