@@ -110,3 +110,11 @@ for (const packages of [
     t.is(error.code, 'UNSUPPORTED')
     t.is(error.where?.line, 7)
   })
+
+test("an overlay archive becomes the root user's", async t => {
+  const description = await readText(t, descriptionText(), { 'root.tar.gz': '' })
+  const selected = selectDescription(description, { profiles: [], machine: 'x86_64' })
+  const { stages } = lowerDescription(selected, { kauriVersion: '0.0.0', scriptNetwork: 'none' })
+  const step = stages[0]?.steps.at(-1)
+  t.like(step, { kind: 'unpack', title: 'overlay root.tar.gz', target: '/', ownership: 'root' })
+})

@@ -239,3 +239,35 @@ test('what cannot be done does not matter to builds that do not select it', asyn
 test('results are named NAME.MACHINE-VERSION', async t => {
   t.is(resultBaseName(select(await readText(t, descriptionText()))), 'test.x86_64-1.0.0')
 })
+
+for (const [what, preferences] of [
+  ['<version>', '<packagemanager>apt</packagemanager>'],
+  ['<packagemanager>', '<version>1.0.0</version>'],
+] as const)
+  test(`a ${what} that only an unselected profile has is missed`, async t => {
+    const description = await readText(
+      t,
+      descriptionText({
+        preferences,
+        rest: '<profiles><profile name="a" description=""/></profiles><preferences profiles="a"><version>1.0.0</version><packagemanager>apt</packagemanager></preferences>',
+      }),
+    )
+    const error = kauriErrorOf(t, () => select(description))
+    t.is(error.code, 'DESCRIPTION_INVALID')
+    t.true(error.message.includes(`no selected <preferences> has a ${what}`))
+    t.is(select(description, { profiles: ['a'] }).version, '1.0.0')
+  })
+
+test('what apt has no notion of fails the build that selects it, where other package managers are there, too', async t => {
+  const description = await readText(
+    t,
+    descriptionText({
+      packages: '<packages type="image"><namedCollection name="base"/></packages>',
+      rest: '<profiles><profile name="suse" description=""/></profiles><preferences profiles="suse"><packagemanager>zypper</packagemanager></preferences>',
+    }),
+  )
+  const error = kauriErrorOf(t, () => select(description))
+  t.is(error.code, 'UNSUPPORTED')
+  t.is(error.message, 'apt has no package collections (namedCollection): base')
+  t.is(error.where?.line, 7)
+})
