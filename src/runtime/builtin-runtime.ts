@@ -63,9 +63,13 @@ async function runBundle(bundle: Bundle, options: RunOptions, host: Host): Promi
   await using traces = new AsyncDisposableStack()
   const cgroups = planned.map(({ directory }) => directory)
   const layer = mountPoints === undefined ? {} : { mountPoints: mountPoints.directory }
-  traces.use(writeRecord(host.runRoot, { id, owner: ownIdentity(), cgroups, ...layer }))
-  traces.defer(() => removeCgroup(cgroups))
-  traces.defer(() => removeMountPoints(mountPoints))
+  const record = writeRecord(host.runRoot, { id, owner: ownIdentity(), cgroups, ...layer })
+  traces.defer(async () => {
+    removeMountPoints(mountPoints)
+    await removeCgroup(cgroups)
+    // Last, and only when all of it is gone: what could not be removed is the next sweep's.
+    record[Symbol.dispose]()
+  })
   const cgroup = createCgroup(host.layout, planned, resources)
   if (mountPoints !== undefined) makeMountPoints(mountPoints)
   clearVolatileMark(root)

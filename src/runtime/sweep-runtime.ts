@@ -10,11 +10,12 @@ import { claimAbandoned } from './run-record.ts'
  * Idempotent, safe beside other commands; one readdir where there is nothing.
  */
 export async function sweepRuntime(runRoot: string): Promise<void> {
-  for (const abandoned of claimAbandoned(runRoot)) {
-    using claim = abandoned
+  for (const claim of claimAbandoned(runRoot)) {
     const { cgroups, mountPoints } = claim.record
-    await removeCgroup(cgroups)
     if (mountPoints !== undefined && isMountPointDirectory(mountPoints))
       rmSync(mountPoints, { recursive: true, force: true })
+    await removeCgroup(cgroups)
+    // A claim that could not be worked off outlives this process, and another sweep takes it over.
+    claim[Symbol.dispose]()
   }
 }
