@@ -5,6 +5,7 @@ import path from 'node:path'
 import { KauriError } from '../core/errors.ts'
 import type { PackageRepository } from '../plan/plan.ts'
 import type { Runtime } from '../runtime/runtime.ts'
+import { checkMachine, requestedArchitectures } from './apt-architectures.ts'
 import { type AptHost, readAptHost } from './apt-host.ts'
 import { type ImageSourceFile, imageSourceFiles } from './apt-image-sources.ts'
 import { isRemote, readKeyring } from './apt-keyrings.ts'
@@ -83,6 +84,7 @@ export async function openAptAccess(
   work: PackageWork,
 ): Promise<AptAccess> {
   const host = await session.host(work.signal)
+  checkMachine(request.machine, host.architecture)
   const { used, kept, netrc } = expandAll(request, host)
   await using stack = new AsyncDisposableStack()
   const workspace = stack.use(
@@ -135,33 +137,6 @@ function expandAll(request: InstallRequest, host: AptHost): Expanded {
     kept: sources.filter(({ repository }) => repository.inImage !== 'no'),
     netrc: expanded.map(entry => entry.netrc).join(''),
   }
-}
-
-const machineNames: Readonly<Record<string, string>> = {
-  x86_64: 'amd64',
-  aarch64: 'arm64',
-  armv7l: 'armhf',
-  i586: 'i386',
-  i686: 'i386',
-  ppc64le: 'ppc64el',
-  s390x: 's390x',
-  riscv64: 'riscv64',
-  loongarch64: 'loong64',
-}
-
-/** Debian's names: the native architecture, and those that package names ask for. @throws UNSUPPORTED */
-export function requestedArchitectures(request: InstallRequest): string[] {
-  const native = machineNames[request.machine]
-  if (native === undefined)
-    throw new KauriError(
-      'UNSUPPORTED',
-      `Debian has no name for the architecture ${request.machine}`,
-    )
-  const foreign = request.packages.flatMap(
-    ({ name }) => /^[^=/:]*:([a-z0-9-]+)/.exec(name)?.[1] ?? [],
-  )
-  const isForeign = (name: string): boolean => !['any', 'all', 'native', native].includes(name)
-  return [...new Set([native, ...foreign.filter(isForeign)])]
 }
 
 interface KeyContext {

@@ -35,6 +35,8 @@ export interface BootstrappedRoot {
 
 export interface BootstrapOptions {
   readonly packages: readonly ResolvedPackage[]
+  /** Debian names, the native one first. */
+  readonly architectures: readonly string[]
   readonly tree: OpenTree
   readonly excludeDocs: boolean
   readonly download: DownloadContext
@@ -59,7 +61,7 @@ export async function unpackBootstrap(options: BootstrapOptions): Promise<Bootst
   session.settleDirectories()
   const all = [...unpacked, ...early].toSorted((a, b) => a.deb.rank - b.deb.rank)
   const whole = all.filter(({ collides }) => !collides)
-  writeDatabase(tree.fd, whole)
+  writeDatabase(tree.fd, whole, options.architectures)
   ensureShell(tree.fd)
   return {
     unpacked: whole,

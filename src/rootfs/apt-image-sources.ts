@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { readTextIfThere } from '../core/atomic-file.ts'
+import { KauriError } from '../core/errors.ts'
 import { existsInRoot, makeDirectoriesInRoot, writeFileInRoot } from '../native/in-root.ts'
 import type { KeyedSource } from './apt-list-set.ts'
 import { type AptSource, formatSource } from './apt-sources.ts'
@@ -72,10 +73,21 @@ async function imageKeys({ source, keyring }: KeyedSource, name: string): Promis
   }
   if (signedBy?.kind === 'inline') keep(`/etc/apt/keyrings/${name}.asc`, signedBy.armored, false)
   for (const value of signedBy?.kind === 'references' ? signedBy.values : [])
-    if (value.startsWith('/')) keep(value, await readFile(value), true)
+    if (value.startsWith('/')) keep(value, await readKey(value), true)
     else values.push(value)
   if (keyring !== undefined) keep(`/etc/apt/keyrings/${name}.gpg`, keyring, false)
   return { files, signedBy: values.length === 0 ? undefined : { kind: 'references', values } }
+}
+
+async function readKey(file: string): Promise<Buffer> {
+  try {
+    return await readFile(file)
+  } catch (error) {
+    throw new KauriError('FILE_NOT_FOUND', `the signing key ${file} of the host cannot be read`, {
+      hint: 'correct Signed-By in /etc/apt/sources.list.d',
+      cause: error,
+    })
+  }
 }
 
 /** A mirror list is a file of the host: the image gets the mirrors that it names. */

@@ -15,6 +15,8 @@ import type { ResolvedPackage } from './package-manager.ts'
 
 export interface InstallOntoOptions {
   readonly plan: AptPlan
+  /** Debian names of architectures that dpkg must accept beside its own. */
+  readonly foreignArchitectures: readonly string[]
   readonly download: DownloadContext
   /** What dpkg is always given beside its action. */
   readonly options: readonly string[]
@@ -41,6 +43,7 @@ export async function installOnto(
   const container = await options.openContainer(newestFileSeconds)
   const dpkg = (...args: string[]): Promise<void> =>
     container.dpkg([...options.options, ...args], options.onConfigure)
+  for (const name of options.foreignArchitectures) await dpkg('--add-architecture', name)
   for (const { kind, names } of groupActions(plan.actions)) {
     if (kind === 'unpack') {
       const found = names.map(name => fileOf(name, plan, files))

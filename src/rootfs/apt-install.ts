@@ -8,7 +8,7 @@ import {
   writeFileInRoot,
 } from '../native/in-root.ts'
 import type { AptAccess, AptSession } from './apt-access.ts'
-import { requestedArchitectures } from './apt-access.ts'
+import { requestedArchitectures } from './apt-architectures.ts'
 import { unpackBootstrap } from './apt-bootstrap.ts'
 import { configureBootstrap } from './apt-bootstrap-order.ts'
 import type { DownloadContext } from './apt-download.ts'
@@ -48,6 +48,7 @@ async function bootstrap(context: InstallContext): Promise<InstallOutcome> {
     using tree = root.open()
     const result = await unpackBootstrap({
       packages: plan.packages,
+      architectures: requestedArchitectures(request),
       tree,
       excludeDocs: request.excludeDocs,
       download: downloadContext(context),
@@ -75,6 +76,7 @@ async function installMore(context: InstallContext): Promise<InstallOutcome> {
   const { plan, request, root, work } = context
   const { newestFileSeconds } = await installOnto({
     plan,
+    foreignArchitectures: requestedArchitectures(request).slice(1),
     download: downloadContext(context),
     options: dpkgOptions(request),
     onConfigure: countConfigured(plan, work),

@@ -174,7 +174,7 @@ function baseEnvironment(epochSeconds: number): string[] {
 
 /** The failed package with what its scripts said, from the line where dpkg began with it. */
 function dpkgError(
-  code: number,
+  exitCode: number,
   lines: readonly string[],
   requests: readonly PackageRequest[],
 ): KauriError {
@@ -190,8 +190,11 @@ function dpkgError(
     failed < 0 ? lines.slice(-20) : lines.slice(Math.max(start, failed - 30, 0), failed + 3)
   const request = requests.find(entry => plainName(entry.name) === name.replace(/:.*/, ''))
   const what =
-    name === '' ? `dpkg failed with exit code ${code}` : `package ${name} cannot be installed`
-  return new KauriError('PACKAGE_INSTALL_FAILED', `${what}:\n${output.join('\n')}`, {
+    name === '' ? `dpkg failed with exit code ${exitCode}` : `package ${name} cannot be installed`
+  const isFull = lines.some(line => line.includes('No space left on device'))
+  const code = isFull ? 'DISK_FULL' : 'PACKAGE_INSTALL_FAILED'
+  return new KauriError(code, `${what}:\n${output.join('\n')}`, {
+    hint: isFull ? 'free space, or put the state elsewhere with --data-root DIR' : undefined,
     where: request?.where,
   })
 }

@@ -11,8 +11,12 @@ import { type ControlField, formatStanza } from './dpkg-control.ts'
 
 const adminDirectory = '/var/lib/dpkg'
 
-/** Writes the database for packages that were unpacked and not yet configured. */
-export function writeDatabase(rootFd: number, unpacked: readonly UnpackedDeb[]): void {
+/** Writes the database for packages that were unpacked and not yet configured; the native architecture comes first. */
+export function writeDatabase(
+  rootFd: number,
+  unpacked: readonly UnpackedDeb[],
+  architectures: readonly string[],
+): void {
   for (const name of ['info', 'parts', 'updates', 'triggers', 'alternatives'])
     makeDirectoriesInRoot(rootFd, `${adminDirectory}/${name}`, { mode: 0o755, uid: 0, gid: 0 })
   const sorted = unpacked.toSorted((a, b) => compareText(infoName(a.deb), infoName(b.deb)))
@@ -25,6 +29,8 @@ export function writeDatabase(rootFd: number, unpacked: readonly UnpackedDeb[]):
   })
   withDirectory(rootFd, adminDirectory, write => {
     write('status', plainFile(sorted.map(statusStanza).join('\n')))
+    if (architectures.length > 1)
+      write('arch', plainFile(architectures.map(name => `${name}\n`).join('')))
   })
 }
 
