@@ -6,7 +6,6 @@ import path from 'node:path'
 import process from 'node:process'
 import type { ImageParts } from '../build/build-image.ts'
 import { sweepScratchDirectories } from '../build/scratch-directory.ts'
-import { KauriError } from '../core/errors.ts'
 import { aptPackageManager } from '../rootfs/package-managers/apt.ts'
 import { createBuiltinRuntime } from '../runtime/builtin-runtime.ts'
 import { sweepRuntime } from '../runtime/sweep-runtime.ts'
@@ -14,9 +13,8 @@ import type { CommandContext } from './command.ts'
 import { openStore } from './open-store.ts'
 import { openTrees } from './open-trees.ts'
 
-/** @throws NOT_ROOT, PREREQUISITE_MISSING */
+/** For root only. @throws PREREQUISITE_MISSING */
 export async function openBuildParts(context: CommandContext): Promise<ImageParts> {
-  requireRoot()
   const { dataRoot, runRoot } = context
   // apt's downloads run as a user of its own, who must be able to pass through to its directory.
   for (const directory of [dataRoot, path.join(dataRoot, 'cache')])
@@ -39,13 +37,6 @@ export async function openBuildParts(context: CommandContext): Promise<ImagePart
     packageManager: async () => apt,
     store: openStore(context),
   }
-}
-
-function requireRoot(): void {
-  if (process.getuid?.() === 0) return
-  throw new KauriError('NOT_ROOT', 'building an image needs root rights', {
-    hint: 'run the command with sudo',
-  })
 }
 
 function definedVariables(environment: NodeJS.ProcessEnv): Record<string, string> {

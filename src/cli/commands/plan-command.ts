@@ -4,6 +4,7 @@ import type { StepForecast } from '../../build/inspect-plan.ts'
 import { hexOf } from '../../oci/digest.ts'
 import type { CommandSpec } from '../command.ts'
 import { buildOptions, descriptionOptions, repositoryTuple } from '../description-options.ts'
+import { requireRoot } from '../host-needs.ts'
 
 export const command: CommandSpec = {
   name: 'plan',
@@ -12,11 +13,12 @@ export const command: CommandSpec = {
     'Takes the options that change what `system build` does. Repositories are asked as a build asks them; nothing is built.',
     `--set-repo and --add-repo take ${repositoryTuple}; fields at the end may be left out.`,
   ],
-  operands: 'PATH',
+  operands: 'DIR',
   minOperands: 1,
   maxOperands: 1,
   options: [...descriptionOptions, ...buildOptions],
   run: async ({ options, positionals, context }) => {
+    requireRoot('asking the repositories')
     const [directory = ''] = positionals
     const { readDescribedPlan, readSourceDateEpoch } = await import('../described-plan.ts')
     const { plan } = await readDescribedPlan(directory, options, context)

@@ -12,6 +12,7 @@ import { formatFamiliar } from '../../oci/reference.ts'
 import type { CommandContext, CommandSpec, ParsedOptions } from '../command.ts'
 import type { DescribedPlan } from '../described-plan.ts'
 import { buildOptions, descriptionOptions, repositoryTuple } from '../description-options.ts'
+import { requireProgram, requireRoot } from '../host-needs.ts'
 
 export const command: CommandSpec = {
   name: 'system build',
@@ -51,6 +52,7 @@ export const command: CommandSpec = {
     },
   ],
   run: async ({ options, context }) => {
+    requireRoot('building an image')
     const { readDescribedPlan, readSourceDateEpoch } = await import('../described-plan.ts')
     const compression = readCompression(options.text('compression') ?? 'zstd')
     const epoch = readSourceDateEpoch(options)
@@ -79,6 +81,7 @@ async function build(
   options: ParsedOptions,
   context: CommandContext,
 ): Promise<number> {
+  if (target.compression === 'xz') requireProgram('xz', 'xz-utils')
   const { openBuildParts } = await import('../build-parts.ts')
   const parts = await openBuildParts(context)
   const { buildImage } = await import('../../build/build-image.ts')
