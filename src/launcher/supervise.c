@@ -234,6 +234,8 @@ void supervise(int parent_pid) {
   static struct supervision supervision = {.master_fd = -1, .kauri_is_there = true};
   report_to(CONTROL_FD);
   fcntl(CONTROL_FD, F_SETFD, FD_CLOEXEC);
+  // Whatever else the caller had open is nobody's business here.
+  sys_close_range(CONTROL_FD + 1, ~0U, 0);
   prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   const struct plan *plan = read_plan(CONTROL_FD);
   block_signals();
