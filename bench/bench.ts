@@ -59,8 +59,7 @@ async function outside(): Promise<number> {
     stdio: 'inherit',
   })
   // Both get Ctrl-C; the inner one ends what it started, this one waits for it.
-  const wait = (): void => {}
-  process.on('SIGINT', wait)
+  process.on('SIGINT', () => child.ref())
   process.on('SIGTERM', name => child.kill(name))
   try {
     return await new Promise<number>((resolve, reject) => {

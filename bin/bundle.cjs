@@ -1,18 +1,19 @@
 'use strict'
 // Makes one file of src/cli/main.ts and all that it imports; modules stay lazy in it. `bundle.cjs DIRECTORY` leaves
-// there the program and current.json: its name, and size and time of each source, by which kauri.cjs knows it is fresh.
+// there the program and current.json: its name, and what the sources looked like, by which kauri.cjs knows it is fresh.
 
-const { build } = require('esbuild')
+const esbuild = require('esbuild')
 const { createHash } = require('node:crypto')
 const fs = require('node:fs')
 const path = require('node:path')
 
 const root = path.dirname(__dirname)
-const staleAfterMs = 60 * 60 * 1000
+/** The last one may be in use by a command that has just begun. */
+const keptPrograms = 2
 
 async function bundle(directory) {
   const inputs = []
-  const { outputFiles } = await build({
+  const { outputFiles } = await esbuild.build({
     absWorkingDir: root,
     entryPoints: ['src/cli/main.ts'],
     bundle: true,
@@ -21,24 +22,26 @@ async function bundle(directory) {
     platform: 'node',
     target: 'node26',
     packages: 'external',
+    // Half the text to read and to check; names stay, since people read them in messages.
+    minify: true,
+    keepNames: true,
     // import() would look for packages beside the bundle; the require that is set below looks beside the sources.
     supported: { 'dynamic-import': false },
+    banner: { js: lazyRequire() },
     logLevel: 'silent',
-    plugins: [
-      {
-        name: 'sources',
-        setup: ({ onLoad }) =>
-          onLoad({ filter: /\.ts$/ }, ({ path: file }) => {
-            // Noted before it is read: a change in between makes the bundle stale, never wrong.
-            const { size, mtimeMs } = fs.statSync(file)
-            inputs.push([path.relative(root, file), size, mtimeMs])
-            return { contents: withPlaces(fs.readFileSync(file, 'utf8'), file), loader: 'ts' }
-          }),
-      },
-    ],
+    plugins: [noteSources(inputs)],
   })
-  const [{ contents }] = outputFiles
-  publish(directory, contents, inputs)
+  publish(directory, outputFiles[0].text, inputs)
+}
+
+/** Notes each source before it is read: a change in between makes the bundle stale, never wrong. */
+function noteSources(inputs) {
+  const load = ({ path: file }) => {
+    const { size, mtimeMs, ctimeMs, ino } = fs.statSync(file)
+    inputs.push([path.relative(root, file), size, mtimeMs, ctimeMs, ino])
+    return { contents: withPlaces(fs.readFileSync(file, 'utf8'), file), loader: 'ts' }
+  }
+  return { name: 'sources', setup: plugin => plugin.onLoad({ filter: /\.ts$/ }, load) }
 }
 
 /** CommonJS has no import.meta; what the sources ask of it is where they are. */
@@ -49,28 +52,49 @@ function withPlaces(source, file) {
     .replaceAll('import.meta.url', JSON.stringify(`file://${encodeURI(file)}`))
 }
 
-function publish(directory, contents, inputs) {
-  fs.mkdirSync(directory, { recursive: true, mode: 0o755 })
-  const program = `${createHash('sha256').update(contents).digest('hex').slice(0, 16)}.cjs`
-  writeWhole(path.join(directory, program), withPackages(contents))
-  writeWhole(path.join(directory, 'current.json'), JSON.stringify({ program, inputs }))
-  for (const name of fs.readdirSync(directory)) {
-    const file = path.join(directory, name)
-    const isOld = Date.now() - fs.statSync(file).mtimeMs > staleAfterMs
-    if (name !== program && name !== 'current.json' && isOld) fs.rmSync(file, { force: true })
-  }
-}
-
-/** The bundle lies outside of the checkout; its packages are those of the checkout. */
-function withPackages(contents) {
-  const text = Buffer.from(contents).toString('utf8')
+/**
+ * Packages are those of the checkout, though the bundle lies elsewhere. Node's own modules are loaded when something of
+ * them is used: node:crypto alone takes 5 ms, and many commands have it in their modules and never need it.
+ */
+function lazyRequire() {
   const entry = JSON.stringify(path.join(root, 'src/cli/main.ts'))
-  return `'use strict';require = require('node:module').createRequire(${entry});\n${text}`
+  return `'use strict'
+const requireNow = require('node:module').createRequire(${entry}), lazyModules = new Map()
+const lazyModule = name => {
+  let loaded
+  const load = () => (loaded ??= requireNow(name))
+  return new Proxy(Object.create(null), {
+    get: (_, key) => (key === '__esModule' ? true : key === 'default' ? load() : load()[key]),
+    has: (_, key) => key in load(),
+  })
+}
+require = name => {
+  if (!name.startsWith('node:')) return requireNow(name)
+  if (!lazyModules.has(name)) lazyModules.set(name, lazyModule(name))
+  return lazyModules.get(name)
+}`
 }
 
-function writeWhole(file, contents) {
+function publish(directory, text, inputs) {
+  fs.mkdirSync(directory, { recursive: true, mode: 0o755 })
+  const program = `${createHash('sha256').update(text).digest('hex').slice(0, 16)}.cjs`
+  writeWhole(path.join(directory, program), text)
+  writeWhole(path.join(directory, 'current.json'), JSON.stringify({ program, inputs }))
+  const programs = fs
+    .readdirSync(directory)
+    .filter(name => name.endsWith('.cjs'))
+    .map(name => ({ file: path.join(directory, name), made: modifiedMs(directory, name) }))
+    .toSorted((a, b) => b.made - a.made)
+  for (const { file } of programs.slice(keptPrograms)) fs.rmSync(file, { force: true })
+}
+
+function modifiedMs(directory, name) {
+  return fs.statSync(path.join(directory, name), { throwIfNoEntry: false })?.mtimeMs ?? 0
+}
+
+function writeWhole(file, text) {
   const temporary = `${file}.${process.pid}`
-  fs.writeFileSync(temporary, contents, { mode: 0o644 })
+  fs.writeFileSync(temporary, text, { mode: 0o644 })
   fs.renameSync(temporary, file)
 }
 

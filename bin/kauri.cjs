@@ -21,9 +21,11 @@ function cacheDirectory() {
 function freshBundle(directory) {
   try {
     const { program, inputs } = JSON.parse(readFileSync(`${directory}/current.json`, 'utf8'))
-    for (const [file, size, mtimeMs] of inputs) {
+    for (const [file, size, mtimeMs, ctimeMs, ino] of inputs) {
       const stat = statSync(`${root}/${file}`)
       if (stat.size !== size || stat.mtimeMs !== mtimeMs) return undefined
+      // Files of packages all carry the same time; replaced ones are others.
+      if (stat.ctimeMs !== ctimeMs || stat.ino !== ino) return undefined
     }
     return require(`${directory}/${program}`)
   } catch {
@@ -61,5 +63,5 @@ if (args.length === 1 && (args[0] === '--version' || args[0] === '-v')) {
   const { version } = JSON.parse(readFileSync(`${root}/package.json`, 'utf8'))
   writeSync(1, `kauri ${version}\n`)
 } else {
-  loadProgram(args).then(program => program.runAsProcess(args))
+  void loadProgram(args).then(program => program.runAsProcess(args))
 }

@@ -102,6 +102,7 @@ test('docs/architecture.md shows the same table', t => {
 const packageFolders: Record<string, string> = {
   'fast-xml-parser': 'description',
   listr2: 'cli',
+  'tar-stream': 'image',
   'zstd-codec': 'layer',
 }
 

@@ -4,11 +4,15 @@
 export function closestWord(word: string, candidates: Iterable<string>): string | undefined {
   // One slip for each three letters, as most people's slips are; short words are too easily turned into one another.
   const budget = Math.max(1, Math.floor(word.length / 3))
+  const typed = word.toLowerCase()
   let best: string | undefined
   let bestDistance = budget + 1
   for (const candidate of candidates) {
-    if (Math.abs(candidate.length - word.length) >= bestDistance) continue
-    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase())
+    if (Math.abs(candidate.length - word.length) > bestDistance) continue
+    const meant = candidate.toLowerCase()
+    // A word that was begun right is likelier meant than one of other letters: half a slip nearer.
+    const begun = typed !== '' && meant.startsWith(typed) ? 0.5 : 0
+    const distance = editDistance(typed, meant) - begun
     if (distance < bestDistance && distance < candidate.length) {
       best = candidate
       bestDistance = distance

@@ -1,7 +1,7 @@
 import test from 'ava'
 import { closestWord } from '../../src/core/closest-word.ts'
 
-const words = ['packages', 'package', 'image', 'images', 'user', 'users', 'run', 'rmi']
+const words = ['packages', 'package', 'image', 'images', 'user', 'users', 'run', 'rm', 'rmi']
 
 const cases: readonly (readonly [typed: string, meant: string | undefined])[] = [
   ['packges', 'packages'],
@@ -10,6 +10,8 @@ const cases: readonly (readonly [typed: string, meant: string | undefined])[] = 
   ['iamges', 'images'],
   ['usr', 'user'],
   ['rum', 'run'],
+  ['ru', 'run'],
+  ['imag', 'image'],
   ['xyz', undefined],
   ['', undefined],
   ['completely-different', undefined],
