@@ -3,16 +3,17 @@
 
 import { createReadStream } from 'node:fs'
 import path from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import type { Extract } from 'tar-stream'
 import { KauriError } from '../core/errors.ts'
 import { cancelled } from '../core/process.ts'
 import { decompress } from '../layer/decompress.ts'
 import { type ArchiveLimits, defaultArchiveLimits } from '../layer/layer.ts'
-import type { TarEntry } from '../layer/tar-entry.ts'
-import { TarReader } from '../layer/tar-reader.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
-import type { BlobBatch, BlobWriter } from '../store/blob-batch.ts'
+import type { BlobBatch } from '../store/blob-batch.ts'
 import type { BlobSource, StoredBlob } from '../store/store.ts'
 import { verifiedStream, wrongSize } from '../store/verified-stream.ts'
+import { checkTarWhilePassing } from './check-tar.ts'
 
 export interface ArchiveContents {
   /** The file of that name; links inside the archive are followed. */
@@ -39,46 +40,54 @@ export async function receiveArchive(
   const { name, signal } = options
   const files = new Map<string, StoredBlob>()
   const links = new Map<string, string>()
-  using receiver = createReceiver(batch, files, links)
-  const reader = new TarReader(receiver, { archive: name, limits: archiveLimits })
   const { bytes } = await decompress(source, { name, limits: archiveLimits, signal })
-  try {
-    for await (const chunk of bytes) reader.write(chunk)
-  } catch (error) {
-    throw signal?.aborted ? cancelled(signal) : error
-  }
-  reader.end()
+  // tar-stream takes what it is told; the limits, and what no archive may say, are checked before it sees the bytes.
+  const checked = checkTarWhilePassing(bytes, { name, limits: archiveLimits })
+  await readEntries(checked, signal, async entry => {
+    const { type, linkname } = entry.header
+    const file = cleanName(entry.header.name)
+    if (type === 'file') files.set(file, await batch.put(bytesOf(entry), { signal }))
+    else if (type === 'link') links.set(file, cleanName(linkname ?? ''))
+    else if (type === 'symlink')
+      links.set(file, cleanName(path.posix.join(path.posix.dirname(file), linkname ?? '')))
+    else if (type !== 'directory') throw noImageArchive(`${file} is a ${type}`)
+  })
   return { find: wanted => followLinks(wanted, files, links), blobs: pendingBlobs(batch, store) }
 }
 
-interface Receiver extends Disposable {
-  onEntry(entry: TarEntry): void
-  onData(bytes: Buffer): void
-  onEntryEnd(entry: TarEntry): void
+/** One entry as it is read: its header, and its bytes. */
+type Entry = Extract extends AsyncIterable<infer Item> ? Item : never
+
+/** Hands every entry of a tar to `take`, one after the other. */
+async function readEntries(
+  tar: AsyncIterable<Uint8Array>,
+  signal: AbortSignal | undefined,
+  take: (entry: Entry) => Promise<void>,
+): Promise<void> {
+  const { extract } = await import('tar-stream')
+  const reader = extract()
+  const consume = async (): Promise<void> => {
+    for await (const entry of reader) {
+      await take(entry)
+      entry.resume()
+    }
+  }
+  const results = await Promise.allSettled([consume(), pipeline(tar, reader)])
+  if (signal?.aborted) throw cancelled(signal)
+  const failures = results
+    .filter(result => result.status === 'rejected')
+    .map(({ reason }) => reason)
+  // A failure on one side breaks the stream on the other; ours is the one that says what happened.
+  const failure: unknown = failures.find(reason => reason instanceof KauriError) ?? failures[0]
+  if (failure !== undefined) throw failure
 }
 
-function createReceiver(
-  batch: BlobBatch,
-  files: Map<string, StoredBlob>,
-  links: Map<string, string>,
-): Receiver {
-  let writer: BlobWriter | undefined
-  return {
-    onEntry({ path: name, type, linkTarget }) {
-      if (type === 'file') writer = batch.create()
-      else if (type === 'link') links.set(name, linkTarget)
-      else if (type === 'symlink')
-        links.set(name, path.posix.join(path.posix.dirname(name), linkTarget))
-      else if (type !== 'directory') throw noImageArchive(`it holds the device ${name}`)
-    },
-    onData: bytes => writer?.write(bytes),
-    onEntryEnd({ path: name, type }) {
-      if (type !== 'file' || writer === undefined) return
-      files.set(name, writer.finish())
-      writer = undefined
-    },
-    [Symbol.dispose]: () => writer?.[Symbol.dispose](),
-  }
+async function* bytesOf(entry: Entry): AsyncGenerator<Uint8Array> {
+  for await (const chunk of entry) if (chunk instanceof Uint8Array) yield chunk
+}
+
+function cleanName(name: string): string {
+  return path.posix.normalize(name).replace(/^\/+|\/+$/g, '')
 }
 
 /** What the other kind of tar is called, and which command takes it. */
@@ -96,7 +105,7 @@ function followLinks(
   files: ReadonlyMap<string, StoredBlob>,
   links: ReadonlyMap<string, string>,
 ): StoredBlob | undefined {
-  let name: string | undefined = path.posix.normalize(wanted)
+  let name: string | undefined = cleanName(wanted)
   for (let count = 0; count <= maxLinks && name !== undefined; count++) {
     const found = files.get(name)
     if (found !== undefined) return found

@@ -1,19 +1,20 @@
 // A docker-archive written while its layers are being packed: the tar passes once, into the store and into this file.
-// Name and length of a layer are known at its end only, so its header is written last, at its place.
+// Name and length of a layer are known at its end only, so its header is written last, at its place; that is why the
+// layers' bytes do not go through tar-stream, which makes the headers and everything else.
 
 import { closeSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { asDiskFull, sweepTemporaries, temporaryBeside } from '../core/atomic-file.ts'
-import { blockSize } from '../layer/tar-header.ts'
 import type { DiffId } from '../oci/digest.ts'
 import type { DiskStore } from '../store/disk-store.ts'
 import { mostUnderWay, type WriteBehind, writeBehind } from '../store/write-behind.ts'
 import {
-  archiveEnd,
   blobName,
-  directoryHeaders,
-  fileHeader,
   padding,
-  tarBodyOf,
+  tarHead,
+  tarHeadBytes,
+  tarHeader,
+  tarHeaderBytes,
+  tarTailOf,
 } from './archive-entry.ts'
 import { type ArchivedImage, dockerArchiveDocuments } from './docker-archive.ts'
 import { type LayerTar, tarOfLayer } from './layer-tar.ts'
@@ -41,13 +42,12 @@ export function createDockerArchiveFile(store: DiskStore, file: string): DockerA
   const fd = openSync(temporary, 'wx', 0o644)
   const tarBytes = new Map<DiffId, number>()
   let behind: WriteBehind | undefined
-  let offset = 0
+  let offset = tarHeadBytes
   let isOpen = true
   const append = (bytes: Uint8Array): void => {
     writeFully(fd, bytes, offset, file)
     offset += bytes.byteLength
   }
-  append(directoryHeaders())
   const close = (): void => {
     if (isOpen) closeSync(fd)
     isOpen = false
@@ -55,7 +55,7 @@ export function createDockerArchiveFile(store: DiskStore, file: string): DockerA
   return {
     startLayer() {
       const headerAt = offset
-      offset += blockSize
+      offset += tarHeaderBytes
       const copies = chunkCopies()
       const writer = writeBehind(fd, offset)
       behind = writer
@@ -66,9 +66,9 @@ export function createDockerArchiveFile(store: DiskStore, file: string): DockerA
         },
         async finish({ diffId }) {
           await toldAsFull(writer.settle(), file)
-          const size = offset - headerAt - blockSize
+          const size = offset - headerAt - tarHeaderBytes
           append(padding(size))
-          writeFully(fd, fileHeader(blobName(diffId), size), headerAt, file)
+          writeFully(fd, await tarHeader(blobName(diffId), size), headerAt, file)
           tarBytes.set(diffId, size)
         },
       }
@@ -82,8 +82,8 @@ export function createDockerArchiveFile(store: DiskStore, file: string): DockerA
         tarBytes.get(diffId) ?? missing.get(diffId)?.tarBytes ?? 0
       const documents = await dockerArchiveDocuments(store, images, sizeOf)
       const rest = [...[...missing.values()].map(tar => tar.file), ...documents]
-      for await (const chunk of tarBodyOf(rest)) append(chunk)
-      append(archiveEnd())
+      for await (const chunk of tarTailOf(rest)) append(chunk)
+      writeFully(fd, await tarHead(), 0, file)
       close()
       renameSync(temporary, file)
     },

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import test from 'ava'
 import { ignoreEvents } from '../../src/core/events.ts'
-import { fileHeader } from '../../src/image/archive-entry.ts'
+import { tarHeader } from '../../src/image/archive-entry.ts'
 import { dockerArchive } from '../../src/image/docker-archive.ts'
 import { createDockerArchiveFile } from '../../src/image/docker-archive-file.ts'
 import type { Image } from '../../src/image/image.ts'
@@ -110,9 +110,9 @@ test('a layer that two images share is in an archive once', async t => {
   t.is((await to.listEntries()).filter(({ reference }) => reference === undefined).length, 1)
 })
 
-test('sizes beyond 8 GiB are in the header', t => {
+test('sizes beyond 8 GiB are in the header', async t => {
   const size = 9 * 1024 ** 3
-  t.is(decodeHeader(Buffer.from(fileHeader('layer', size))).size, size)
+  t.is(decodeHeader(Buffer.from(await tarHeader('layer', size))).size, size)
 })
 
 for (const form of ['archive', 'directory'] as const)
@@ -196,7 +196,11 @@ test('an archive of Docker before 25 loads, links and compressed layers too', as
 const hostile: readonly [string, (stores: Stores) => Promise<Buffer>, RegExp][] = [
   ['no archive at all', async () => Buffer.from('hello'), /the archive/],
   ['an empty tar', async () => tarOf(), /neither manifest\.json nor index\.json/],
-  ['the tar of a root', async () => tarOf({ name: 'dev/null', type: '3' }), /it holds the device/],
+  [
+    'the tar of a root',
+    async () => tarOf({ name: 'dev/null', type: '3' }),
+    /dev\/null is a character-device/,
+  ],
   [
     'a manifest that is no JSON',
     async () => tarOf({ name: 'manifest.json', body: '{' }),
