@@ -127,10 +127,11 @@ function selection(request: InstallRequest): string[] {
   const names = request.packages.map(packageArgument)
   if (!request.bootstrap) return names
   const isNamed = new Set(request.packages.map(({ name }) => plainName(name)))
-  // Where a distribution has it, this package says that /usr is merged, and saves the tool that would merge it.
-  const merged = isNamed.has('usrmerge') ? [] : ['?exact-name(usr-is-merged)']
   const [native] = requestedArchitectures(request)
-  return [`?and(?essential,?architecture(${native}))`, '?exact-name(apt)', ...merged, ...names]
+  const ofRoot = (pattern: string): string => `?and(${pattern},?architecture(${native}))`
+  // Where a distribution has it, this package says that /usr is merged, and saves the tool that would merge it.
+  const merged = isNamed.has('usrmerge') ? [] : [ofRoot('?exact-name(usr-is-merged)')]
+  return [ofRoot('?essential'), ofRoot('?exact-name(apt)'), ...merged, ...names]
 }
 
 /** Debian policy 5.6.1 and 5.6.12, so that no name is taken for an option, a pattern or a removal. */

@@ -12,6 +12,7 @@ import {
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { KauriError } from '../../src/core/errors.ts'
+import { sweepRuntime } from '../../src/runtime/sweep-runtime.ts'
 import { machine, makeAptBench, repositoryOf, requestFor } from '../helpers/apt-bench.ts'
 import { type PackageRecipe, packageSeconds } from '../helpers/debian-repository.ts'
 import { testWith } from '../helpers/needs.ts'
@@ -257,6 +258,7 @@ asRoot(
       child.kill('SIGKILL')
       await sleep(300)
     }
+    await sweepRuntime(bench.scratch.at('run'))
     t.deepEqual(hostState(), before)
     const processes = execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' })
     t.false(processes.includes(bench.scratch.path) || processes.includes('sleep 86399'), processes)
