@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/openat2.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
@@ -124,6 +125,17 @@ static napi_value clone_file(napi_env env, napi_callback_info info) {
   return is_unable ? make_boolean(&call, false) : throw_errno(&call, "ioctl", NULL);
 }
 
+static napi_value unblock_signal(napi_env env, napi_callback_info info) {
+  Call call = begin_call(env, info);
+  int number = (int)integer_argument(&call, 0);
+  if (call.failed) return NULL;
+  sigset_t signals;
+  sigemptyset(&signals);
+  if (sigaddset(&signals, number) < 0) return throw_errno(&call, "sigaddset", NULL);
+  errno = pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+  return finish_call(&call, errno == 0 ? 0 : -1, "pthread_sigmask", NULL);
+}
+
 const Binding path_bindings[] = {
     {"mknod", make_node},
     {"setTimes", set_times},
@@ -133,5 +145,6 @@ const Binding path_bindings[] = {
     {"tryLock", try_lock},
     {"syncFileSystem", sync_file_system},
     {"cloneFile", clone_file},
+    {"unblockSignal", unblock_signal},
     {NULL, NULL},
 };

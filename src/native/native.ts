@@ -88,6 +88,8 @@ interface PathCalls {
   syncFileSystem(fd: number): void
   /** ioctl FICLONE: true when dest now shares src's blocks, false where the file system cannot. */
   cloneFile(sourceFd: number, targetFd: number): boolean
+  /** pthread_sigmask(3) for this thread: a signal that waited comes now. */
+  unblockSignal(signal: number): void
   /**
    * What a written file ends with: fchown (-1 leaves owner or group), fchmod after it, since a change of owner clears the
    * set-id bits, and both times.

@@ -5,10 +5,11 @@ import path from 'node:path'
 import process from 'node:process'
 import type { ContainerRequest } from '../../container/container.ts'
 import { KauriError } from '../../core/errors.ts'
-import type { ContainerExit, RunningContainer } from '../../runtime/runtime.ts'
+import type { ContainerExit } from '../../runtime/runtime.ts'
 import type { CommandContext, CommandInput, CommandSpec } from '../command.ts'
 import { openTrees } from '../open-trees.ts'
 import { readRunRequest, runOptions } from '../run-options.ts'
+import { signalRelay } from '../signal-relay.ts'
 
 export const command: CommandSpec = {
   name: 'run',
@@ -94,44 +95,17 @@ async function runHere(request: ContainerRequest, context: CommandContext): Prom
   await sweepRuntime(runRoot)
   const snapshotter = await openTrees(context)
   sweepContainers(root)
-  using signals = new DisposableStack()
+  using signals = signalRelay(context, request.terminal)
   return await runContainer(request, {
     root,
     snapshotter,
     runtime: createBuiltinRuntime({ runRoot, cacheRoot: path.join(dataRoot, 'cache') }),
     signal: context.signal,
     emit,
-    beforeStart: () => context.endProgress(),
-    onStart: container => forwardSignals(container, { context, signals, request }),
+    beforeStart: async () => {
+      await context.endProgress()
+      signals.listen()
+    },
+    onStart: container => signals.attach(container),
   })
-}
-
-interface Forwarding {
-  readonly context: CommandContext
-  readonly signals: DisposableStack
-  readonly request: ContainerRequest
-}
-
-/** So many requests to end mean it: the container is killed. */
-const patience = 3
-
-/** A container's first process ignores signals that it has no handler for, as under docker. */
-function forwardSignals(
-  container: RunningContainer,
-  { context, signals, request }: Forwarding,
-): void {
-  let requests = 0
-  signals.use(
-    context.takeSignals(name => {
-      requests++
-      container.kill(requests < patience ? name : 'SIGKILL')
-    }),
-  )
-  const others: NodeJS.Signals[] = ['SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGCONT']
-  if (request.terminal) others.push('SIGWINCH')
-  for (const name of others) {
-    const forward = (): void => container.kill(name)
-    process.on(name, forward)
-    signals.defer(() => process.off(name, forward))
-  }
 }
