@@ -1,5 +1,6 @@
 // The options of `kauri run`, in docker's spelling and meaning, and what they say to the container room.
 
+import { isIP } from 'node:net'
 import process from 'node:process'
 import type { ContainerRequest } from '../container/container.ts'
 import type { OptionSpec, ParsedOptions } from './command.ts'
@@ -81,7 +82,7 @@ export async function readRunRequest(
     removeAfter: options.flag('rm'),
     readOnlyRoot: options.flag('read-only'),
     network: options.text('network') === 'host' ? 'host' : 'none',
-    extraHosts: await readExtraHosts(options.texts('add-host')),
+    extraHosts: readExtraHosts(options.texts('add-host')),
     mounts: [
       ...options.texts('volume').map(parseVolume),
       ...options.texts('mount').map(parseMount),
@@ -101,9 +102,7 @@ function checkedHostname(text: string | undefined): string | undefined {
   throw badValue('--hostname', text, 'write 1 to 64 letters, digits, "." and "-"')
 }
 
-async function readExtraHosts(texts: readonly string[]): Promise<readonly string[]> {
-  if (texts.length === 0) return []
-  const { isIP } = await import('node:net')
+function readExtraHosts(texts: readonly string[]): readonly string[] {
   return texts.map(text => {
     const [, name = '', address = ''] = /^([^\s:=]+)[:=]\[?([^\s\]]+)\]?$/.exec(text) ?? []
     if (isIP(address) > 0) return `${name}:${address}`

@@ -11,6 +11,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import { hasErrno, KauriError } from '../core/errors.ts'
 import { randomHex } from '../core/random-hex.ts'
@@ -219,7 +220,6 @@ function discard(directory: string, tree: string): string {
 
 /** What cannot be deleted now stays in the trash for the next sweep. */
 async function deleteTree(trash: string): Promise<void> {
-  const { rm } = await import('node:fs/promises')
   await rm(trash, { recursive: true, force: true }).catch(() => {})
 }
 
