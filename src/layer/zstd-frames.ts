@@ -1,4 +1,5 @@
-// zstd as independent frames of 1 MiB each (RFC 8878: a file may be many frames). Costs 0.4 % of size against one frame.
+// zstd as independent frames of 1 MiB each (RFC 8878: a file may be many frames), each with its size in its header. Costs
+// 0.4 % of size against one frame.
 
 import { constants, type ZstdOptions, zstdCompress } from 'node:zlib'
 import { packBlocks } from './block-pipeline.ts'
@@ -20,7 +21,7 @@ export async function* zstdFrames(
   }
   const pack = (block: Buffer): Promise<Buffer> =>
     new Promise((resolve, reject) => {
-      zstdCompress(block, options, (error, packed) => {
+      zstdCompress(block, { ...options, pledgedSrcSize: block.length }, (error, packed) => {
         if (error === null) resolve(packed)
         else reject(error)
       })
