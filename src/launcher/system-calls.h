@@ -5,6 +5,7 @@
 #ifndef KAURI_SYSTEM_CALLS_H
 #define KAURI_SYSTEM_CALLS_H
 
+#include <errno.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
 #include <linux/stat.h>
@@ -25,8 +26,16 @@ static inline int sys_close_range(unsigned first, unsigned last, unsigned flags)
   return (int)syscall(SYS_close_range, first, last, flags);
 }
 
+/**
+ * EAGAIN: something on the machine was renamed or mounted while the kernel resolved a `..` inside a root, so that it could
+ * not tell that it stayed inside.
+ */
 static inline int sys_openat2(int dir_fd, const char *path, struct open_how *how) {
-  return (int)syscall(SYS_openat2, dir_fd, path, how, sizeof *how);
+  for (int attempt = 0; attempt < 128; attempt++) {
+    int fd = (int)syscall(SYS_openat2, dir_fd, path, how, sizeof *how);
+    if (fd >= 0 || (errno != EINTR && errno != EAGAIN)) return fd;
+  }
+  return -1;
 }
 
 /** What the C library's sys/stat.h calls statx(2), of the descriptor itself. */
