@@ -3,7 +3,7 @@
 // (Node itself starts in 21), and the hundred modules of a command half a millisecond each. So --version is answered
 // here, and everything else runs from one file that is made of the sources whenever they have changed.
 
-const { readFileSync, statSync, writeSync } = require('node:fs')
+const { mkdirSync, readFileSync, statSync, writeSync } = require('node:fs')
 const { enableCompileCache } = require('node:module')
 const { dirname } = require('node:path')
 
@@ -15,6 +15,27 @@ function cacheDirectory() {
   if (KAURI_CACHE_DIR) return KAURI_CACHE_DIR
   if (process.geteuid() === 0) return '/var/cache/kauri'
   return `${XDG_CACHE_HOME || `${HOME}/.cache`}/kauri`
+}
+
+/** The cache, made where it is missing; undefined where others could put code into it. */
+function openCache() {
+  const directory = cacheDirectory()
+  try {
+    const found = statSync(directory, { throwIfNoEntry: false })
+    if (found === undefined) mkdirSync(directory, { recursive: true, mode: 0o755 })
+    const { uid, mode } = found ?? statSync(directory)
+    const isOwn = uid === 0 || uid === process.geteuid()
+    return isOwn && (mode & 0o022) === 0 ? directory : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Node leaves the modes of what it makes to the umask, which may let everybody write. */
+function keepCompiled(directory) {
+  const umask = process.umask(0o022)
+  enableCompileCache(directory)
+  process.umask(umask)
 }
 
 /** The bundle, where it was made of the sources as they are now. */
@@ -46,11 +67,11 @@ function makeBundle(directory) {
 }
 
 async function loadProgram(args) {
-  const cache = cacheDirectory()
-  enableCompileCache(`${cache}/node`)
+  const cache = openCache()
+  if (cache !== undefined) keepCompiled(`${cache}/node`)
   // Stack traces and coverage speak of the sources.
   const wantsSources = args.includes('--debug') || Boolean(process.env.NODE_V8_COVERAGE)
-  if (!wantsSources) {
+  if (cache !== undefined && !wantsSources) {
     const directory = `${cache}/program/${encodeURIComponent(root)}`
     const program = freshBundle(directory) ?? makeBundle(directory)
     if (program !== undefined) return program

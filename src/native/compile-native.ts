@@ -5,6 +5,7 @@
 import { execFileSync } from 'node:child_process'
 import { hash, randomUUID } from 'node:crypto'
 import {
+  chmodSync,
   existsSync,
   linkSync,
   mkdirSync,
@@ -66,6 +67,7 @@ function findCompiled(name: 'addon' | 'launcher'): string {
     const digest = hash('sha256', [process.arch, ...flags, ...facts].join('\0'), 'hex').slice(0, 16)
     return path.join(compiledDirectory(), `kauri-${name}-${digest}${extension}`)
   }
+  requireOwn(compiledDirectory())
   const byTimes = named(files.map(fileTimes))
   if (existsSync(byTimes)) return byTimes
   const byContent = named(files.map(file => readFileSync(file, 'latin1')))
@@ -74,6 +76,17 @@ function findCompiled(name: 'addon' | 'launcher'): string {
     compile(name, [...sources, ...flags], byContent)
   }
   return linkOrStay(byContent, byTimes)
+}
+
+/** What lies there is run with all rights of the caller. @throws PERMISSION_DENIED where others could put it there */
+function requireOwn(directory: string): void {
+  const found = statSync(directory, { throwIfNoEntry: false })
+  if (found === undefined) return
+  const isOwn = found.uid === 0 || found.uid === process.geteuid?.()
+  if (isOwn && (found.mode & 0o022) === 0) return
+  throw new KauriError('PERMISSION_DENIED', `${directory} may be written by other users`, {
+    hint: `kauri runs what is in it: remove it, or chmod go-w and chown it after a look inside`,
+  })
 }
 
 /** The change time is in it: a package manager may set all others to what they were for another version. */
@@ -106,6 +119,8 @@ function compile(name: string, args: readonly string[], compiled: string): void 
   const temporary = `${compiled}.${process.pid}-${randomUUID()}`
   try {
     execFileSync('cc', [...args, '-o', temporary], { stdio: ['ignore', 'ignore', 'pipe'] })
+    // The compiler leaves it to the umask, which may let everybody write what root runs.
+    chmodSync(temporary, 0o755)
     renameSync(temporary, compiled)
     sweepOld(path.dirname(compiled), name)
   } catch (error) {

@@ -2,6 +2,7 @@
 
 import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process'
 import {
+  chmodSync,
   cpSync,
   mkdirSync,
   mkdtempSync,
@@ -9,6 +10,7 @@ import {
   readFileSync,
   readlinkSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
@@ -140,4 +142,24 @@ test('packages are found from the bundle', t => {
   const { run } = checkout(t)
   const { status, stderr } = run('check', path.join(root, 'descriptions/debian-bookworm'))
   t.is(status, 0, stderr)
+})
+
+test('a cache of programs is made for its owner alone, and not used where others may write', t => {
+  const directory = mkdtempSync(path.join(tmpdir(), 'kauri-cache-'))
+  try {
+    const cache = path.join(directory, 'new')
+    const start = `umask 0 && exec "${kauri}" version`
+    const env = { ...process.env, KAURI_CACHE_DIR: cache }
+    t.is(spawnSync('sh', ['-c', start], { env }).status, 0)
+    const made = [cache, path.join(cache, 'node')]
+    for (const name of made) t.is(statSync(name).mode & 0o7777, 0o755, name)
+    const shared = path.join(directory, 'shared')
+    mkdirSync(shared)
+    chmodSync(shared, 0o777)
+    const inShared = { ...env, KAURI_CACHE_DIR: shared }
+    t.is(spawnSync(kauri, ['version'], { env: inShared }).status, 0)
+    t.deepEqual(readdirSync(shared), [])
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
 })

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
 import { promisify } from 'node:util'
@@ -52,5 +52,26 @@ test('a compiler that fails leaves nothing and the same message', async t => {
   })
   const said = await compileIn(scratch, { PATH: `${scratch.at('bin')}:/usr/bin:/bin` })
   t.is(said, 'PREREQUISITE_MISSING apt-get install gcc libc6-dev')
+  t.deepEqual(readdirSync(scratch.at('native')), [])
+})
+
+test('what is compiled is writable by its owner alone, whatever the umask is', async t => {
+  using scratch = makeScratch()
+  const umask = process.umask(0)
+  try {
+    t.is(statSync(await compileIn(scratch)).mode & 0o7777, 0o755)
+    t.is(statSync(scratch.at('native')).mode & 0o7777, 0o755)
+  } finally {
+    process.umask(umask)
+  }
+})
+
+test('nothing is run from a directory that others may write', async t => {
+  using scratch = makeScratch()
+  mkdirSync(scratch.at('native'))
+  for (const mode of [0o777, 0o775, 0o1777]) {
+    chmodSync(scratch.at('native'), mode)
+    t.regex(await compileIn(scratch), /^PERMISSION_DENIED /)
+  }
   t.deepEqual(readdirSync(scratch.at('native')), [])
 })
