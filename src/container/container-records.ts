@@ -36,7 +36,8 @@ export async function createContainer(root: string, asked: NewContainer): Promis
   const directory = path.join(root, asked.id)
   const lock = await lockFile(`${directory}.lock`, 'exclusive')
   try {
-    mkdirSync(directory, { mode: 0o711 })
+    // Volumes hold set-user-ID programs of the image, which nobody else on the host may run (CVE-2021-41091).
+    mkdirSync(directory, { mode: 0o700 })
     const record = { ...asked, name: claimName(root, asked) }
     writeFileSync(path.join(directory, recordFile), JSON.stringify(record))
     return ownedContainer(root, record, lock)

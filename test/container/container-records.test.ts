@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import test from 'ava'
 import { newContainerId } from '../../src/container/container-name.ts'
 import {
@@ -37,6 +37,12 @@ test('a container runs until it is ended, and its record says how', async t => {
   removeContainer(scratch.path, record)
   t.deepEqual(readdirSync(scratch.path), ['.names'])
   t.deepEqual(readdirSync(scratch.at('.names')), [])
+})
+
+test('CVE-2021-41091: no other user reaches the volumes of a container', async t => {
+  using scratch = makeScratch()
+  using container = await createContainer(scratch.path, asked())
+  t.is(statSync(container.directory).mode & 0o7777, 0o700)
 })
 
 test('a container that is disposed before its end leaves nothing', async t => {
