@@ -41,6 +41,7 @@ export async function startDockerDaemon(): Promise<DockerDaemon> {
   const stop = async (): Promise<void> => {
     const ended = once(child, 'exit')
     if (child.exitCode === null && child.kill('SIGTERM')) await ended
+    unmountBelow(directory)
     rmSync(directory, { recursive: true, force: true })
   }
   for (const begunMs = Date.now(); !answers(docker); ) {
@@ -62,6 +63,14 @@ export async function startDockerDaemon(): Promise<DockerDaemon> {
       }
     },
     [Symbol.asyncDispose]: stop,
+  }
+}
+
+/** dockerd leaves the namespace of containers on the host's network mounted. */
+function unmountBelow(directory: string): void {
+  for (const line of readFileSync('/proc/self/mountinfo', 'utf8').split('\n')) {
+    const target = line.split(' ')[4] ?? ''
+    if (target.startsWith(`${directory}/`)) execFileSync('umount', [target])
   }
 }
 
