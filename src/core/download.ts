@@ -1,6 +1,7 @@
 // Downloads over HTTP(S) as a stream: redirects are followed, proxies of the environment are used, a broken connection is
 // resumed where the server can tell that the file is still the same.
 
+import { setGlobalProxyFromEnv } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { KauriError, redactCredentials } from './errors.ts'
 import { cancelled } from './process.ts'
@@ -26,7 +27,7 @@ export async function openDownload(
 ): Promise<Download> {
   const target = parseAddress(address)
   const { signal } = options
-  await useProxies()
+  useProxies()
   const response = await ask(target, {}, signal)
   if (!response.ok) throw refused(target, response)
   const length = response.headers.get('content-length')
@@ -64,9 +65,8 @@ function parseAddress(address: string): Target {
 let usesProxies = false
 
 /** Node reads http_proxy, https_proxy and no_proxy only when it is told to. */
-async function useProxies(): Promise<void> {
+function useProxies(): void {
   if (usesProxies) return
-  const { setGlobalProxyFromEnv } = await import('node:http')
   setGlobalProxyFromEnv()
   usesProxies = true
 }

@@ -1,6 +1,7 @@
 // `kauri save`: images as an archive that docker, podman and skopeo take.
 
 import process from 'node:process'
+import { pipeline } from 'node:stream/promises'
 import { KauriError } from '../../core/errors.ts'
 import { type ArchivedImage, dockerArchive } from '../../image/docker-archive.ts'
 import { type FoundImage, getImage } from '../../image/find-image.ts'
@@ -105,7 +106,6 @@ async function write(
     throw new KauriError('USAGE', 'standard output is a terminal', {
       hint: 'name a file with --output, or pipe the archive somewhere',
     })
-  const { pipeline } = await import('node:stream/promises')
   await endProgress()
   await pipeline(bytes, process.stdout, { signal, end: false })
 }
