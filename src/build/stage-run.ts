@@ -52,7 +52,8 @@ export function openStageRun(input: StageInput): StageRun {
   const records: StepRecord[] = []
   let top: Snapshot | undefined
 
-  let namesAreChecked = false
+  // Offline, an installation that was resolved before needs no lists, and they may be gone.
+  let namesAreChecked = options.offline
   /** Before anything is carried out; what is prepared was found already. */
   async function checkNames(): Promise<void> {
     if (namesAreChecked) return

@@ -300,7 +300,7 @@ for (const megabytes of [1, 8, 20, 32, 60, 75, 100, 115])
       { through: withDisk(megabytes, building.kauri.dataRoot) },
     )
     t.is(result.code, 1, result.stderr)
-    t.regex(messageOf(result), /no space left[^]*hint: free space/)
+    t.regex(messageOf(result), /no space left[^]*hint: free space/i)
     t.notRegex(result.stderr, /\.kauri-tmp-|^[0-9a-f]{64}$/m, 'nothing half written is visible')
     t.is(result.stdout, '')
     t.deepEqual(building.kauri.traces(), [])
