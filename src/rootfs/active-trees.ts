@@ -169,8 +169,10 @@ function activeTree(directory: string, { tree, below, ...under }: TreeUnderWay):
 
 /** Gives a tree its name. What is kept for its own sake counts as settled: its loss could not be made good. */
 function freeze(directory: string, tree: string, snapshot: Snapshot, settled: boolean): Snapshot {
+  // What shall be kept is so until it has its name: a sweep would delete a tree that does not say it.
   for (const name of readdirSync(tree))
-    if (name !== 'fs') rmSync(path.join(tree, name), { recursive: true, force: true })
+    if (name !== 'fs' && name !== keepFile)
+      rmSync(path.join(tree, name), { recursive: true, force: true })
   writeRecord(tree, snapshot)
   if (settled) markSettled(tree)
   const named = path.join(directory, snapshot.id)
@@ -179,6 +181,7 @@ function freeze(directory: string, tree: string, snapshot: Snapshot, settled: bo
     void deleteTree(discard(directory, existing === undefined ? named : tree))
     if (existing !== undefined) return existing
   }
+  rmSync(path.join(named, keepFile), { force: true })
   return snapshot
 }
 
@@ -193,17 +196,22 @@ function renameOntoNothing(tree: string, named: string): boolean {
 }
 
 function endLeftTree(directory: string, tree: string): void {
-  const kept = readTextSync(path.join(tree, keepFile))
+  const kept = parseKept(readTextSync(path.join(tree, keepFile)) ?? '')
   if (kept === undefined) discard(directory, tree)
-  else freeze(directory, tree, parseKept(kept), true)
+  else freeze(directory, tree, kept, true)
 }
 
-function parseKept(text: string): Snapshot {
+/** Undefined for words that were cut short: the kill came before anything was written to the tree. */
+function parseKept(text: string): Snapshot | undefined {
   const [id = '', parent] = text.split(' ')
-  return {
-    id: snapshotId(id),
-    parent: parent === undefined ? undefined : snapshotId(parent),
-    labels: {},
+  try {
+    return {
+      id: snapshotId(id),
+      parent: parent === undefined ? undefined : snapshotId(parent),
+      labels: {},
+    }
+  } catch {
+    return undefined
   }
 }
 

@@ -274,6 +274,36 @@ for (const driver of ['overlay', 'copy'] as const) {
     t.like(await (await open(root)).findSnapshot(kept), { id: kept })
   })
 
+  test(`${driver}: a tree to be kept says so until it has its name, so that no kill loses it`, async t => {
+    const root = temporaryRoot(t)
+    const snapshotter = await open(root)
+    const rootfs = await snapshotter.prepare(undefined, { keepAs: first })
+    const named = path.join(root, driver, first)
+    writeFileSync(named, 'in the way')
+    await t.throwsAsync(snapshotter.commit(rootfs, first))
+    const active = path.join(root, driver, '.active')
+    const [tree = ''] = readdirSync(active).filter(name => !name.endsWith('.lock'))
+    t.is(readFileSync(path.join(active, tree, 'keep-as'), 'utf8'), first)
+    rmSync(named)
+    await snapshotter.commit(rootfs, first)
+    t.false(existsSync(path.join(named, 'keep-as')))
+  })
+
+  test(`${driver}: a tree of a process that was killed while it named it is removed`, async t => {
+    const root = temporaryRoot(t)
+    await open(root)
+    const active = path.join(root, driver, '.active')
+    for (const [name, words] of Object.entries({ a: '', b: '123', c: `${first} 4` })) {
+      mkdirSync(path.join(active, name, 'fs'), { recursive: true })
+      writeFileSync(path.join(active, name, 'keep-as'), words)
+      writeFileSync(path.join(active, `${name}.lock`), '')
+    }
+    await open(root)
+    for (let i = 0; i < 100 && readdirSync(active).length > 0; i++)
+      await new Promise(resolve => setTimeout(resolve, 10))
+    t.deepEqual(readdirSync(active), [])
+  })
+
   test(`${driver}: many processes may commit one name at once`, async t => {
     const root = temporaryRoot(t)
     const program = `
