@@ -1,13 +1,14 @@
 // Adds packages to a root that has a working dpkg, in the order that apt found, which knows what must be unpacked,
 // configured or removed before what.
 
-import { readTextIfThere, writeFileAtomic } from '../core/atomic-file.ts'
+import { readTextIfThere } from '../core/atomic-file.ts'
 import { KauriError } from '../core/errors.ts'
 import { defaultArchiveLimits } from '../layer/layer.ts'
 import { TarReader } from '../layer/tar-reader.ts'
 import { type DownloadContext, downloadDebs } from './apt-download.ts'
 import type { AptPlan } from './apt-resolve.ts'
 import type { DpkgAction } from './apt-solution.ts'
+import { writeRecord } from './cache-record.ts'
 import { openDeb } from './deb-archive.ts'
 import { unpackMembers } from './deb-members.ts'
 import type { DpkgContainer } from './dpkg-container.ts'
@@ -107,7 +108,7 @@ async function newestFileTimes(
     if (value === undefined) break
     const seconds = await newestEntryTime(file, value)
     known.set(file, seconds)
-    await writeFileAtomic(recordOf(file), String(seconds))
+    await writeRecord(recordOf(file), String(seconds))
   }
   await tars.return(undefined)
   return [...known.values()]
