@@ -115,3 +115,10 @@ test('packages are used by one folder each, and none but these', t => {
   )
   t.deepEqual(wrong, [])
 })
+
+test('no file has a dynamic import of a builtin, which the bundle cannot take apart', t => {
+  const importers = globSync('src/**/*.ts').filter(file =>
+    /\bimport\(\s*'node:/.test(readFileSync(file, 'utf8')),
+  )
+  t.deepEqual(importers, [])
+})
