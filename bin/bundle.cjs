@@ -63,10 +63,16 @@ const requireNow = require('node:module').createRequire(${entry}), lazyModules =
 const lazyModule = name => {
   let loaded
   const load = () => (loaded ??= requireNow(name))
-  return new Proxy(Object.create(null), {
-    get: (_, key) => (key === '__esModule' ? true : key === 'default' ? load() : load()[key]),
+  // A function, so that a module that is one can be called; its own prototype, since what esbuild makes of a default
+  // import inherits from the module's prototype and looks named imports up there.
+  const lazy = new Proxy(function () {}, {
+    get: (_, key) => load()[key],
     has: (_, key) => key in load(),
+    apply: (_, self, words) => Reflect.apply(load(), self, words),
+    construct: (_, words) => Reflect.construct(load(), words),
+    getPrototypeOf: () => lazy,
   })
+  return lazy
 }
 require = name => {
   if (!name.startsWith('node:')) return requireNow(name)
