@@ -6,7 +6,7 @@ import { existsInRoot, openPlace } from '../native/in-root.ts'
 import { native } from '../native/native.ts'
 import { type DownloadContext, type DownloadedDeb, downloadDebs } from './apt-download.ts'
 import { openDeb, readDebControls } from './deb-archive.ts'
-import { unpackMembers } from './deb-members.ts'
+import { splitLanes, unpackMembers } from './deb-members.ts'
 import {
   dependencyNames,
   type OpenedDeb,
@@ -41,9 +41,6 @@ export interface BootstrapOptions {
   readonly excludeDocs: boolean
   readonly download: DownloadContext
 }
-
-/** Each costs one decompressor; more than the processors only wait for one another. */
-const unpackLanes = 2
 
 /** Fills an empty tree. @throws what downloading and unpacking throw */
 export async function unpackBootstrap(options: BootstrapOptions): Promise<BootstrappedRoot> {
@@ -124,20 +121,11 @@ async function unpackAll(
       await tars.return(undefined)
     }
   }
-  const results = await Promise.allSettled(splitLanes(debs).map(unpackLane))
+  const results = await Promise.allSettled(
+    splitLanes(debs, deb => deb.archive.data.sizeBytes).map(unpackLane),
+  )
   failure.signal.throwIfAborted()
   return results.flatMap(result => (result.status === 'fulfilled' ? result.value : []))
-}
-
-/** Lanes of about equal size: each package, the largest first, goes to the lane that has least. */
-function splitLanes(debs: readonly OpenedDeb[]): OpenedDeb[][] {
-  const lanes = Array.from({ length: unpackLanes }, () => ({ bytes: 0, debs: [] as OpenedDeb[] }))
-  for (const deb of debs.toSorted((a, b) => b.archive.data.sizeBytes - a.archive.data.sizeBytes)) {
-    const least = lanes.reduce((best, lane) => (lane.bytes < best.bytes ? lane : best))
-    least.bytes += deb.archive.data.sizeBytes
-    least.debs.push(deb)
-  }
-  return lanes.flatMap(lane => (lane.debs.length > 0 ? [lane.debs] : []))
 }
 
 function partition<T>(items: readonly T[], isFirst: (item: T) => boolean): [T[], T[]] {

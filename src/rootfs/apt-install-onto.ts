@@ -9,8 +9,8 @@ import { type DownloadContext, downloadDebs } from './apt-download.ts'
 import type { AptPlan } from './apt-resolve.ts'
 import type { DpkgAction } from './apt-solution.ts'
 import { writeRecord } from './cache-record.ts'
-import { openDeb } from './deb-archive.ts'
-import { unpackMembers } from './deb-members.ts'
+import { type DebArchive, openDeb } from './deb-archive.ts'
+import { splitLanes, unpackMembers } from './deb-members.ts'
 import type { DpkgContainer } from './dpkg-container.ts'
 import type { ResolvedPackage } from './package-manager.ts'
 
@@ -99,19 +99,32 @@ async function newestFileTimes(
     if (Number.isSafeInteger(seconds) && seconds > 0) known.set(file, seconds)
   }
   const unknown = files.filter(file => !known.has(file)).map(openDeb)
+  const lanes = splitLanes(unknown, ({ data }) => data.sizeBytes)
+  const read = await Promise.all(lanes.map(lane => readNewestTimes(lane, signal)))
+  return [...known.values(), ...read.flat()]
+}
+
+async function readNewestTimes(
+  debs: readonly DebArchive[],
+  signal: AbortSignal | undefined,
+): Promise<number[]> {
+  const times: number[] = []
   const tars = unpackMembers(
-    unknown.map(({ data }) => data),
+    debs.map(({ data }) => data),
     signal,
   )
-  for (const { file } of unknown) {
-    const { value } = await tars.next()
-    if (value === undefined) break
-    const seconds = await newestEntryTime(file, value)
-    known.set(file, seconds)
-    await writeRecord(recordOf(file), String(seconds))
+  try {
+    for (const { file } of debs) {
+      const { value } = await tars.next()
+      if (value === undefined) break
+      const seconds = await newestEntryTime(file, value)
+      times.push(seconds)
+      await writeRecord(recordOf(file), String(seconds))
+    }
+    return times
+  } finally {
+    await tars.return(undefined)
   }
-  await tars.return(undefined)
-  return [...known.values()]
 }
 
 function recordOf(file: string): string {

@@ -18,6 +18,20 @@ export interface PackedMember {
   readonly sizeBytes: number
 }
 
+/** More decompressors than this only wait for the one thread that takes their output. */
+const laneCount = 2
+
+/** Splits work into lanes of about equal size: each item, the largest first, goes to the lane that has least. */
+export function splitLanes<T>(items: readonly T[], sizeOf: (item: T) => number): T[][] {
+  const lanes = Array.from({ length: laneCount }, () => ({ bytes: 0, items: [] as T[] }))
+  for (const item of items.toSorted((a, b) => sizeOf(b) - sizeOf(a))) {
+    const least = lanes.reduce((best, lane) => (lane.bytes < best.bytes ? lane : best))
+    least.bytes += sizeOf(item)
+    least.items.push(item)
+  }
+  return lanes.flatMap(lane => (lane.items.length > 0 ? [lane.items] : []))
+}
+
 const xzMagic = Buffer.from('fd377a585a00', 'hex')
 
 /**
