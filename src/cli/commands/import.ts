@@ -88,8 +88,8 @@ function nameOf([name, tag]: readonly string[]): Reference | undefined {
 
 async function openSource(file: string, signal: AbortSignal): Promise<ImportSource> {
   if (file === '-') {
-    const bytes = standardInput(signal, 'pipe a tar into kauri import -')
-    return { bytes, name: 'standard input' }
+    const input = standardInput(signal, 'pipe a tar into kauri import -')
+    return { ...input, name: 'standard input' }
   }
   const { isWebAddress, openDownload } = await import('../../core/download.ts')
   if (isWebAddress(file))

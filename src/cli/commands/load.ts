@@ -50,8 +50,8 @@ async function loadFrom(
   { signal, emit }: CommandContext,
 ): Promise<LoadedImage[]> {
   if (file === '-') {
-    const input = standardInput(signal, 'name a file with -i, or pipe an archive in')
-    return await loadArchive(store, input, { name: 'standard input', signal, emit })
+    const { bytes } = standardInput(signal, 'name a file with -i, or pipe an archive in')
+    return await loadArchive(store, bytes, { name: 'standard input', signal, emit })
   }
   const found = statSync(file, { throwIfNoEntry: false })
   if (found === undefined) throw new KauriError('FILE_NOT_FOUND', `there is no file ${file}`)
