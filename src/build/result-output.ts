@@ -111,7 +111,7 @@ async function startOutput(request: OutputRequest, parts: OutputParts): Promise<
   const name = `${baseName}${imageSuffix[form]}${outerSuffix[compression]}`
   const mainFile = results.temporaryFor(form === 'tbz' ? 'root_archive' : 'container', name)
   const isPlain = form === 'docker' && compression === 'none'
-  const archive = isPlain ? await createDockerArchiveFile(parts.store, mainFile) : undefined
+  const archive = isPlain ? createDockerArchiveFile(parts.store, mainFile) : undefined
   const reports = reportPackages(built.snapshot, { ...parts, signal })
   // Told where they are written; until then a failure must not count as unhandled.
   reports.catch(() => {})

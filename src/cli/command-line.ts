@@ -26,6 +26,7 @@ export type Invocation =
       readonly positionals: readonly string[]
     }
   | { readonly kind: 'help'; readonly command: CommandSpec }
+  | { readonly kind: 'version' }
   /** Help for all commands, or for those that begin with the words. */
   | { readonly kind: 'overview'; readonly words: readonly string[]; readonly asked: boolean }
 
@@ -59,6 +60,7 @@ export async function readCommandLine(
   const { command, table, scanned, positionals } = match
   const options = parsedOptions(scanned.values, table)
   if (options.flag('help')) return { kind: 'help', command }
+  if (asksForVersion(command, options)) return { kind: 'version' }
   try {
     if (scanned.problem !== undefined) throw scanned.problem
     checkRequired(scanned.values, command.options)
@@ -68,6 +70,11 @@ export async function readCommandLine(
     return { error, command }
   }
   return { kind: 'run', command, options, positionals }
+}
+
+/** An option of that name may be the command's own. */
+function asksForVersion(command: CommandSpec, options: ParsedOptions): boolean {
+  return !command.options.some(({ long }) => long === 'version') && options.flag('version')
 }
 
 async function findMatch(
@@ -118,6 +125,7 @@ function withoutCommand(
   const isComplete = known.length === scanned.operands.length
   if (scanned.values.has('help') && isComplete)
     return { kind: 'overview', words: known, asked: true }
+  if (scanned.values.has('version') && scanned.operands.length === 0) return { kind: 'version' }
   if (isComplete && scanned.problem !== undefined)
     return { error: scanned.problem, command: undefined }
   if (args.length === 0) return { kind: 'overview', words: [], asked: false }

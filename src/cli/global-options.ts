@@ -27,6 +27,7 @@ export const globalOptions: readonly OptionSpec[] = [
   },
   { long: 'debug', summary: 'show stack traces and causes of failures' },
   { long: 'help', short: 'h', summary: 'show this help' },
+  { long: 'version', short: 'v', summary: 'show the version of kauri' },
 ]
 
 /** Variables of the caller's environment. */

@@ -40,6 +40,9 @@ export async function runProgram(
     case 'help':
       host.writeOut((await import('./help.ts')).commandHelp(invocation.command))
       return 0
+    case 'version':
+      host.writeOut(`kauri ${await (await import('./commands/version.ts')).kauriVersion()}\n`)
+      return 0
     case 'overview': {
       const { loadGroups, overview } = await import('./help.ts')
       const text = overview(await loadGroups(groups), invocation.words)

@@ -166,6 +166,13 @@ test('help goes to standard output, of all commands, some, or one', async t => {
   t.false(inputs.has(one))
 })
 
+for (const line of ['--json --version', '--debug -v', 'images --version'])
+  test(`'kauri ${line}' shows the version`, async t => {
+    const host = fakeHost()
+    t.is(await runLine(line, host), 0)
+    t.regex(host.out(), /^kauri \d+\.\d+\.\d+\n$/)
+  })
+
 test("a command's own -h is not help, and its help does not promise it", async t => {
   const host = fakeHost()
   await runLine('run --help', host)
