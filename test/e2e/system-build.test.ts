@@ -131,7 +131,8 @@ test('scripts see a clean environment, no network, and what KIWI shows them', as
   const description = building.describe({
     files: {
       'config.sh': script(
-        '. /.kconfig; . /.profile; env > /etc/seen; ls /sys/class/net > /etc/network\n' +
+        'grep -q "127.0.0.1.localhost" /etc/hosts; hostname > /etc/name-seen; echo more >> /etc/hosts\n' +
+          '. /.kconfig; . /.profile; env > /etc/seen; ls /sys/class/net > /etc/network\n' +
           'echo "$kiwi_iname" > /etc/name; ls /image > /etc/image; test -c /dev/null; test -d /proc/1',
       ),
     },
@@ -146,6 +147,8 @@ test('scripts see a clean environment, no network, and what KIWI shows them', as
   t.is(files.read('etc/network'), 'lo\n')
   t.is(files.read('etc/name'), 'tiny\n')
   t.true(files.read('etc/image').includes('config.sh'))
+  t.is(files.read('etc/name-seen'), 'localhost\n')
+  t.false(files.names.includes('etc/hosts'))
   const left = /^(?:image|\.kconfig|\.profile|\.dockerenv|run\/.|tmp\/.|dev\/.|proc\/.|sys\/.)/
   t.deepEqual(
     files.names.filter(name => left.test(name)),

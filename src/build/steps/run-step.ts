@@ -55,7 +55,10 @@ async function run(
     id: `kauri-build-${randomUUID()}`,
     config: configure(step, context, {
       ground,
-      mounts: [...networkMounts(step.network), ...(await mounts.copyInto(scratch.path))],
+      mounts: [
+        ...mountNetwork(step, ground, scratch.path),
+        ...(await mounts.copyInto(scratch.path)),
+      ],
     }),
     root: withoutSync(ground.root.mount),
   }
@@ -79,6 +82,15 @@ function configure(
     network: step.network,
     mounts,
   })
+}
+
+function mountNetwork(
+  { network }: RunStep,
+  { root }: StepGround,
+  directory: string,
+): RuntimeMount[] {
+  using tree = root.open()
+  return networkMounts(network, tree.fd, directory)
 }
 
 function findUser(root: Rootfs, user: string): ContainerUser {

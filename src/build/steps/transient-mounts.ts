@@ -1,11 +1,11 @@
 // Files that are there only while a script runs. Each is a private copy, bound read-only over the root, so that an editor
 // at work on the original changes neither the running script nor what its result is remembered as.
 
-import { closeSync, constants, existsSync, openSync } from 'node:fs'
+import { chmodSync, closeSync, constants, existsSync, openSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import type { Json } from '../../core/canonical-json.ts'
 import { KauriError } from '../../core/errors.ts'
-import { oPath, writeFileInRoot } from '../../native/in-root.ts'
+import { existsInRoot, oPath, writeFileInRoot } from '../../native/in-root.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { RuntimeMount } from '../../oci/runtime-config.ts'
 import { guestPath, type RunStep, type TransientMount } from '../../plan/plan.ts'
@@ -83,15 +83,31 @@ function bindReadOnly(source: string, destination: string): RuntimeMount {
   return { type: 'bind', source, destination, options: ['rbind', 'ro', 'nosuid', 'nodev'] }
 }
 
-/** What names need on the host's network: its resolver and hosts, over whatever the image has there, links included. */
-export function networkMounts(network: RunStep['network']): RuntimeMount[] {
-  if (network === 'none') return []
-  return ['/etc/resolv.conf', '/etc/hosts']
-    .filter(file => existsSync(file))
-    .map(file => ({
-      type: 'bind',
-      source: file,
-      destination: file,
-      options: ['bind', 'ro', 'nosuid', 'nodev', 'noexec', 'dest-nofollow'],
-    }))
+/** What a container without a network answers to; build containers are called localhost. */
+const loopbackHosts = '127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n'
+
+/**
+ * What names need: on the host's network its resolver and hosts, over whatever the image has there, links included; without
+ * a network the names of the loopback interface, where the image has no /etc/hosts of its own. A copy, which scripts may
+ * write to: as in docker, nothing of it stays.
+ */
+export function networkMounts(
+  network: RunStep['network'],
+  rootFd: number,
+  directory: string,
+): RuntimeMount[] {
+  if (network === 'host')
+    return ['/etc/resolv.conf', '/etc/hosts']
+      .filter(file => existsSync(file))
+      .map(file => bindFile(file, file, ['ro']))
+  if (existsInRoot(rootFd, '/etc/hosts')) return []
+  const hosts = path.join(directory, 'hosts')
+  writeFileSync(hosts, loopbackHosts)
+  chmodSync(hosts, 0o644)
+  return [bindFile(hosts, '/etc/hosts', [])]
+}
+
+function bindFile(source: string, destination: string, more: readonly string[]): RuntimeMount {
+  const options = ['bind', ...more, 'nosuid', 'nodev', 'noexec', 'dest-nofollow']
+  return { type: 'bind', source, destination, options }
 }
