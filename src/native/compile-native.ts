@@ -3,7 +3,7 @@
 // name tells of the sources' inodes and times, because reading and hashing all of them would cost each start 3 ms.
 
 import { execFileSync } from 'node:child_process'
-import { hash, randomUUID } from 'node:crypto'
+import { hash } from 'node:crypto'
 import {
   chmodSync,
   existsSync,
@@ -19,6 +19,7 @@ import { homedir } from 'node:os'
 import path from 'node:path'
 import process from 'node:process'
 import { hasErrno, KauriError } from '../core/errors.ts'
+import { randomHex } from '../core/random-hex.ts'
 
 const sourceRoot = path.join(import.meta.dirname, '..')
 
@@ -63,14 +64,15 @@ function findCompiled(name: 'addon' | 'launcher'): string {
     .filter(file => /\.[ch]$/.test(file))
     .toSorted()
     .map(file => path.join(directory, file))
-  const named = (facts: readonly string[]): string => {
-    const digest = hash('sha256', [process.arch, ...flags, ...facts].join('\0'), 'hex').slice(0, 16)
-    return path.join(compiledDirectory(), `kauri-${name}-${digest}${extension}`)
-  }
+  const named = (mark: string): string =>
+    path.join(compiledDirectory(), `kauri-${name}-${mark}${extension}`)
+  const factsWith = (facts: readonly string[]): string =>
+    [process.arch, ...flags, ...facts].join('\0')
   requireOwn(compiledDirectory())
-  const byTimes = named(files.map(fileTimes))
+  const byTimes = named(`t${fingerprint(factsWith(files.map(fileTimes)))}`)
   if (existsSync(byTimes)) return byTimes
-  const byContent = named(files.map(file => readFileSync(file, 'latin1')))
+  const contents = factsWith(files.map(file => readFileSync(file, 'latin1')))
+  const byContent = named(hash('sha256', contents, 'hex').slice(0, 16))
   if (!existsSync(byContent)) {
     const sources = files.filter(file => file.endsWith('.c'))
     compile(name, [...sources, ...flags], byContent)
@@ -95,6 +97,17 @@ function fileTimes(file: string): string {
   return `${ino} ${size} ${mtimeMs} ${ctimeMs}`
 }
 
+/** 64 bits of FNV-1a in two halves: node:crypto would cost each start 5 ms, and nobody gains by a collision of file times. */
+function fingerprint(text: string): string {
+  let low = 0x811c9dc5
+  let high = 0x01000193
+  for (let at = 0; at < text.length; at++) {
+    low = Math.imul(low ^ text.charCodeAt(at), 0x01000193)
+    high = Math.imul(high ^ text.charCodeAt(at), 0x85ebca6b)
+  }
+  return [low, high].map(half => (half >>> 0).toString(16).padStart(8, '0')).join('')
+}
+
 /** Gives a file its second name where the directory may be written. */
 function linkOrStay(file: string, second: string): string {
   try {
@@ -116,7 +129,7 @@ function compiledDirectory(): string {
 function compile(name: string, args: readonly string[], compiled: string): void {
   mkdirSync(path.dirname(compiled), { recursive: true, mode: 0o755 })
   // Threads of one process may compile at once, so its id alone is no unique name.
-  const temporary = `${compiled}.${process.pid}-${randomUUID()}`
+  const temporary = `${compiled}.${process.pid}-${randomHex(16)}`
   try {
     execFileSync('cc', [...args, '-o', temporary], { stdio: ['ignore', 'ignore', 'pipe'] })
     // The compiler leaves it to the umask, which may let everybody write what root runs.
