@@ -69,7 +69,7 @@ function findCompiled(name: 'addon' | 'launcher'): string {
   const factsWith = (facts: readonly string[]): string =>
     [process.arch, ...flags, ...facts].join('\0')
   requireOwn(compiledDirectory())
-  const byTimes = named(`t${fingerprint(factsWith(files.map(fileTimes)))}`)
+  const byTimes = named(fingerprint(factsWith(files.map(fileTimes))))
   if (existsSync(byTimes)) return byTimes
   const contents = factsWith(files.map(file => readFileSync(file, 'latin1')))
   const byContent = named(hash('sha256', contents, 'hex').slice(0, 16))
