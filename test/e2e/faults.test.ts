@@ -266,13 +266,13 @@ test('without root rights nothing is begun', async t => {
   using building = start()
   chmodSync(building.directory, 0o755)
   const description = building.describe()
-  const nobody = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups']
+  // The capability lets nobody reach a checkout below directories that are root's alone.
+  const reach = ['--inh-caps=+dac_read_search', '--ambient-caps=+dac_read_search']
+  const nobody = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups', ...reach]
   const result = await building.kauri.run(
     ['system', 'build', '--description', description, '--target-dir', '/tmp/nothing-is-made'],
     { through: nobody },
   )
-  if (/EACCES|cannot open .*Permission denied/.test(result.stderr))
-    return t.log('nobody cannot reach this checkout')
   t.is(result.code, 1, result.stderr)
   t.regex(messageOf(result), /root[^]*hint: .*sudo/)
   t.false(existsSync('/tmp/nothing-is-made'))
