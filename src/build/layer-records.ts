@@ -2,12 +2,11 @@
 // and of the blob; it counts only while the store has both.
 
 import path from 'node:path'
-import { readTextIfThere } from '../core/atomic-file.ts'
+import { readTextIfThere, writeCacheRecord } from '../core/atomic-file.ts'
 import { canonicalJson, type Json } from '../core/canonical-json.ts'
 import type { LayerOfImage } from '../image/create-image.ts'
 import { asDiffId, digestOf, hexOf, isDigest, parseDigest } from '../oci/digest.ts'
 import type { DiskStore } from '../store/disk-store.ts'
-import { writeRecord } from './write-record.ts'
 
 export interface LayerRecords {
   /** The layer that was made from these inputs, or undefined. */
@@ -32,7 +31,7 @@ export function layerRecords(dataRoot: string, store: DiskStore): LayerRecords {
       return { descriptor: { mediaType, digest, size }, diffId: known.diffId }
     },
     async remember(inputs, { diffId, descriptor }) {
-      await writeRecord(recordOf(inputs), `${diffId} ${descriptor.digest}\n`)
+      await writeCacheRecord(recordOf(inputs), `${diffId} ${descriptor.digest}\n`, 0o600)
     },
   }
 }

@@ -3,11 +3,10 @@
 
 import { statSync } from 'node:fs'
 import path from 'node:path'
-import { readTextIfThere } from '../core/atomic-file.ts'
+import { readTextIfThere, writeCacheRecord } from '../core/atomic-file.ts'
 import { canonicalJson, type Json } from '../core/canonical-json.ts'
 import { digestOf, hexOf } from '../oci/digest.ts'
 import type { ResultFile } from './result-files.ts'
-import { writeRecord } from './write-record.ts'
 
 export interface ResultRecords {
   /** The files of an earlier build from the same inputs, where all of them are as that build left them. */
@@ -40,7 +39,7 @@ export function resultRecords(
         inputs: digestOf(canonicalJson(inputs)),
         files: files.map(file => ({ ...file, identity: identityOf(file.path) ?? '' })),
       }
-      await writeRecord(recordFile, JSON.stringify(record))
+      await writeCacheRecord(recordFile, JSON.stringify(record), 0o600)
     },
   }
 }

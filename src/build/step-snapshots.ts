@@ -3,11 +3,10 @@
 
 import { randomUUID } from 'node:crypto'
 import path from 'node:path'
-import { readTextIfThere } from '../core/atomic-file.ts'
+import { readTextIfThere, writeCacheRecord } from '../core/atomic-file.ts'
 import { type Digest, digestOf, hexOf } from '../oci/digest.ts'
 import { type Rootfs, type Snapshot, type Snapshotter, snapshotId } from '../rootfs/rootfs.ts'
 import type { StepKey } from './step-key.ts'
-import { writeRecord } from './write-record.ts'
 
 /** What a snapshot says about the step that made it. */
 export interface StepFacts {
@@ -39,7 +38,7 @@ export function stepSnapshots(snapshotter: Snapshotter, dataRoot: string): StepS
       if (!fresh) return await snapshotter.commit(root, snapshotId(hexOf(key)), labelsOf(facts))
       const id = snapshotId(hexOf(digestOf(`${key} ${randomUUID()}`)))
       const snapshot = await snapshotter.commit(root, id, labelsOf(facts))
-      await writeRecord(recordOf(key), `${id}\n`)
+      await writeCacheRecord(recordOf(key), `${id}\n`, 0o600)
       return snapshot
     },
   }

@@ -2,7 +2,7 @@
 
 import { randomUUID } from 'node:crypto'
 import { existsSync, readdirSync, rmSync } from 'node:fs'
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import process from 'node:process'
 import { hasErrno, KauriError } from './errors.ts'
@@ -44,6 +44,26 @@ export async function writeFileAtomic(
     }
     await rename(temporary, target)
     await syncDirectory(path.dirname(target))
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw asDiskFull(error, target)
+  }
+}
+
+/**
+ * Replaces a record of a cache: there whole or not at all while the machine runs, and nobody waits for the disk. After a
+ * power failure it may be empty, so a reader takes what is not whole for missing. Makes its directory. @throws DISK_FULL
+ */
+export async function writeCacheRecord(
+  target: string,
+  content: string | Uint8Array,
+  mode = 0o644,
+): Promise<void> {
+  const temporary = temporaryBeside(target)
+  try {
+    await mkdir(path.dirname(target), { recursive: true, mode: 0o755 })
+    await writeFile(temporary, content, { flag: 'wx', mode })
+    await rename(temporary, target)
   } catch (error) {
     await rm(temporary, { force: true })
     throw asDiskFull(error, target)

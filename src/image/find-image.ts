@@ -4,10 +4,7 @@ import { KauriError } from '../core/errors.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import { formatFamiliar, parseReference, type Reference } from '../oci/reference.ts'
-import type { DiskStore } from '../store/disk-store.ts'
 import type { LayoutReader, StoredImage } from '../store/layout-reader.ts'
-import type { ImageSource } from './image.ts'
-import { openImage } from './open-image.ts'
 
 export interface FoundImage {
   /** The name it was found by; undefined where it was found by its digest. */
@@ -60,16 +57,4 @@ async function findByDigest(store: LayoutReader, prefix: string): Promise<FoundI
 /** The name as people write it, or the digest of an image without one. */
 export function displayName({ reference, descriptor }: FoundImage): string {
   return reference === undefined ? descriptor.digest : formatFamiliar(reference)
-}
-
-/** The local store as a source of base images; asks no registry. */
-export function storeImageSource(store: DiskStore): ImageSource {
-  return {
-    async findImage(reference, platform, { signal }) {
-      signal?.throwIfAborted()
-      const descriptor = await store.findImage(reference)
-      if (descriptor === undefined) return undefined
-      return { image: await openImage(store, descriptor, platform), store }
-    },
-  }
 }

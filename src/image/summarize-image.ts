@@ -2,7 +2,6 @@
 
 import { KauriError } from '../core/errors.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
-import type { Platform } from '../oci/platform.ts'
 import type { DiskStore } from '../store/disk-store.ts'
 import type { StoredImage } from '../store/layout-reader.ts'
 import type { Image } from './image.ts'
@@ -44,10 +43,4 @@ export function imageSize(store: DiskStore, { layers }: Image): number {
 /** Bytes of one layer's tar where it is known, else of its blob. */
 export function layerSize(store: DiskStore, layer: Image['layers'][number]): number {
   return store.findLayers(layer.diffId)[0]?.tarBytes ?? layer.descriptor.size
-}
-
-/** The members of a configuration that say where it runs. */
-export function platformOf({ config }: Image): Platform {
-  const { os, architecture, variant } = config
-  return { os, architecture, ...(variant === undefined ? {} : { variant }) }
 }

@@ -1,14 +1,13 @@
 // Adds packages to a root that has a working dpkg, in the order that apt found, which knows what must be unpacked,
 // configured or removed before what.
 
-import { readTextIfThere } from '../core/atomic-file.ts'
+import { readTextIfThere, writeCacheRecord } from '../core/atomic-file.ts'
 import { KauriError } from '../core/errors.ts'
 import { defaultArchiveLimits } from '../layer/layer.ts'
 import { TarReader } from '../layer/tar-reader.ts'
 import { type DownloadContext, downloadDebs } from './apt-download.ts'
 import type { AptPlan } from './apt-resolve.ts'
 import type { DpkgAction } from './apt-solution.ts'
-import { writeRecord } from './cache-record.ts'
 import { type DebArchive, openDeb } from './deb-archive.ts'
 import { splitLanes, unpackMembers } from './deb-members.ts'
 import type { DpkgContainer } from './dpkg-container.ts'
@@ -119,7 +118,7 @@ async function readNewestTimes(
       if (value === undefined) break
       const seconds = await newestEntryTime(file, value)
       times.push(seconds)
-      await writeRecord(recordOf(file), String(seconds))
+      await writeCacheRecord(recordOf(file), String(seconds))
     }
     return times
   } finally {

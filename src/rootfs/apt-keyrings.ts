@@ -5,12 +5,12 @@ import { createHash, randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { writeCacheRecord } from '../core/atomic-file.ts'
 import { hasErrno, KauriError } from '../core/errors.ts'
 import { lastLines } from '../core/process.ts'
 import type { PackageRepository } from '../plan/plan.ts'
 import { takeCredentials } from './apt-credentials.ts'
 import type { AptWorkspace } from './apt-workspace.ts'
-import { writeRecord } from './cache-record.ts'
 import { binaryKeyring } from './openpgp-keyring.ts'
 import type { PackageWork } from './package-manager.ts'
 
@@ -99,7 +99,7 @@ async function fetchKey(
   )
   if (exitCode === 0) {
     const content = await readFile(target)
-    await writeRecord(kept, content)
+    await writeCacheRecord(kept, content)
     return content
   }
   const reason = /^Err:.*\n\s*(.*)/m.exec(stdout)?.[1] ?? lastLines(stderr, 3)

@@ -4,11 +4,10 @@
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
-import { readTextIfThere } from '../core/atomic-file.ts'
+import { readTextIfThere, writeCacheRecord } from '../core/atomic-file.ts'
 import type { AptSetting } from './apt-config.ts'
 import type { RepositorySource } from './apt-repositories.ts'
 import { type AptSource, formatSource } from './apt-sources.ts'
-import { writeRecord } from './cache-record.ts'
 
 /** A repository with the keys that the request names as one binary keyring; they come on top of what the source itself says. */
 export interface KeyedSource extends RepositorySource {
@@ -99,7 +98,7 @@ function parseListsUpdate(text: string): ListsUpdate | undefined {
 /** Remembers that the lists are up to date now. */
 export async function rememberListsUpdate(set: AptListSet, update: ListsUpdate): Promise<void> {
   const lines = [String(update.updatedMs), ...update.missing]
-  await writeRecord(updateRecord(set), `${lines.join('\n')}\n`)
+  await writeCacheRecord(updateRecord(set), `${lines.join('\n')}\n`)
 }
 
 function updateRecord(set: AptListSet): string {
@@ -152,5 +151,5 @@ function keyName(content: Buffer): string {
 async function writeOnce(file: string, content: Buffer): Promise<void> {
   const there = await stat(file).catch(() => undefined)
   if (there?.size === content.length) return
-  await writeRecord(file, content)
+  await writeCacheRecord(file, content)
 }

@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { readTextIfThere } from '../core/atomic-file.ts'
+import { readTextIfThere, writeCacheRecord } from '../core/atomic-file.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
 import { KauriError } from '../core/errors.ts'
 import { lockFile } from '../native/file-lock.ts'
@@ -23,7 +23,6 @@ import {
   parseSelectedProviders,
   parseSimulation,
 } from './apt-solution.ts'
-import { writeRecord } from './cache-record.ts'
 import type { PackageWork, Resolution, ResolutionKey, ResolvedPackage } from './package-manager.ts'
 import type { InstallRequest } from './package-requests.ts'
 
@@ -71,7 +70,7 @@ export async function resolvePlan(
     { request, names, settings, isBootstrap: request.bootstrap },
     context.work,
   )
-  await writeRecord(record, JSON.stringify(plan))
+  await writeCacheRecord(record, JSON.stringify(plan))
   return plan
 }
 

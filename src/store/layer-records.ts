@@ -2,9 +2,9 @@
 // packing and measuring again. Derivable, so it is written without waiting for the disk and a missing record is no error.
 
 import { readdirSync, readFileSync } from 'node:fs'
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import path from 'node:path'
-import { temporaryBeside } from '../core/atomic-file.ts'
+import { writeCacheRecord } from '../core/atomic-file.ts'
 import { hasErrno, KauriError } from '../core/errors.ts'
 import { readDescriptor } from '../oci/descriptor.ts'
 import { type DiffId, type Digest, hexOf } from '../oci/digest.ts'
@@ -27,14 +27,7 @@ export async function writeLayerRecord(paths: LayoutPaths, record: LayerRecord):
   const { diffId, mediaType, digest, size, tarBytes } = record
   const packing = { mediaType, digest, size, tarBytes }
   const file = path.join(paths.diffIds, hexOf(diffId), `${hexOf(digest)}.json`)
-  await mkdir(path.dirname(file), { recursive: true })
-  const temporary = temporaryBeside(file)
-  try {
-    await writeFile(temporary, JSON.stringify(packing), { flag: 'wx' })
-    await rename(temporary, file)
-  } finally {
-    await rm(temporary, { force: true })
-  }
+  await writeCacheRecord(file, JSON.stringify(packing))
 }
 
 /** Every packing remembered of a tar, sorted by digest; whether the blobs are still there is the caller's question. */
