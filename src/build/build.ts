@@ -4,6 +4,7 @@
 import type { Emit } from '../core/events.ts'
 import type { LayerCompression } from '../layer/layer.ts'
 import type { Digest } from '../oci/digest.ts'
+import type { Resources, Rlimit } from '../oci/runtime-config.ts'
 import type { BuildPlan } from '../plan/plan.ts'
 import type { SnapshotId } from '../rootfs/rootfs.ts'
 
@@ -15,8 +16,40 @@ export interface BuildOptions {
    * undefined: the newest time that the installed packages' files carry.
    */
   readonly sourceDateEpoch?: number | undefined
+  /** What RUN instructions get from the caller. */
+  readonly caller?: CallerOptions
   readonly signal?: AbortSignal | undefined
   readonly emit: Emit
+}
+
+/** What the caller of a build hands in; none of it is part of a key, a layer or the history. */
+export interface CallerOptions {
+  /** Values for secret mounts, by id. */
+  readonly secrets: ReadonlyMap<string, SecretSource>
+  /** Agents and keys for ssh mounts, by id. */
+  readonly ssh: ReadonlyMap<string, SshSource>
+  /** `http_proxy=…` and its like, in either case. */
+  readonly proxyEnvironment: readonly string[]
+  /** What instructions may ask for beyond the sandbox. */
+  readonly allow: ReadonlySet<'network.host' | 'security.insecure'>
+  readonly limits: RunLimits
+}
+
+export type SecretSource =
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'variable'; readonly name: string }
+
+export type SshSource =
+  | { readonly kind: 'agent'; readonly socket: string }
+  | { readonly kind: 'keys'; readonly paths: readonly string[] }
+
+/** What bounds the containers of RUN instructions; docker's build options of the same names. */
+export interface RunLimits {
+  /** `NAME:ADDRESS` lines for /etc/hosts. */
+  readonly extraHosts?: readonly string[]
+  readonly shmSizeBytes?: number
+  readonly rlimits?: readonly Rlimit[]
+  readonly resources?: Omit<Resources, 'devices'>
 }
 
 /** What became of one step. */

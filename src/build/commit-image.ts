@@ -58,8 +58,9 @@ export function imageConfig(
     ...(stage.author === undefined ? {} : { author: stage.author }),
     config: stage.config,
     history: spans.map((span, index): HistoryEntry => {
-      if (index === spans.length - 1) return { created, ...stage.history }
-      const { created_by: createdBy } = stage.history
+      const line = stage.history.kind === 'phases' ? stage.history.line : {}
+      if (index === spans.length - 1) return { created, ...line }
+      const { created_by: createdBy } = line
       return {
         created,
         ...(createdBy === undefined ? {} : { created_by: createdBy }),

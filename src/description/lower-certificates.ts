@@ -39,6 +39,7 @@ function sectionSteps(
     ),
     {
       kind: 'run',
+      showsEpoch: true,
       title: update,
       where: first.where,
       phase: 'bootstrap',

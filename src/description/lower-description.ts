@@ -59,7 +59,7 @@ export function lowerDescription(
     ...hook('images.sh'),
   ]
   return {
-    contexts: { [descriptionContext]: description.directory },
+    contexts: { [descriptionContext]: { directory: description.directory } },
     stages: [
       {
         id: 'main',
@@ -68,7 +68,7 @@ export function lowerDescription(
         steps,
         config: runConfig(selected),
         author: imageAuthor(selected),
-        history: imageHistory(selected, options.kauriVersion),
+        history: { kind: 'phases', line: imageHistory(selected, options.kauriVersion) },
       },
     ],
   }

@@ -28,6 +28,7 @@ export function scriptStep(name: HookName, context: ScriptContext): RunStep[] {
   return [
     {
       kind: 'run',
+      showsEpoch: true,
       title: name,
       where: { file: path.join(path.dirname(file), name), line: 1, column: 1 },
       phase: name === 'post_bootstrap.sh' ? 'bootstrap' : 'config',

@@ -2,6 +2,7 @@
 // Values are pure data: no host paths but those of the named contexts, no times, nothing of the caller's environment.
 
 import type { SourcePosition } from '../core/errors.ts'
+import type { Digest } from '../oci/digest.ts'
 import type { HistoryEntry, RunConfig } from '../oci/image-config.ts'
 import type { Platform } from '../oci/platform.ts'
 
@@ -28,7 +29,18 @@ export interface ContextPath {
 /** What a stage starts from. */
 export type StageBase =
   | { readonly kind: 'scratch' }
-  | { readonly kind: 'image'; readonly reference: string; readonly where?: SourcePosition }
+  /** An image that lowering looked up; `manifest` is the manifest that was chosen for the stage's platform. */
+  | {
+      readonly kind: 'image'
+      readonly reference: string
+      readonly manifest: Digest
+      readonly where?: SourcePosition
+    }
+  | { readonly kind: 'stage'; readonly stage: string }
+
+/** A root that a step reads from without changing it. An image to read from is a stage without steps. */
+export type SourceRoot =
+  | { readonly kind: 'context'; readonly context: string }
   | { readonly kind: 'stage'; readonly stage: string }
 
 interface StepCommon {
@@ -92,6 +104,50 @@ export interface TransientMount {
     | { readonly kind: 'context'; readonly source: ContextPath }
 }
 
+/** Owner and permission bits of what a mount makes. */
+export interface MountAttributes {
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+}
+
+/** Something that is mounted while a RUN instruction works; nothing of it stays in the image. */
+export type BuildMount =
+  /** A file or directory of another root; what is written to it is thrown away. */
+  | {
+      readonly kind: 'bind'
+      readonly target: GuestPath
+      readonly from: SourceRoot
+      readonly source: GuestPath
+      readonly writable: boolean
+    }
+  /** A directory that outlives the build, found by its id; starts empty or as a copy of a directory in `from`. */
+  | ({
+      readonly kind: 'cache'
+      readonly target: GuestPath
+      readonly id: string
+      readonly sharing: 'shared' | 'private' | 'locked'
+      readonly writable: boolean
+      readonly from?: SourceRoot
+      readonly source: GuestPath
+    } & MountAttributes)
+  | { readonly kind: 'tmpfs'; readonly target: GuestPath; readonly sizeBytes?: number }
+  /** A value that the caller hands to the build, as a file, in a variable or both; never part of a key. */
+  | ({
+      readonly kind: 'secret'
+      readonly id: string
+      readonly target?: GuestPath
+      readonly variable?: string
+      readonly required: boolean
+    } & MountAttributes)
+  /** A socket of the caller's ssh agent, named in SSH_AUTH_SOCK. */
+  | ({
+      readonly kind: 'ssh'
+      readonly id: string
+      readonly target: GuestPath
+      readonly required: boolean
+    } & MountAttributes)
+
 /** Runs a program in the root. */
 export interface RunStep extends StepCommon {
   readonly kind: 'run'
@@ -99,8 +155,14 @@ export interface RunStep extends StepCommon {
   readonly environment: readonly string[]
   readonly directory: GuestPath
   readonly user: string
-  readonly network: 'none' | 'host'
+  /** `bridge`: a network of its own with a way out through the host's address. */
+  readonly network: 'none' | 'host' | 'bridge'
   readonly mounts: readonly TransientMount[]
+  readonly buildMounts?: readonly BuildMount[]
+  /** `insecure`: all capabilities, no system call filter; only where the caller allows it. */
+  readonly security?: 'sandbox' | 'insecure'
+  /** A script of a description sees the time of the image in SOURCE_DATE_EPOCH; an instruction sees what it declared. */
+  readonly showsEpoch: boolean
 }
 
 /** Copies a tree or a file of a context into the root. */
@@ -114,6 +176,55 @@ export interface CopyStep extends StepCommon {
   readonly owner?: string
   /** Permission bits for the copied file; undefined: as in the source. */
   readonly mode?: number
+}
+
+/** Something that COPY or ADD names. */
+export type FileSource =
+  /** A path below the step's `from`, with wildcards of Go's filepath.Match. */
+  | { readonly kind: 'pattern'; readonly pattern: string }
+  /** A here-document. */
+  | { readonly kind: 'text'; readonly name: string; readonly text: string }
+  | { readonly kind: 'http'; readonly url: string; readonly checksum?: Digest }
+  | {
+      readonly kind: 'git'
+      readonly repository: string
+      /** Branch, tag or commit; undefined: the remote's HEAD. */
+      readonly revision?: string
+      readonly directory?: string
+      readonly keepGitDirectory: boolean
+      readonly submodules: boolean
+      /** A commit's hash or the beginning of one, which the revision must be. */
+      readonly commit?: string
+    }
+
+/** Copies what patterns, here-documents and addresses name into the root: COPY and ADD. */
+export interface AddStep extends StepCommon {
+  readonly kind: 'add'
+  readonly from: SourceRoot
+  readonly sources: readonly FileSource[]
+  readonly target: GuestPath
+  /** The target was written with a slash at its end, or takes several sources. */
+  readonly targetIsDirectory: boolean
+  /** `USER[:GROUP]`, names looked up in the root; undefined: root for contexts, as they are for other roots. */
+  readonly owner?: string
+  /** Octal or symbolic, as chmod(1) takes it. */
+  readonly mode?: string
+  /** Keep the directories of a source below the target; `/./` in a pattern says from where on. */
+  readonly parents: boolean
+  /** Patterns as in an ignore file of what is left out. */
+  readonly excludes: readonly string[]
+  /** The result depends on nothing below it, and its layer fits on any other base. */
+  readonly link: boolean
+  /** `local`: tar archives of `pattern` sources are unpacked, as ADD does. */
+  readonly unpack: 'local' | 'all' | 'none'
+}
+
+/** Makes a directory and its missing parents, mode 0755; one that is there is left as it is. */
+export interface MakeDirectoryStep extends StepCommon {
+  readonly kind: 'make-directory'
+  readonly target: GuestPath
+  /** `USER[:GROUP]`, names looked up in the root. */
+  readonly owner: string
 }
 
 /** Unpacks a tar archive of a context into the root. */
@@ -176,6 +287,21 @@ export type BuildStep =
   | UsersStep
   | WriteStep
   | LinkStep
+  | AddStep
+  | MakeDirectoryStep
+
+/** A line of history without what the commit adds to it. */
+export type HistoryLine = Omit<HistoryEntry, 'created' | 'empty_layer'>
+
+/** How the history and the layers of a stage come about. */
+export type StageHistory =
+  /** One layer, or one for each phase; the line is about the last. */
+  | { readonly kind: 'phases'; readonly line: HistoryLine }
+  /** A line for each instruction, in order; those with the index of a step have that step's changes as their layer. */
+  | {
+      readonly kind: 'instructions'
+      readonly lines: readonly (HistoryLine & { readonly step?: number })[]
+    }
 
 /** Steps over one root, in order, and the configuration of the image they make. */
 export interface BuildStage {
@@ -183,15 +309,23 @@ export interface BuildStage {
   readonly platform: Platform
   readonly base: StageBase
   readonly steps: readonly BuildStep[]
+  /** Whole: what the base's configuration says is in it already. */
   readonly config: RunConfig
   readonly author?: string
-  /** What the history says about the image's one layer, or its last phase. */
-  readonly history: Omit<HistoryEntry, 'created' | 'empty_layer'>
+  /** Of this stage alone; a base image's or a base stage's own comes before it. */
+  readonly history: StageHistory
+}
+
+/** A directory of the host that steps read from. */
+export interface PlanContext {
+  readonly directory: string
+  /** Patterns of its ignore file; what they match is not there for the build. */
+  readonly ignore?: readonly string[]
 }
 
 /** A whole build: stages in an order in which each stands after those it uses; the last one is the result. */
 export interface BuildPlan {
   readonly stages: readonly BuildStage[]
-  /** Host directories by name; steps refer to them by name only. */
-  readonly contexts: Readonly<Record<string, string>>
+  /** By name; steps refer to them by name only. */
+  readonly contexts: Readonly<Record<string, PlanContext>>
 }

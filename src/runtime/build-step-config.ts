@@ -10,7 +10,7 @@ export interface BuildStepOptions {
   readonly directory: string
   /** Root unless said otherwise. */
   readonly user?: ProcessConfig['user']
-  readonly network: 'none' | 'host'
+  readonly network: 'none' | 'host' | 'bridge'
   readonly mounts?: readonly RuntimeMount[]
   /** `localhost` unless said otherwise, so that no host name reaches an image. */
   readonly hostname?: string

@@ -26,7 +26,7 @@ export interface DefaultConfigOptions {
   readonly consoleSize?: { readonly height: number; readonly width: number }
   readonly hostname?: string
   /** `none`: a namespace with nothing but lo; `host`: the host's own. */
-  readonly network: 'none' | 'host'
+  readonly network: 'none' | 'host' | 'bridge'
   /** Added to the default ones; one with the same destination takes the default's place. */
   readonly mounts?: readonly RuntimeMount[]
   readonly capabilities?: { readonly add?: readonly string[]; readonly drop?: readonly string[] }
@@ -157,9 +157,11 @@ function processOf(options: DefaultConfigOptions): ProcessConfig {
   }
 }
 
-function namespacesOf(network: 'none' | 'host'): readonly { readonly type: NamespaceType }[] {
+function namespacesOf(
+  network: 'none' | 'host' | 'bridge',
+): readonly { readonly type: NamespaceType }[] {
   const types: NamespaceType[] = ['pid', 'mount', 'uts', 'ipc', 'cgroup']
-  return [...types, ...(network === 'none' ? ['network' as const] : [])].map(type => ({ type }))
+  return [...types, ...(network === 'host' ? [] : ['network' as const])].map(type => ({ type }))
 }
 
 function mountsOf({

@@ -6,6 +6,7 @@ import { planExecutor } from '../../src/build/execute-plan.ts'
 import { inspectPlan } from '../../src/build/inspect-plan.ts'
 import { KauriError } from '../../src/core/errors.ts'
 import { type BuildEvent, ignoreEvents } from '../../src/core/events.ts'
+import { digestOf } from '../../src/oci/digest.ts'
 import { type BuildPlan, type BuildStep, guestPath } from '../../src/plan/plan.ts'
 import { type Doubles, installOf, makeDoubles, planOf, runOf } from '../helpers/build-doubles.ts'
 import { testWith } from '../helpers/needs.ts'
@@ -309,7 +310,9 @@ test('an image that stands on another one is refused', async t => {
   const [stage] = planOf([]).stages
   const plan: BuildPlan = {
     contexts: {},
-    stages: [{ ...stage!, base: { kind: 'image', reference: 'debian' } }],
+    stages: [
+      { ...stage!, base: { kind: 'image', reference: 'debian', manifest: digestOf('debian') } },
+    ],
   }
   t.is((await t.throwsAsync<KauriError>(build(doubles, plan)))?.code, 'UNSUPPORTED')
 })

@@ -114,7 +114,7 @@ function pretendedPackage(name: string, version: string): ResolvedPackage {
 /** A plan with one stage from nothing. */
 export function planOf(steps: readonly BuildStep[], description = '/nonexistent'): BuildPlan {
   return {
-    contexts: { description },
+    contexts: { description: { directory: description } },
     stages: [
       {
         id: 'main',
@@ -123,7 +123,7 @@ export function planOf(steps: readonly BuildStep[], description = '/nonexistent'
         steps,
         config: { Cmd: ['/bin/sh'] },
         author: 'somebody',
-        history: { created_by: 'a test' },
+        history: { kind: 'phases', line: { created_by: 'a test' } },
       },
     ],
   }
@@ -149,6 +149,7 @@ export function installOf(names: readonly string[], bootstrap = false): InstallS
 export function runOf(text: string, more: Partial<RunStep> = {}): RunStep {
   return {
     kind: 'run',
+    showsEpoch: true,
     title: 'config.sh',
     phase: 'config',
     command: ['/bin/sh', '-c', text],

@@ -15,9 +15,9 @@ export interface NamedSource {
 
 /** The host directory of a context. @throws INTERNAL where the plan lacks it */
 export function contextRoot({ plan }: Pick<StepContext, 'plan'>, name: string): string {
-  const root = plan.contexts[name]
-  if (root === undefined) throw new KauriError('INTERNAL', `the plan has no context "${name}"`)
-  return root
+  const context = plan.contexts[name]
+  if (context === undefined) throw new KauriError('INTERNAL', `the plan has no context "${name}"`)
+  return context.directory
 }
 
 /** Opens and lists a source of the plan; the caller disposes it. @throws FILE_NOT_FOUND */

@@ -1,8 +1,10 @@
 // Which half of which file a step goes to; a new kind of step is added here.
 
 import type { BuildStep } from '../../plan/plan.ts'
+import { prepareAdd } from './add-step.ts'
 import { prepareCopy } from './copy-step.ts'
 import { prepareInstall, prepareRemove } from './install-step.ts'
+import { prepareMakeDirectory } from './make-directory-step.ts'
 import { prepareRun } from './run-step.ts'
 import type { PreparedStep, StepContext } from './step.ts'
 import { prepareUnpack } from './unpack-step.ts'
@@ -28,6 +30,10 @@ export async function prepareStep(step: BuildStep, context: StepContext): Promis
       return prepareWrite(step)
     case 'link':
       return prepareLink(step)
+    case 'add':
+      return await prepareAdd(step, context)
+    case 'make-directory':
+      return prepareMakeDirectory(step)
     default:
       return step satisfies never
   }

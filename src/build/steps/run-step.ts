@@ -73,7 +73,8 @@ function configure(
   { ground, mounts }: { readonly ground: StepGround; readonly mounts: readonly RuntimeMount[] },
 ): RuntimeConfig {
   const hasEpoch = step.environment.some(entry => entry.startsWith('SOURCE_DATE_EPOCH='))
-  const epoch = hasEpoch ? [] : [`SOURCE_DATE_EPOCH=${epochOf(options, ground)}`]
+  const epoch =
+    hasEpoch || !step.showsEpoch ? [] : [`SOURCE_DATE_EPOCH=${epochOf(options, ground)}`]
   return buildStepConfig({
     command: step.command,
     environment: [...step.environment, ...epoch],
