@@ -31,7 +31,7 @@ int clone_mount(int fd, unsigned flags, const char *path) {
   return mount_fd;
 }
 
-static enum target_kind kind_of(int fd, const char *path) {
+enum target_kind kind_of(int fd, const char *path) {
   struct stat status;
   if (fstat(fd, &status) != 0) die_errno("fstat of %s", path);
   return S_ISDIR(status.st_mode) ? TARGET_DIRECTORY : TARGET_FILE;

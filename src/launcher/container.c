@@ -47,6 +47,12 @@ static void do_step(int root_fd, const struct plan_step *step) {
     case TAG_BIND:
       mount_bind(root_fd, step);
       break;
+    case TAG_TREE:
+      mount_tree(root_fd, step);
+      break;
+    case TAG_FILE:
+      mount_file(root_fd, step);
+      break;
     case TAG_DEVICE:
       make_device(root_fd, step);
       break;

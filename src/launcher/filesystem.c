@@ -39,6 +39,14 @@ static void set_option(int fs_fd, const char *type, const char *option) {
   if (result != 0) die_filesystem(fs_fd, type, option);
 }
 
+bool takes_option(const char *type, const char *option) {
+  int fs_fd = sys_fsopen(type);
+  if (fs_fd < 0) return false;
+  bool taken = sys_fsconfig(fs_fd, FSCONFIG_SET_FLAG, option, NULL) == 0;
+  close(fs_fd);
+  return taken;
+}
+
 int new_filesystem(const char *type, const struct text_list *options, unsigned attributes) {
   int fs_fd = sys_fsopen(type);
   if (fs_fd < 0) return -1;

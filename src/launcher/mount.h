@@ -4,9 +4,13 @@
 #define KAURI_MOUNT_H
 
 #include "plan.h"
+#include "target.h"
 
 /** The container's root, mounted in this mount namespace; returns a descriptor of it. */
 int mount_root(const struct plan_root *root);
+
+/** A mount of a directory or an overlay, seen nowhere yet; writable where that is. */
+int detached_tree(const struct plan_root *tree);
 
 /** Makes `root_fd` the root of this mount namespace; nothing of the old one stays reachable. */
 void enter_root(int root_fd, uint32_t attributes);
@@ -16,6 +20,12 @@ void mount_filesystem(int root_fd, const struct plan_step *step);
 
 /** A directory or file of the host. */
 void mount_bind(int root_fd, const struct plan_step *step);
+
+/** A directory or file inside a tree that has no place of its own. */
+void mount_tree(int root_fd, const struct plan_step *step);
+
+/** A file that is in memory only. */
+void mount_file(int root_fd, const struct plan_step *step);
 
 /** Hides a file or directory of the root, where it is there. */
 void mask_path(int root_fd, const char *path);
@@ -29,9 +39,15 @@ void change_attributes(int root_fd, const struct plan_step *step);
 /** The descriptor of a new file system with these options; exits with what the kernel says about them. */
 int new_filesystem(const char *type, const struct text_list *options, unsigned attributes);
 
+/** True where this kernel's file system of that type takes the option. */
+bool takes_option(const char *type, const char *option);
+
 /** Sets attributes of a mount, of all below it with AT_RECURSIVE. */
 void set_attributes(int mount_fd, unsigned flags, uint64_t attributes, uint64_t propagation,
                     const char *path);
+
+/** What a mount point for this mount or file has to be. */
+enum target_kind kind_of(int fd, const char *path);
 
 /** A mount of one file or tree, seen nowhere yet. */
 int clone_mount(int fd, unsigned flags, const char *path);

@@ -91,6 +91,21 @@ static struct plan_step *append_step(struct reader *reader, struct plan *plan, e
   return step;
 }
 
+static void parse_overlay(struct reader *reader, struct plan_root *root) {
+  root->attributes = take_u32(reader);
+  root->upper = take_text(reader);
+  root->work = take_text(reader);
+  take_texts(reader, &root->options);
+  take_texts(reader, &root->lower);
+}
+
+/** One directory, where there are no options; else an overlay. */
+static void parse_tree(struct reader *reader, struct plan_root *tree) {
+  parse_overlay(reader, tree);
+  if (tree->lower.count == 0) reader->failed = true;
+  if (!reader->failed && tree->options.count == 0) tree->directory = tree->lower.items[0];
+}
+
 static void parse_step(struct reader *reader, struct plan *plan, enum plan_tag tag) {
   struct plan_step *step = append_step(reader, plan, tag);
   if (step == NULL) return;
@@ -114,6 +129,20 @@ static void parse_step(struct reader *reader, struct plan *plan, enum plan_tag t
       step->gid = take_u32(reader);
       step->flags = take_u32(reader);
       break;
+    case TAG_TREE:
+      step->source = take_text(reader);
+      step->attributes = take_u32(reader);
+      step->flags = take_u32(reader);
+      parse_tree(reader, &step->tree);
+      break;
+    case TAG_FILE:
+      step->attributes = take_u32(reader);
+      step->flags = take_u32(reader);
+      step->mode = take_u32(reader);
+      step->uid = take_u32(reader);
+      step->gid = take_u32(reader);
+      step->content = take_bytes(reader);
+      break;
     case TAG_SYMLINK:
     case TAG_SYSCTL:
       step->source = take_text(reader);
@@ -124,14 +153,6 @@ static void parse_step(struct reader *reader, struct plan *plan, enum plan_tag t
     default:
       break;
   }
-}
-
-static void parse_overlay(struct reader *reader, struct plan_root *root) {
-  root->attributes = take_u32(reader);
-  root->upper = take_text(reader);
-  root->work = take_text(reader);
-  take_texts(reader, &root->options);
-  take_texts(reader, &root->lower);
 }
 
 static void parse_user(struct reader *reader, struct plan *plan) {
@@ -257,6 +278,8 @@ static void parse_record(struct reader *reader, struct plan *plan, uint32_t tag)
     case TAG_READONLY:
     case TAG_SYSCTL:
     case TAG_ATTRIBUTES:
+    case TAG_TREE:
+    case TAG_FILE:
       parse_step(reader, plan, (enum plan_tag)tag);
       break;
     default:
@@ -297,7 +320,11 @@ struct plan *parse_plan(const char *data, size_t length, const char **problem) {
 }
 
 void free_plan(struct plan *plan) {
-  for (size_t i = 0; i < plan->step_count; i++) free(plan->steps[i].options.items);
+  for (size_t i = 0; i < plan->step_count; i++) {
+    free(plan->steps[i].options.items);
+    free(plan->steps[i].tree.options.items);
+    free(plan->steps[i].tree.lower.items);
+  }
   free(plan->steps);
   free(plan->joins);
   free(plan->rlimits);

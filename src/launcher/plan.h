@@ -43,6 +43,8 @@ enum plan_tag {
   TAG_MERGE_OUTPUT = 26,
   TAG_ATTRIBUTES = 27,
   TAG_CGROUP_DIRECTORY = 28,
+  TAG_TREE = 29,
+  TAG_FILE = 30,
 };
 
 /** How a mount step treats its target and source. */
@@ -97,11 +99,15 @@ struct plan_root {
 struct plan_step {
   enum plan_tag tag;
   const char *target;
-  /** Type of a file system, source of a bind, content of a link, value of a sysctl. */
+  /** Type of a file system, source of a bind, path inside the tree, content of a link, value of a sysctl. */
   const char *source;
   struct text_list options;
   uint32_t attributes, flags;
   uint32_t mode, major, minor, uid, gid;
+  /** Of TAG_TREE. */
+  struct plan_root tree;
+  /** Of TAG_FILE. */
+  struct bytes content;
 };
 
 struct plan_rlimit {

@@ -95,10 +95,12 @@ static int mount_overlay_at_once(const struct plan_root *root, const struct over
   uint64_t attributes = root->attributes & ~(uint64_t)MOUNT_ATTR_RDONLY;
   if (attributes != 0) set_attributes(mount_fd, 0, attributes, 0, "the overlay");
   close(attached_fd);
+  // What is mounted later may have the same layer.
+  if (sys_umount2(place, UNMOUNT_DETACH) != 0) die_errno("detaching the overlay");
   return mount_fd;
 }
 
-static int detached_root(const struct plan_root *root) {
+int detached_tree(const struct plan_root *root) {
   if (root->directory != NULL) {
     int fd = open(root->directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) die_errno("the root directory %s", root->directory);
@@ -153,7 +155,7 @@ int mount_root(const struct plan_root *root) {
     if (errno != EINVAL) die_errno("mount_setattr of the host's mounts");
     mount_chroot();
   }
-  int mount_fd = detached_root(root);
+  int mount_fd = detached_tree(root);
   // On top of everything, where no path leads; it is reached by its descriptor alone.
   int top_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (top_fd < 0 || sys_move_mount(mount_fd, top_fd) != 0) die_errno("attaching the root");

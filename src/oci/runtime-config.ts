@@ -6,6 +6,29 @@ export interface RuntimeMount {
   readonly type: string
   readonly source: string
   readonly options: readonly string[]
+  /** kauri's own: `source` is a path inside this tree, which is mounted for that alone. */
+  readonly tree?: MountedTree
+  /** kauri's own: a file that is in memory only. */
+  readonly file?: MemoryFile
+}
+
+/** A directory of the host or an overlay, which no mount table but the container's shows. */
+export interface MountedTree {
+  /** What the source is, so that its mount point is made as that. */
+  readonly kind: 'file' | 'directory'
+  /** Topmost first; a single directory without `upper` is itself the tree. */
+  readonly lower: readonly string[]
+  /** Undefined: nothing can be written, and `work` is undefined, too. */
+  readonly upper?: string
+  readonly work?: string
+}
+
+/** Content and looks of a file that never reaches a disk. */
+export interface MemoryFile {
+  readonly content: Uint8Array
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
 }
 
 export interface Rlimit {

@@ -5,7 +5,7 @@ import type { NamespaceType, Rlimit, RuntimeConfig } from '../oci/runtime-config
 import { capabilityBits } from './capabilities.ts'
 import type { ContainerCgroup } from './cgroup.ts'
 import type { CgroupLayout } from './cgroup-layout.ts'
-import { mountAttribute } from './mount-options.ts'
+import { mountAttribute, overlayMountOptions } from './mount-options.ts'
 import { mountRecords } from './mount-records.ts'
 import { type PlanRecord, planTag } from './plan-writer.ts'
 import type { ContainerIo, RootMount } from './runtime.ts'
@@ -33,15 +33,6 @@ const namespaceBits: Readonly<Partial<Record<NamespaceType, number>>> = {
 
 /** Namespaces of the host that a container may share by a path. */
 const joinable: ReadonlySet<NamespaceType> = new Set(['network', 'ipc', 'uts'])
-
-/** Keeps the overlay's upper directory in the form that a layer is made of, on every kernel. */
-const overlayOptions = [
-  'redirect_dir=off',
-  'metacopy=off',
-  'index=off',
-  'xino=off',
-  'nfs_export=off',
-]
 
 const rlimitNumbers: Readonly<Record<string, number>> = {
   RLIMIT_CPU: 0,
@@ -132,7 +123,7 @@ function rootRecord(
   const lower = [...root.lower, ...(mountPoints === undefined ? [] : [mountPoints])]
   const options = [
     'source=overlay',
-    ...overlayOptions,
+    ...overlayMountOptions,
     ...(root.volatile === true ? ['volatile'] : []),
   ]
   if (root.upper === undefined || root.work === undefined)

@@ -14,6 +14,15 @@ export const mountAttribute = {
   nodiratime: 0x80,
 } as const
 
+/** Keeps the overlay's upper directory in the form that a layer is made of, on every kernel. */
+export const overlayMountOptions: readonly string[] = [
+  'redirect_dir=off',
+  'metacopy=off',
+  'index=off',
+  'xino=off',
+  'nfs_export=off',
+]
+
 export interface MountOptions {
   readonly attributes: number
   /** Of stepFlag. */

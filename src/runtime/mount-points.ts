@@ -18,7 +18,7 @@ import {
 import path from 'node:path'
 import { hasErrno } from '../core/errors.ts'
 import { native } from '../native/native.ts'
-import type { RuntimeConfig } from '../oci/runtime-config.ts'
+import type { RuntimeConfig, RuntimeMount } from '../oci/runtime-config.ts'
 import { parseMountOptions } from './mount-options.ts'
 import type { RootMount } from './runtime.ts'
 
@@ -72,12 +72,18 @@ export function makeMountPoints({ directory, missing }: MountPointLayer): void {
 /** Mount points on the root itself; what lies below another mount is made there by the launcher. */
 function mountPointsOf({ mounts }: RuntimeConfig): readonly MountPoint[] {
   const points: MountPoint[] = []
-  for (const { destination, options, source } of mounts) {
+  for (const mount of mounts) {
+    const { destination } = mount
     if (points.some(({ path: outer }) => destination.startsWith(`/${outer}/`))) continue
-    const isFile = parseMountOptions(options).isBind && !isDirectory(source)
+    const isFile = needsFile(mount)
     points.push({ path: destination.slice(1), kind: isFile ? 'file' : 'directory' })
   }
   return points
+}
+
+function needsFile({ file, tree, options, source }: RuntimeMount): boolean {
+  if (file !== undefined || tree !== undefined) return tree?.kind !== 'directory'
+  return parseMountOptions(options).isBind && !isDirectory(source)
 }
 
 function isDirectory(file: string): boolean {

@@ -3,10 +3,21 @@
 
 import path from 'node:path'
 import { KauriError } from '../core/errors.ts'
-import type { DeviceNode, RuntimeConfig, RuntimeMount } from '../oci/runtime-config.ts'
+import type {
+  DeviceNode,
+  MemoryFile,
+  MountedTree,
+  RuntimeConfig,
+  RuntimeMount,
+} from '../oci/runtime-config.ts'
 import { visibleHierarchies } from './cgroup.ts'
 import type { CgroupLayout } from './cgroup-layout.ts'
-import { type MountOptions, mountAttribute, parseMountOptions } from './mount-options.ts'
+import {
+  type MountOptions,
+  mountAttribute,
+  overlayMountOptions,
+  parseMountOptions,
+} from './mount-options.ts'
 import { type PlanRecord, planTag, stepFlag } from './plan-writer.ts'
 
 export interface MountContext {
@@ -86,6 +97,8 @@ function recordsOf(mount: RuntimeMount, context: MountContext): PlanRecord[] {
         hint: 'use rprivate or rslave',
       },
     )
+  if (mount.file !== undefined) return [fileRecord(mount, mount.file, { options, context })]
+  if (mount.tree !== undefined) return [treeRecord(mount, mount.tree, { options, context })]
   if (options.isBind) return [bindRecord(mount, options, context)]
   if (mount.type === 'cgroup' || mount.type === 'cgroup2')
     return cgroupRecords(mount, options, context)
@@ -137,6 +150,34 @@ function bindRecord(mount: RuntimeMount, options: MountOptions, context: MountCo
     options.attributes | noDevices(context),
     options.flags | kernelTarget(mount.destination),
   ]
+}
+
+interface MountWay {
+  readonly options: MountOptions
+  readonly context: MountContext
+}
+
+function treeRecord(
+  { destination, source }: RuntimeMount,
+  { lower, upper = '', work = '' }: MountedTree,
+  { options, context }: MountWay,
+): PlanRecord {
+  const isOverlay = lower.length > 1 || upper !== ''
+  // Nothing of it is kept, so nothing needs to reach the disk.
+  const overlay = isOverlay ? [...overlayMountOptions, ...(upper === '' ? [] : ['volatile'])] : []
+  const attributes = options.attributes | noDevices(context)
+  const flags = options.flags | kernelTarget(destination)
+  return [planTag.tree, destination, source, attributes, flags, 0, upper, work, overlay, lower]
+}
+
+function fileRecord(
+  { destination }: RuntimeMount,
+  { content, mode, uid, gid }: MemoryFile,
+  { options, context }: MountWay,
+): PlanRecord {
+  const attributes = options.attributes | noDevices(context)
+  const flags = options.flags | kernelTarget(destination)
+  return [planTag.file, destination, attributes, flags, mode, uid, gid, content]
 }
 
 function noDevices({ limitsDevices }: MountContext): number {

@@ -33,6 +33,8 @@ export const planTag = {
   mergeOutput: 26,
   attributes: 27,
   cgroupDirectory: 28,
+  tree: 29,
+  file: 30,
 } as const
 
 /** How a mount treats its target and source; the numbers are those of `enum step_flag`. */

@@ -41,7 +41,23 @@ function plans(): Readonly<Record<string, readonly PlanRecord[]>> {
     user: { uid: 1, gid: 2, additionalGids: [3, 4] },
     oomScoreAdj: -5,
     rlimits: [{ type: 'RLIMIT_CORE', soft: 0, hard: -1 }],
-    mounts: [{ destination: '/d', type: 'bind', source: '/s', options: ['rbind', 'ro'] }],
+    mounts: [
+      { destination: '/d', type: 'bind', source: '/s', options: ['rbind', 'ro'] },
+      {
+        destination: '/tree',
+        type: 'bind',
+        source: '/s',
+        options: ['ro'],
+        tree: { kind: 'directory', lower: ['/a', '/b'], upper: '/u', work: '/w' },
+      },
+      {
+        destination: '/file',
+        type: 'bind',
+        source: '',
+        options: ['ro'],
+        file: { content: new Uint8Array(9), mode: 0o400, uid: 1, gid: 2 },
+      },
+    ],
   })
   const context = {
     io: { kind: 'lines', onLine: () => {} },
