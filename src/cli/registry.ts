@@ -24,6 +24,8 @@ export const commandGroups: readonly CommandGroup[] = [
   {
     title: 'Images',
     commands: {
+      df: () => import('./commands/df.ts'),
+      fsck: () => import('./commands/fsck.ts'),
       gc: () => import('./commands/gc.ts'),
       history: () => import('./commands/history.ts'),
       images: () => import('./commands/images.ts'),
@@ -33,6 +35,7 @@ export const commandGroups: readonly CommandGroup[] = [
       rmi: () => import('./commands/rmi.ts'),
       save: () => import('./commands/save.ts'),
       tag: () => import('./commands/tag.ts'),
+      verify: () => import('./commands/verify.ts'),
     },
   },
   {

@@ -3,10 +3,10 @@
 
 import process from 'node:process'
 import { KauriError } from '../../core/errors.ts'
-import { imageSnapshotNames } from '../../image/snapshot-names.ts'
 import type { DiskStore } from '../../store/disk-store.ts'
 import type { CommandContext, CommandInput, CommandSpec } from '../command.ts'
 import { humanSize } from '../human-units.ts'
+import { neededTrees } from '../kept-trees.ts'
 import { openStore } from '../open-store.ts'
 import { openTrees } from '../open-trees.ts'
 
@@ -56,8 +56,7 @@ async function collectTrees(
 ): Promise<number> {
   if (process.getuid?.() !== 0) return 0
   const { collectSnapshots } = await import('../../rootfs/collect-snapshots.ts')
-  const images = (await store.listEntries()).map(({ descriptor }) => descriptor)
-  const keep = await imageSnapshotNames(store, images)
+  const keep = await neededTrees(store, context.dataRoot)
   const trees = await openTrees(context)
   return (await collectSnapshots(trees, { keep, usedBeforeMs, dryRun })).length
 }
