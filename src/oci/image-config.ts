@@ -24,6 +24,8 @@ export interface RunConfig {
   readonly Env?: readonly string[]
   readonly Entrypoint?: readonly string[]
   readonly Cmd?: readonly string[]
+  /** Docker's mark of a Cmd that came from a Dockerfile; it means nothing on Linux. */
+  readonly ArgsEscaped?: boolean
   readonly Volumes?: Readonly<Record<string, Record<string, never>>>
   readonly WorkingDir?: string
   readonly Labels?: Readonly<Record<string, string>>
@@ -100,6 +102,7 @@ export const readRunConfig: ReadJson<RunConfig> = (value, place) => {
     Env: members.optional('Env', texts),
     Entrypoint: members.optional('Entrypoint', texts),
     Cmd: members.optional('Cmd', texts),
+    ArgsEscaped: members.optional('ArgsEscaped', readBoolean),
     Volumes: members.optional('Volumes', mapOf(readEmptyObject)),
     WorkingDir: members.optional('WorkingDir', readText),
     Labels: members.optional('Labels', mapOf(readText)),

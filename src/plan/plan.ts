@@ -155,6 +155,8 @@ export interface RunStep extends StepCommon {
   readonly environment: readonly string[]
   readonly directory: GuestPath
   readonly user: string
+  /** Name of the machine that the program sees; undefined: the runtime's own choice. */
+  readonly hostname?: string
   /** `bridge`: a network of its own with a way out through the host's address. */
   readonly network: 'none' | 'host' | 'bridge'
   readonly mounts: readonly TransientMount[]
@@ -195,6 +197,10 @@ export type FileSource =
       readonly submodules: boolean
       /** A commit's hash or the beginning of one, which the revision must be. */
       readonly commit?: string
+      /** Ask for `commit` itself; `revision` only names it afterwards. */
+      readonly fetchesCommit?: boolean
+      /** Times of the files: of the checkout, or of the commit. */
+      readonly times?: 'checkout' | 'commit'
     }
 
 /** Copies what patterns, here-documents and addresses name into the root: COPY and ADD. */
@@ -203,7 +209,7 @@ export interface AddStep extends StepCommon {
   readonly from: SourceRoot
   readonly sources: readonly FileSource[]
   readonly target: GuestPath
-  /** The target was written with a slash at its end, or takes several sources. */
+  /** The target was written with a slash at its end. */
   readonly targetIsDirectory: boolean
   /** `USER[:GROUP]`, names looked up in the root; undefined: root for contexts, as they are for other roots. */
   readonly owner?: string
@@ -306,7 +312,12 @@ export type StageHistory =
 /** Steps over one root, in order, and the configuration of the image they make. */
 export interface BuildStage {
   readonly id: string
+  /** What people read in progress where the base comes up, such as `[build 1/5] FROM debian:12`. */
+  readonly title?: string
+  /** What its programs run on. */
   readonly platform: Platform
+  /** What the image says it is for, where that is something else. */
+  readonly imagePlatform?: Platform
   readonly base: StageBase
   readonly steps: readonly BuildStep[]
   /** Whole: what the base's configuration says is in it already. */

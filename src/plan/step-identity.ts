@@ -2,7 +2,7 @@
 // snapshot that the step makes; so titles, phases and places in the user's files stay out of it.
 
 import type { Json } from '../core/canonical-json.ts'
-import type { BuildStep } from './plan.ts'
+import type { BuildStep, SourceRoot } from './plan.ts'
 
 /**
  * The step as data without what only people read, and without the credentials of repositories. Contents of contexts and
@@ -16,7 +16,13 @@ export function stepIdentity(step: BuildStep): Json {
 
 function identifyingValue(key: string, value: unknown): unknown {
   if (key === 'where') return undefined
+  // What is read counts, not what the user calls the stage or context that it comes from.
+  if (key === 'from' && isSourceRoot(value)) return { kind: value.kind }
   if (key === 'location' && typeof value === 'string')
     return value.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/@]*@/i, '$1')
   return value
+}
+
+function isSourceRoot(value: unknown): value is SourceRoot {
+  return typeof value === 'object' && value !== null && 'kind' in value
 }

@@ -1,6 +1,11 @@
 import test from 'ava'
 import { canonicalJson } from '../../src/core/canonical-json.ts'
-import { type BuildStep, guestPath, type InstallStep } from '../../src/plan/plan.ts'
+import {
+  type BuildStep,
+  guestPath,
+  type InstallStep,
+  type SourceRoot,
+} from '../../src/plan/plan.ts'
 import { stepIdentity } from '../../src/plan/step-identity.ts'
 
 const where = { file: 'config.xml', line: 3, column: 5 }
@@ -76,4 +81,28 @@ test('credentials of a repository are not in the identity', t => {
     identity(at('http://example.org/debian')),
   )
   t.not(identity(at('http://example.org/debian')), identity(at('http://example.org/other')))
+})
+
+test('what a stage or context is called that a step reads from is not in the identity', t => {
+  const add = (from: SourceRoot): BuildStep => ({
+    kind: 'add',
+    title: 'COPY a /',
+    phase: 'instruction',
+    from,
+    sources: [{ kind: 'pattern', pattern: '/a' }],
+    target: guestPath('/'),
+    targetIsDirectory: true,
+    parents: false,
+    excludes: [],
+    link: false,
+    unpack: 'none',
+  })
+  t.is(
+    identity(add({ kind: 'stage', stage: 'build' })),
+    identity(add({ kind: 'stage', stage: 'compile' })),
+  )
+  t.not(
+    identity(add({ kind: 'stage', stage: 'build' })),
+    identity(add({ kind: 'context', context: 'build' })),
+  )
 })
