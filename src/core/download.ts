@@ -10,6 +10,21 @@ export interface Download {
   readonly bytes: AsyncIterable<Uint8Array>
   /** Undefined where the server did not say. */
   readonly totalBytes: number | undefined
+  /** What to ask with next time. */
+  readonly validators: Validators
+}
+
+/** What a server says about the state of a file (RFC 9110, section 8.8). */
+export interface Validators {
+  readonly etag?: string
+  /** As the server wrote it. */
+  readonly lastModified?: string
+}
+
+export interface DownloadOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Value of the Authorization header; dropped where a redirect leads to another host. */
+  readonly authorization?: string | undefined
 }
 
 const maxResumes = 5
@@ -23,19 +38,61 @@ export function isWebAddress(text: string): boolean {
 /** Asks for a file. Its bytes are as stored on the server. @throws DOWNLOAD_FAILED with status and address, CANCELLED */
 export async function openDownload(
   address: string,
-  options: { readonly signal?: AbortSignal | undefined } = {},
+  options: DownloadOptions = {},
 ): Promise<Download> {
-  const target = parseAddress(address)
-  const { signal } = options
+  const target = parseAddress(address, options)
   useProxies()
-  const response = await ask(target, {}, signal)
-  if (!response.ok) throw refused(target, response)
-  const length = response.headers.get('content-length')
+  const response = await ask(target, {}, options.signal)
+  return await opened(target, response, options.signal)
+}
+
+/** The same for a file that was downloaded before; undefined where the server says that it is still the same. */
+export async function openDownloadIfChanged(
+  address: string,
+  known: Validators,
+  options: DownloadOptions = {},
+): Promise<Download | undefined> {
+  const target = parseAddress(address, options)
+  useProxies()
+  const response = await ask(target, conditionsOf(known), options.signal)
+  // Some servers send the whole file, with the tag that it had before.
+  const hasSameTag = known.etag !== undefined && response.headers.get('etag') === known.etag
+  if (response.status === 304 || (response.ok && hasSameTag)) {
+    await response.body?.cancel()
+    return undefined
+  }
+  return await opened(target, response, options.signal)
+}
+
+function conditionsOf({ etag, lastModified }: Validators): Record<string, string> {
+  return {
+    ...(etag === undefined ? {} : { 'if-none-match': etag }),
+    ...(lastModified === undefined ? {} : { 'if-modified-since': lastModified }),
+  }
+}
+
+async function opened(
+  target: Target,
+  response: Response,
+  signal: AbortSignal | undefined,
+): Promise<Download> {
+  if (!response.ok) {
+    await response.body?.cancel()
+    throw refused(target, response)
+  }
+  const { headers } = response
+  const length = headers.get('content-length')
+  const etag = headers.get('etag')
+  const lastModified = headers.get('last-modified')
   // fetch has unpacked such a body already: lengths and ranges count other bytes than those that arrive.
-  const isEncoded = response.headers.has('content-encoding')
+  const isEncoded = headers.has('content-encoding')
   return {
     bytes: receive(target, response, { signal, canResume: !isEncoded }),
     totalBytes: length === null || isEncoded ? undefined : Number(length),
+    validators: {
+      ...(etag === null ? {} : { etag }),
+      ...(lastModified === null ? {} : { lastModified }),
+    },
   }
 }
 
@@ -47,7 +104,7 @@ interface Target {
 }
 
 /** fetch refuses names and passwords in addresses; it drops the header when it is sent to another host. */
-function parseAddress(address: string): Target {
+function parseAddress(address: string, options: DownloadOptions): Target {
   const url = URL.parse(address)
   if (url === null || !isWebAddress(address))
     throw new KauriError('USAGE', `${redactCredentials(address)} is no http or https address`)
@@ -56,10 +113,15 @@ function parseAddress(address: string): Target {
   url.password = ''
   const name = redactCredentials(address)
   const headers = { 'accept-encoding': 'identity', 'user-agent': 'kauri' }
-  if (username === '' && password === '') return { url, headers, name }
-  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
-  const authorization = `Basic ${Buffer.from(credentials).toString('base64')}`
+  const authorization = options.authorization ?? basicAuthorization(username, password)
+  if (authorization === undefined) return { url, headers, name }
   return { url, headers: { ...headers, authorization }, name }
+}
+
+function basicAuthorization(username: string, password: string): string | undefined {
+  if (username === '' && password === '') return undefined
+  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+  return `Basic ${Buffer.from(credentials).toString('base64')}`
 }
 
 let usesProxies = false
