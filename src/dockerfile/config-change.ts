@@ -6,104 +6,133 @@ import path from 'node:path'
 import { KauriError } from '../core/errors.ts'
 import type { RunConfig } from '../oci/image-config.ts'
 import { definedMembers } from '../oci/json-shape.ts'
-import { execOrShell, jsonStrings, logicalLines, nameValuePairs } from './change-text.ts'
 import { expandWord } from './expand-word.ts'
-import { parseHealthcheck } from './healthcheck.ts'
+import type { CommandLine, Instruction, NamedValue } from './instructions.ts'
+import { parseDockerfile } from './parse-dockerfile.ts'
+import { parseInstruction } from './parse-instruction.ts'
+import { parsePortSpec } from './port-spec.ts'
 
-/** What one instruction works on. */
-interface Change {
-  readonly config: RunConfig
-  /** The text after the instruction's word. */
-  readonly text: string
-  /** True when a CMD came before, so that ENTRYPOINT leaves it alone. */
-  readonly hasCommand: boolean
-}
+const changeKinds = [
+  'cmd',
+  'entrypoint',
+  'env',
+  'expose',
+  'healthcheck',
+  'label',
+  'onbuild',
+  'stopsignal',
+  'user',
+  'volume',
+  'workdir',
+] as const
 
-const changeTable: Readonly<Record<string, (change: Change) => RunConfig>> = {
-  CMD: ({ config, text }) => ({ ...config, Cmd: execOrShell(text, shellOf(config)) }),
-  ENTRYPOINT: changeEntrypoint,
-  ENV: ({ config, text }) => ({
-    ...config,
-    Env: setVariables(config, expandedPairs('ENV', text, config)),
-  }),
-  EXPOSE: ({ config, text }) => {
-    const ports = required('EXPOSE', words(text, config)).flatMap(portsOf)
-    return { ...config, ExposedPorts: { ...config.ExposedPorts, ...emptyMembers(ports) } }
-  },
-  HEALTHCHECK: ({ config, text }) => ({ ...config, Healthcheck: parseHealthcheck(text) }),
-  LABEL: ({ config, text }) => {
-    const labels = Object.fromEntries(expandedPairs('LABEL', text, config))
-    return { ...config, Labels: { ...config.Labels, ...labels } }
-  },
-  ONBUILD: ({ config, text }) => ({
-    ...config,
-    OnBuild: [...(config.OnBuild ?? []), triggerOf(text)],
-  }),
-  STOPSIGNAL: ({ config, text }) => ({
-    ...config,
-    StopSignal: signalOf(expanded('STOPSIGNAL', text, config)),
-  }),
-  USER: ({ config, text }) => ({ ...config, User: expanded('USER', text, config) }),
-  VOLUME: ({ config, text }) => {
-    const paths = jsonStrings(text)?.map(item => expanded('VOLUME', item, config))
-    const volumes = required('VOLUME', paths ?? words(text, config))
-    return { ...config, Volumes: { ...config.Volumes, ...emptyMembers(volumes) } }
-  },
-  WORKDIR: ({ config, text }) => ({
-    ...config,
-    WorkingDir: path.posix.resolve('/', config.WorkingDir ?? '', expanded('WORKDIR', text, config)),
-  }),
-}
+type ChangeInstruction = Extract<Instruction, { kind: (typeof changeKinds)[number] }>
+
+/** Named in positions, which no message of USAGE shows. */
+const changeFile = 'changes'
 
 /**
  * Applies lines as they would stand in a Dockerfile, in order; each sees the environment that those before it set.
  * @throws USAGE for any other instruction, and for arguments that an instruction does not take
  */
 export function changeConfig(start: RunConfig, lines: readonly string[]): RunConfig {
-  let config = start
-  let hasCommand = false
-  for (const line of logicalLines(lines.join('\n'))) {
-    const [, word = '', text = ''] = /^(\S+)\s*([^]*)$/.exec(line) ?? []
-    const instruction = word.toUpperCase()
-    const change = Object.hasOwn(changeTable, instruction) ? changeTable[instruction] : undefined
-    if (change === undefined)
-      throw new KauriError('USAGE', `${word} is not a valid change command`, {
-        hint: `take one of ${Object.keys(changeTable).join(', ')}`,
-      })
-    config = change({ config, text: text.trim(), hasCommand })
-    hasCommand ||= instruction === 'CMD'
+  if (lines.length === 0) return start
+  try {
+    let config = start
+    let hasCommand = false
+    for (const instruction of parseChanges(lines.join('\n'))) {
+      config = applyChange(instruction, config, hasCommand)
+      hasCommand ||= instruction.kind === 'cmd'
+    }
+    return config
+  } catch (error) {
+    if (!(error instanceof KauriError) || error.code !== 'DESCRIPTION_INVALID') throw error
+    throw new KauriError('USAGE', error.message, { hint: error.hint, cause: error })
   }
-  return config
 }
 
-function changeEntrypoint({ config, text, hasCommand }: Change): RunConfig {
-  const { Cmd, ...rest } = config
-  const command = hasCommand ? definedMembers({ Cmd }) : {}
-  return { ...rest, ...command, Entrypoint: execOrShell(text, shellOf(config)) }
+function parseChanges(text: string): ChangeInstruction[] {
+  return parseDockerfile(text, changeFile).nodes.map(node => {
+    const isKnown = changeKinds.some(kind => kind === node.keyword.toLowerCase())
+    const instruction = isKnown ? parseInstruction(node, changeFile) : undefined
+    if (instruction !== undefined && isChange(instruction)) return instruction
+    throw new KauriError('USAGE', `${node.keyword} is not a valid change command`, {
+      hint: `take one of ${changeKinds.join(', ').toUpperCase()}`,
+    })
+  })
 }
 
-function shellOf({ Shell }: RunConfig): readonly string[] {
-  return Shell ?? ['/bin/sh', '-c']
+function isChange(instruction: { readonly kind: string }): instruction is ChangeInstruction {
+  return changeKinds.some(kind => kind === instruction.kind)
 }
 
-function lookUpIn({ Env = [] }: RunConfig): (name: string) => string | undefined {
-  return name => Env.findLast(item => item.startsWith(`${name}=`))?.slice(name.length + 1)
+/** `hasCommand`: a CMD came before, so that ENTRYPOINT leaves it alone. */
+function applyChange(change: ChangeInstruction, config: RunConfig, hasCommand: boolean): RunConfig {
+  switch (change.kind) {
+    case 'cmd':
+      return { ...config, Cmd: commandOf(change, config) }
+    case 'entrypoint':
+      return withEntrypoint(commandOf(change, config), config, hasCommand)
+    case 'env':
+      return { ...config, Env: setVariables(config, expandedPairs('ENV', change.pairs, config)) }
+    case 'label': {
+      const labels = Object.fromEntries(expandedPairs('LABEL', change.pairs, config))
+      return { ...config, Labels: { ...config.Labels, ...labels } }
+    }
+    case 'expose':
+      return withPorts(change.ports, config)
+    case 'volume': {
+      const paths = change.paths.map(volume => expanded('VOLUME', volume, config))
+      return { ...config, Volumes: { ...config.Volumes, ...emptyMembers(paths) } }
+    }
+    case 'healthcheck':
+      return { ...config, Healthcheck: change.healthcheck }
+    case 'onbuild':
+      return { ...config, OnBuild: [...(config.OnBuild ?? []), change.expression] }
+    case 'stopsignal':
+      return { ...config, StopSignal: signalOf(expanded('STOPSIGNAL', change.signal, config)) }
+    case 'user':
+      return { ...config, User: expanded('USER', change.user, config) }
+    case 'workdir': {
+      const directory = expanded('WORKDIR', change.path, config)
+      return { ...config, WorkingDir: path.posix.resolve('/', config.WorkingDir ?? '', directory) }
+    }
+    default:
+      return change satisfies never
+  }
+}
+
+function commandOf({ words, isJson }: CommandLine, { Shell }: RunConfig): readonly string[] {
+  if (isJson) return words
+  if (words.length === 0) throw new KauriError('USAGE', 'a command requires at least one argument')
+  return [...(Shell ?? ['/bin/sh', '-c']), ...words]
+}
+
+function withEntrypoint(
+  command: readonly string[],
+  { Cmd, ...rest }: RunConfig,
+  hasCommand: boolean,
+): RunConfig {
+  return { ...rest, ...(hasCommand ? definedMembers({ Cmd }) : {}), Entrypoint: command }
+}
+
+function withPorts(words: readonly string[], config: RunConfig): RunConfig {
+  const ports = words.flatMap(word => expandWord(word, expansionOf(config)).words)
+  const exposed = ports.flatMap(port => parsePortSpec(port).ports)
+  return { ...config, ExposedPorts: { ...config.ExposedPorts, ...emptyMembers(exposed) } }
+}
+
+function expansionOf({ Env = [] }: RunConfig): Parameters<typeof expandWord>[1] {
+  return {
+    lookUp: name => Env.findLast(item => item.startsWith(`${name}=`))?.slice(name.length + 1),
+    escape: '\\',
+  }
 }
 
 function expanded(instruction: string, text: string, config: RunConfig): string {
-  const { word } = expandWord(text, { lookUp: lookUpIn(config), escape: '\\' })
+  const { word } = expandWord(text, expansionOf(config))
   if (word === '') throw new KauriError('USAGE', `${instruction} requires exactly one argument`)
   return word
-}
-
-function words(text: string, config: RunConfig): readonly string[] {
-  return expandWord(text, { lookUp: lookUpIn(config), escape: '\\' }).words
-}
-
-function required(instruction: string, values: readonly string[]): readonly string[] {
-  if (values.length === 0)
-    throw new KauriError('USAGE', `${instruction} requires at least one argument`)
-  return values
 }
 
 function emptyMembers(names: readonly string[]): Record<string, Record<string, never>> {
@@ -111,10 +140,13 @@ function emptyMembers(names: readonly string[]): Record<string, Record<string, n
 }
 
 /** All values of one instruction see the environment before it. */
-function expandedPairs(instruction: string, text: string, config: RunConfig): [string, string][] {
-  const expand = (part: string): string =>
-    expandWord(part, { lookUp: lookUpIn(config), escape: '\\' }).word
-  return nameValuePairs(instruction, text).map(([name, value]) => {
+function expandedPairs(
+  instruction: string,
+  pairs: readonly NamedValue[],
+  config: RunConfig,
+): [string, string][] {
+  const expand = (part: string): string => expandWord(part, expansionOf(config)).word
+  return pairs.map(({ name, value }) => {
     const key = expand(name)
     if (key === '') throw new KauriError('USAGE', `${instruction} names can not be blank`)
     return [key, expand(value)]
@@ -132,23 +164,6 @@ function setVariables({ Env = [] }: RunConfig, pairs: readonly [string, string][
   return result
 }
 
-const portForm = /^(?:[^:]*:)*(\d{1,5})(?:-(\d{1,5}))?(?:\/(\w+))?$/
-const protocols = new Set(['tcp', 'udp', 'sctp'])
-
-/** `80`, `80/udp`, `8000-8010`; the host's side of `IP:HOST:PORT` says nothing about the image. */
-function portsOf(text: string): string[] {
-  const [, first, last = first, protocol = 'tcp'] = portForm.exec(text) ?? []
-  const [from, to] = [Number(first), Number(last)]
-  if (first === undefined || from < 1 || to < from || to > 65_535)
-    throw new KauriError('USAGE', `invalid containerPort: ${text}`)
-  if (!protocols.has(protocol.toLowerCase()))
-    throw new KauriError('USAGE', `invalid proto: ${protocol}`)
-  return Array.from(
-    { length: to - from + 1 },
-    (_, index) => `${from + index}/${protocol.toLowerCase()}`,
-  )
-}
-
 function signalOf(text: string): string {
   const name = text.toUpperCase()
   const isKnown =
@@ -157,15 +172,5 @@ function signalOf(text: string): string {
     /^(?:SIG)?RT(?:MIN|MAX)(?:[+-]\d{1,2})?$/.test(name) ||
     (/^\d{1,2}$/.test(name) && Number(name) >= 1 && Number(name) <= 64)
   if (!isKnown) throw new KauriError('USAGE', `invalid signal: ${text}`)
-  return text
-}
-
-function triggerOf(text: string): string {
-  const word = (/^\S*/.exec(text)?.[0] ?? '').toUpperCase()
-  if (word === '') throw new KauriError('USAGE', 'ONBUILD requires at least one argument')
-  if (word === 'ONBUILD')
-    throw new KauriError('USAGE', "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed")
-  if (word === 'FROM' || word === 'MAINTAINER')
-    throw new KauriError('USAGE', `${word} isn't allowed as an ONBUILD trigger`)
   return text
 }

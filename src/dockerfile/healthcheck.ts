@@ -1,88 +1,60 @@
 // HEALTHCHECK: options with durations, then NONE, or CMD with a command in either form.
 
-import { KauriError } from '../core/errors.ts'
 import type { Healthcheck } from '../oci/image-config.ts'
 import { definedMembers } from '../oci/json-shape.ts'
-import { jsonStrings } from './change-text.ts'
+import { parseGoDuration, quoteGo } from './go-values.ts'
+import { requireArguments } from './instruction-common.ts'
+import { type InstructionFlags, readFlags, refused } from './instruction-flags.ts'
+import type { InstructionNode } from './syntax-tree.ts'
 
-const optionForm = /^--([a-z-]+)=(\S*)\s*/
-const durations = ['interval', 'timeout', 'start-period', 'start-interval']
-
-/** @throws USAGE with docker's words */
-export function parseHealthcheck(text: string): Healthcheck {
-  const options = new Map<string, string>()
-  let rest = text
-  for (let found = optionForm.exec(rest); found !== null; found = optionForm.exec(rest)) {
-    const [whole, name = '', value = ''] = found
-    if (name !== 'retries' && !durations.includes(name))
-      throw new KauriError('USAGE', `unknown flag: ${name}`)
-    options.set(name, value)
-    rest = rest.slice(whole.length)
-  }
-  return { ...parseTest(rest), ...parseOptions(options) }
-}
-
-function parseTest(text: string): Healthcheck {
-  const [, word = '', command = ''] = /^(\S*)\s*([^]*)$/.exec(text) ?? []
+/** A zero is as good as an option not given. @throws DESCRIPTION_INVALID with BuildKit's words */
+export function parseHealthcheck(node: InstructionNode): Healthcheck {
+  requireArguments(node)
+  const [word = '', ...command] = node.words
   const kind = word.toUpperCase()
   if (kind === 'NONE') {
-    if (command !== '') throw new KauriError('USAGE', 'HEALTHCHECK NONE takes no arguments')
+    if (command.length > 0) throw refused('HEALTHCHECK NONE takes no arguments')
     return { Test: ['NONE'] }
   }
-  if (kind !== 'CMD')
-    throw new KauriError(
-      'USAGE',
-      kind === ''
-        ? 'HEALTHCHECK requires at least one argument'
-        : `Unknown type ${JSON.stringify(kind)} in HEALTHCHECK (try CMD)`,
-    )
-  if (command === '') throw new KauriError('USAGE', 'Missing command after HEALTHCHECK CMD')
-  const list = jsonStrings(command)
-  return { Test: list === undefined ? ['CMD-SHELL', command] : ['CMD', ...list] }
-}
-
-function parseOptions(options: ReadonlyMap<string, string>): Omit<Healthcheck, 'Test'> {
-  const duration = (name: string): number | undefined => {
-    const text = options.get(name)
-    return text === undefined ? undefined : parseHealthDuration(name, text)
-  }
-  return definedMembers({
-    Interval: duration('interval'),
-    Timeout: duration('timeout'),
-    StartPeriod: duration('start-period'),
-    StartInterval: duration('start-interval'),
-    Retries: parseRetries(options.get('retries')),
+  const flags = readFlags(node.flags, {
+    interval: 'text',
+    timeout: 'text',
+    'start-period': 'text',
+    'start-interval': 'text',
+    retries: 'text',
   })
+  if (kind !== 'CMD') throw refused(`Unknown type ${quoteGo(kind)} in HEALTHCHECK (try CMD)`)
+  if (command.length === 0) throw refused('Missing command after HEALTHCHECK CMD')
+  return {
+    Test: [node.isJson ? 'CMD' : 'CMD-SHELL', ...command],
+    ...definedMembers({
+      Interval: intervalOf(flags, 'interval'),
+      Timeout: intervalOf(flags, 'timeout'),
+      StartPeriod: intervalOf(flags, 'start-period'),
+      StartInterval: intervalOf(flags, 'start-interval'),
+      Retries: retriesOf(flags.text('retries') ?? ''),
+    }),
+  }
 }
 
-function parseRetries(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined
-  if (!/^\d{1,9}$/.test(text))
-    throw new KauriError('USAGE', `--retries wants a number from 0, got "${text}"`)
-  return Number(text)
+const nanosecondsPerMillisecond = 1e6
+
+function intervalOf(flags: InstructionFlags, name: string): number | undefined {
+  const text = flags.text(name) ?? ''
+  const nanoseconds = text === '' ? 0 : parseGoDuration(text)
+  if (nanoseconds === 0) return undefined
+  if (nanoseconds < nanosecondsPerMillisecond)
+    throw refused(`Interval "${name}" cannot be less than 1ms`)
+  return nanoseconds
 }
 
-const nanosecondsByUnit: Readonly<Record<string, number>> = {
-  ns: 1,
-  us: 1e3,
-  µs: 1e3,
-  ms: 1e6,
-  s: 1e9,
-  m: 60e9,
-  h: 3600e9,
-}
-
-/** Go's durations, such as `1m30s`, in nanoseconds. */
-function parseHealthDuration(name: string, text: string): number {
-  if (text === '0') return 0
-  const parts = [...text.matchAll(/(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)/gy)]
-  const isWhole = parts.length > 0 && parts.map(([part]) => part).join('') === text
-  const nanoseconds = parts.reduce(
-    (sum, [, amount, unit = 's']) => sum + Number(amount) * (nanosecondsByUnit[unit] ?? 0),
-    0,
-  )
-  if (!isWhole) throw new KauriError('USAGE', `--${name}: invalid duration "${text}"`)
-  if (nanoseconds !== 0 && nanoseconds < 1e6)
-    throw new KauriError('USAGE', `--${name} cannot be less than 1ms, got "${text}"`)
-  return Math.round(nanoseconds)
+function retriesOf(text: string): number | undefined {
+  if (text === '') return undefined
+  const quoted = quoteGo(text)
+  if (!/^[+-]?\d+$/.test(text)) throw refused(`strconv.ParseInt: parsing ${quoted}: invalid syntax`)
+  const retries = Number(text)
+  if (retries >= 2 ** 31 || retries < -(2 ** 31))
+    throw refused(`strconv.ParseInt: parsing ${quoted}: value out of range`)
+  if (retries < 0) throw refused(`--retries cannot be negative (${retries})`)
+  return retries === 0 ? undefined : retries
 }

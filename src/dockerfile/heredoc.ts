@@ -63,3 +63,8 @@ function splitWords(
     return []
   }
 }
+
+/** The text of a here-document without the tabs at the beginning of its lines. */
+export function chompHeredoc(text: string): string {
+  return text.replace(/(^|\n)\t+/g, '$1')
+}

@@ -48,7 +48,7 @@ function parseLines(reader: LineReader): SyntaxTree {
   const escape = escapeOf(directives)
   reader.next = directives.length
   const nodes: InstructionNode[] = []
-  const emptyContinuations: number[] = []
+  const emptyContinuations: { line: number; text: string }[] = []
   let comments: string[] = []
   for (let line = readLine(reader); line !== undefined; line = readLine(reader)) {
     const comment = commentOf(line)
@@ -59,10 +59,10 @@ function parseLines(reader: LineReader): SyntaxTree {
     const startLine = reader.next
     const { joined, hasEmptyLine } = joinContinuations(reader, line, escape)
     if (joined === '') continue
+    if (hasEmptyLine) emptyContinuations.push({ line: reader.next, text: joined })
     const node = parseInstruction(joined, escape)
     const heredocs = mayHaveHeredocs(node) ? readHeredocs(reader, joined) : []
     nodes.push({ ...node, heredocs, comments, startLine, endLine: reader.next })
-    if (hasEmptyLine) emptyContinuations.push(reader.next)
     comments = []
   }
   if (nodes.length === 0) throw new KauriError('DESCRIPTION_INVALID', 'file with no instructions')
