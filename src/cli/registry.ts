@@ -25,6 +25,7 @@ export const commandGroups: readonly CommandGroup[] = [
     title: 'Images',
     commands: {
       df: () => import('./commands/df.ts'),
+      diff: () => import('./commands/diff.ts'),
       fsck: () => import('./commands/fsck.ts'),
       gc: () => import('./commands/gc.ts'),
       history: () => import('./commands/history.ts'),
@@ -35,6 +36,7 @@ export const commandGroups: readonly CommandGroup[] = [
       rmi: () => import('./commands/rmi.ts'),
       save: () => import('./commands/save.ts'),
       tag: () => import('./commands/tag.ts'),
+      tree: () => import('./commands/tree.ts'),
       verify: () => import('./commands/verify.ts'),
     },
   },

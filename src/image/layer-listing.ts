@@ -1,0 +1,173 @@
+// What is in an image, file by file: the entries of each layer, and the tree that they make together.
+
+import { createHash } from 'node:crypto'
+import { defaultArchiveLimits } from '../layer/layer.ts'
+import type { TarEntry, TarEntryType } from '../layer/tar-entry.ts'
+import { TarReader } from '../layer/tar-reader.ts'
+import { parseWhiteout } from '../layer/whiteouts.ts'
+import type { Image, Layer } from './image.ts'
+import { layerTarBytes } from './layer-tar.ts'
+
+/** A file of an image; its path has no slash at either end. */
+export interface ListedFile {
+  readonly path: string
+  readonly type: TarEntryType
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+  readonly sizeBytes: number
+  /** SHA-256 of a file's bytes in hex; of other types what tells two of them apart. */
+  readonly content: string
+}
+
+/** What a layer changes in those below it. */
+export interface LayerListing {
+  readonly files: readonly ListedFile[]
+  /** Paths that it removes with all below them. */
+  readonly removed: readonly string[]
+  /** Directories of which nothing of the layers below shows through. */
+  readonly opaque: readonly string[]
+}
+
+export interface ListOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Called with the whole content of the files that it names. */
+  readonly keepContent?: (path: string) => ((content: Buffer) => void) | undefined
+}
+
+/** Reads a layer once. @throws BLOB_CORRUPT, ARCHIVE_INVALID */
+export async function listLayer(layer: Layer, options: ListOptions = {}): Promise<LayerListing> {
+  const files: ListedFile[] = []
+  const removed: string[] = []
+  const opaque: string[] = []
+  let content: FileContent | undefined
+  const onEntryEnd = (entry: TarEntry): void => {
+    const { directory, name } = splitPath(entry.path)
+    const whiteout = parseWhiteout(name)
+    if (whiteout?.kind === 'opaque') opaque.push(directory)
+    else if (whiteout?.kind === 'removed') removed.push(joinPath(directory, whiteout.name))
+    else if (whiteout === undefined) files.push(listedFile(entry, content?.finish()))
+  }
+  const reader = new TarReader(
+    {
+      onEntry(entry) {
+        content = entry.type === 'file' ? fileContent(options.keepContent?.(entry.path)) : undefined
+      },
+      onData: bytes => content?.take(bytes),
+      onEntryEnd,
+    },
+    { archive: `layer ${layer.descriptor.digest}`, limits: defaultArchiveLimits },
+  )
+  for await (const chunk of layerTarBytes(layer, options.signal)) reader.write(chunk)
+  reader.end()
+  return { files, removed, opaque }
+}
+
+interface FileContent {
+  take(bytes: Buffer): void
+  finish(): string
+}
+
+function fileContent(keep: ((content: Buffer) => void) | undefined): FileContent {
+  const hash = createHash('sha256')
+  const kept: Buffer[] = []
+  return {
+    take(bytes) {
+      hash.update(bytes)
+      if (keep !== undefined) kept.push(Buffer.from(bytes))
+    },
+    finish() {
+      keep?.(Buffer.concat(kept))
+      return hash.digest('hex')
+    },
+  }
+}
+
+function listedFile(entry: TarEntry, content: string | undefined): ListedFile {
+  const { path, type, mode, uid, gid, size, linkTarget, deviceMajor, deviceMinor } = entry
+  const isDevice = type === 'character' || type === 'block'
+  const device = isDevice ? `${deviceMajor}:${deviceMinor}` : linkTarget
+  return { path, type, mode, uid, gid, sizeBytes: size, content: content ?? device }
+}
+
+/** The tree of files that a stack of layers makes, by path. */
+export type ImageTree = Map<string, ListedFile>
+
+/** What a layer did to the tree below it, in numbers. */
+export interface LayerEffect {
+  readonly added: number
+  readonly changed: number
+  readonly removed: number
+  readonly addedBytes: number
+  /** Files of the layers below that this one replaces or removes; they stay in the image and nobody sees them. */
+  readonly hidden: readonly ListedFile[]
+}
+
+/** Puts a layer on a tree. */
+export function applyListing(tree: ImageTree, listing: LayerListing): LayerEffect {
+  const hidden: ListedFile[] = []
+  let removed = 0
+  const drop = (path: string): void => {
+    const file = tree.get(path)
+    if (file === undefined || !tree.delete(path)) return
+    removed++
+    if (file.type === 'file') hidden.push(file)
+  }
+  const dropBelow = (directory: string): void => {
+    const prefix = directory === '' ? '' : `${directory}/`
+    for (const path of tree.keys()) if (path.startsWith(prefix) && path !== directory) drop(path)
+  }
+  for (const path of listing.removed) {
+    if (tree.get(path)?.type === 'directory') dropBelow(path)
+    drop(path)
+  }
+  for (const directory of listing.opaque) dropBelow(directory)
+  let added = 0
+  let changed = 0
+  let addedBytes = 0
+  for (const file of listing.files) {
+    const before = tree.get(file.path)
+    if (before?.type === 'file') hidden.push(before)
+    if (before?.type === 'directory' && file.type !== 'directory') dropBelow(file.path)
+    if (before === undefined) added++
+    else if (differences(before, file).length > 0) changed++
+    addedBytes += file.sizeBytes
+    tree.set(file.path, file)
+  }
+  return { added, changed, removed, addedBytes, hidden }
+}
+
+/** The files of an image as a container sees them; hard links stand for what they link to. */
+export async function listImage(image: Image, options: ListOptions = {}): Promise<ImageTree> {
+  const tree: ImageTree = new Map()
+  for (const layer of image.layers) {
+    const listing = await listLayer(layer, options)
+    applyListing(tree, listing)
+    for (const file of listing.files) {
+      const original = file.type === 'link' ? tree.get(file.content) : undefined
+      if (original !== undefined) tree.set(file.path, { ...original, path: file.path })
+    }
+  }
+  return tree
+}
+
+export type FileDifference = 'type' | 'mode' | 'owner' | 'content'
+
+/** In what two files of the same path differ; times are left out. */
+export function differences(a: ListedFile, b: ListedFile): FileDifference[] {
+  const found: FileDifference[] = []
+  if (a.type !== b.type) found.push('type')
+  if (a.mode !== b.mode && b.type !== 'symlink') found.push('mode')
+  if (a.uid !== b.uid || a.gid !== b.gid) found.push('owner')
+  if (a.type === b.type && a.content !== b.content) found.push('content')
+  return found
+}
+
+function splitPath(path: string): { readonly directory: string; readonly name: string } {
+  const slash = path.lastIndexOf('/')
+  return { directory: path.slice(0, Math.max(0, slash)), name: path.slice(slash + 1) }
+}
+
+function joinPath(directory: string, name: string): string {
+  return directory === '' ? name : `${directory}/${name}`
+}
