@@ -26,6 +26,7 @@ export const commandGroups: readonly CommandGroup[] = [
     commands: {
       df: () => import('./commands/df.ts'),
       diff: () => import('./commands/diff.ts'),
+      export: () => import('./commands/export.ts'),
       fsck: () => import('./commands/fsck.ts'),
       gc: () => import('./commands/gc.ts'),
       history: () => import('./commands/history.ts'),

@@ -1,5 +1,6 @@
 // fsck, verify, df and gc, as a person types them.
 
+import { execFileSync } from 'node:child_process'
 import { chmodSync, existsSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import test, { type ExecutionContext } from 'ava'
@@ -185,3 +186,40 @@ test('df tells what images, trees and caches take, and what sharing saves', asyn
   await kauri.run(['rmi', 'other'])
   t.regex((await kauri.run(['df'])).stdout, /^TYPE +COUNT +SIZE +RECLAIMABLE\nimages +1 /)
 })
+
+testWith({ root: true })(
+  'export writes the files of an image, or of a container that ended',
+  async t => {
+    using kauri = kauriProgram()
+    using scratch = makeScratch()
+    makeSmallRoot(scratch.path)
+    await kauri.run(['import', '-', 'small'], { input: tarOfRoot(scratch.path) })
+    const ran = [
+      'run',
+      '--network',
+      'none',
+      '--name',
+      'c',
+      'small',
+      'sh',
+      '-c',
+      'echo new > /etc/new',
+    ]
+    t.is((await kauri.run(ran)).code, 0)
+    const names = async (...args: readonly string[]): Promise<readonly string[]> => {
+      const file = scratch.at('out.tar')
+      const { code, stderr } = await kauri.run(['export', ...args, '-o', file])
+      t.is(code, 0, stderr)
+      return execFileSync('tar', ['-tf', file], { encoding: 'utf8' }).split('\n')
+    }
+    const image = await names('--image', 'small')
+    t.true(image.includes('etc/passwd'))
+    t.false(image.includes('etc/new'))
+    t.deepEqual(
+      (await names('c')).filter(name => !image.includes(name)),
+      ['etc/new'],
+    )
+    t.is((await kauri.run(['export'])).code, 2)
+    t.is((await kauri.run(['export', 'nobody'])).code, 1)
+  },
+)
