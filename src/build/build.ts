@@ -10,6 +10,8 @@ import type { SnapshotId } from '../rootfs/rootfs.ts'
 
 export interface BuildOptions {
   readonly useCache: boolean
+  /** Ids of stages whose steps are carried out all the same, and with them the stages that stand on those. */
+  readonly noCacheStages?: ReadonlySet<string>
   readonly offline: boolean
   /**
    * The time that scripts and account files get to see, in seconds since 1970, part of the keys of steps that do;
@@ -62,6 +64,8 @@ export interface StepRecord {
   readonly snapshot: SnapshotId
   readonly cached: boolean
   readonly seconds: number
+  /** When the result was made (RFC 3339); undefined for results of kauri's first versions. */
+  readonly created?: string | undefined
 }
 
 /** A root file system at the end of a plan; layers and images are made from it. */

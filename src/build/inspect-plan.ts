@@ -2,16 +2,21 @@
 
 import type { Digest } from '../oci/digest.ts'
 import type { BuildPlan } from '../plan/plan.ts'
-import type { Rootfs, Snapshot } from '../rootfs/rootfs.ts'
+import type { Snapshot } from '../rootfs/rootfs.ts'
 import type { BuildOptions } from './build.ts'
-import { resultStage } from './execute-plan.ts'
-import type { ExecutorParts } from './stage-run.ts'
-import { emptyRootKey, stepKey } from './step-key.ts'
-import { explainMiss, type MissReason, stepSnapshots } from './step-snapshots.ts'
-import { prepareStep } from './steps/prepare-step.ts'
+import { openPlanRun } from './plan-run.ts'
+import { type ExecutorParts, type KeyedStep, NotBuiltError, type StageRun } from './stage-run.ts'
+import {
+  explainMiss,
+  type MissReason,
+  type StepSnapshots,
+  stepSnapshots,
+} from './step-snapshots.ts'
 
 /** A step as it would be carried out now. */
 export interface StepForecast {
+  /** Id of the step's stage. */
+  readonly stage: string
   readonly title: string
   readonly kind: string
   readonly phase: string
@@ -28,30 +33,42 @@ export async function inspectPlan(
   parts: ExecutorParts,
 ): Promise<StepForecast[]> {
   const { snapshotter, dataRoot } = parts
-  const stage = resultStage(plan)
   const results = stepSnapshots(snapshotter, dataRoot)
   const kept = await snapshotter.list()
+  await using run = openPlanRun({ options, parts, onlyLooks: true }, plan)
   const forecasts: StepForecast[] = []
-  let previous = emptyRootKey(stage.platform)
-  let isKnown = true
-  for (const [index, step] of stage.steps.entries()) {
-    const { title, kind, phase } = step
-    const needsRoot = step.kind === 'install' && !step.bootstrap
-    const below: Snapshot | undefined =
-      needsRoot && isKnown ? await results.find(previous) : undefined
-    isKnown &&= !needsRoot || below !== undefined
-    if (!isKnown) {
-      forecasts.push({ title, kind, phase, key: undefined, miss: 'unknown-until-built' })
-      continue
-    }
-    const openPrevious = async (): Promise<Rootfs | undefined> =>
-      below === undefined ? undefined : await snapshotter.prepare(below.id)
-    const context = { plan, stage, options, tools: parts, stepId: `plan-${index}`, openPrevious }
-    const key = stepKey(previous, step, (await prepareStep(step, context)).reads)
-    const isThere = (await results.find(key.key)) !== undefined
-    const miss = isThere ? undefined : explainMiss(title, key, kept)
-    forecasts.push({ title, kind, phase, key: key.key, miss })
-    previous = key.key
+  for (const stage of run.stages) {
+    await learnWhatIsKnown(stage)
+    for (const keyed of stage.steps)
+      forecasts.push(await forecastOf(stage, keyed, { results, kept }))
+    for (const { title, kind, phase } of stage.stage.steps.slice(stage.steps.length))
+      forecasts.push({
+        stage: stage.stage.id,
+        title,
+        kind,
+        phase,
+        key: undefined,
+        miss: 'unknown-until-built',
+      })
   }
   return forecasts
+}
+
+async function learnWhatIsKnown(stage: StageRun): Promise<void> {
+  try {
+    await stage.learnKeys()
+  } catch (error) {
+    if (!(error instanceof NotBuiltError)) throw error
+  }
+}
+
+async function forecastOf(
+  { stage }: StageRun,
+  { step, key }: KeyedStep,
+  { results, kept }: { readonly results: StepSnapshots; readonly kept: readonly Snapshot[] },
+): Promise<StepForecast> {
+  const { title, kind, phase } = step
+  const isThere = (await results.find(key.key)) !== undefined
+  const miss = isThere ? undefined : explainMiss(title, key, kept)
+  return { stage: stage.id, title, kind, phase, key: key.key, miss }
 }

@@ -1,25 +1,30 @@
 // One stage on its way. Keys are computed forward; results are looked up from the last step backwards, so a build with
-// nothing changed touches one snapshot. An installation onto a root with packages can be resolved only when that root is
-// there, so the steps before it are carried out before its key is known.
+// nothing changed touches few snapshots. An installation onto a root with packages can be resolved only when that root is
+// there, so the steps before it are carried out before its key is known; all other steps learn side by side what they
+// read.
 
-import path from 'node:path'
-import { type Emit, inStep } from '../core/events.ts'
+import { mapConcurrent, type Slots } from '../core/concurrency.ts'
 import { cancelled } from '../core/process.ts'
-import { type FileLock, lockFile, tryLockFile } from '../native/file-lock.ts'
-import { hexOf } from '../oci/digest.ts'
+import type { Digest } from '../oci/digest.ts'
 import type { BuildPlan, BuildStage, BuildStep } from '../plan/plan.ts'
-import { type Rootfs, type Snapshot, type Snapshotter, snapshotId } from '../rootfs/rootfs.ts'
-import type { BuildOptions, BuiltRoot, StepRecord } from './build.ts'
-import { explainFullDisk } from './disk-full.ts'
-import { emptyRootKey, type StepKey, stepKey } from './step-key.ts'
-import { newestFileSecondsOf, type StepSnapshots, stepSnapshots } from './step-snapshots.ts'
+import type { Rootfs, Snapshot, Snapshotter } from '../rootfs/rootfs.ts'
+import type { DiskStore } from '../store/disk-store.ts'
+import type { BuildOptions, StepRecord } from './build.ts'
+import { findResults } from './find-results.ts'
+import { emptyTree, type LazyTree, mergedTree, presentTree } from './lazy-tree.ts'
+import { carryOut, recordOf, tellCached } from './perform-step.ts'
+import type { StageGround } from './stage-ground.ts'
+import { emptyRootKey, linkedRootKey, type StepKey, stepKey } from './step-key.ts'
+import { createdOf, type StepSnapshots, stepSnapshots } from './step-snapshots.ts'
 import { checkPackageNames } from './steps/install-step.ts'
 import { prepareStep } from './steps/prepare-step.ts'
-import type { PreparedStep, StepTools } from './steps/step.ts'
+import type { PreparedStep, StageRoots, StepContext, StepTools } from './steps/step.ts'
 
 /** What an executor works with. */
 export interface ExecutorParts extends StepTools {
   readonly snapshotter: Snapshotter
+  /** Where the images are that stages start from. */
+  readonly store?: DiskStore
 }
 
 export interface StageInput {
@@ -27,21 +32,59 @@ export interface StageInput {
   readonly stage: BuildStage
   readonly options: BuildOptions
   readonly parts: ExecutorParts
+  readonly ground: () => Promise<StageGround>
+  readonly roots: StageRoots
+  /** Bounds the steps of all stages that work at the same time. */
+  readonly slots: Slots
+  /** Makes the ends of stages that are about to be read. */
+  readonly reachStages: (ids: readonly string[]) => Promise<void>
+  /** Nothing is carried out: what would have to be ends in a NotBuiltError. */
+  readonly onlyLooks: boolean
+  /** Prefix of the ids of the stage's events. */
+  readonly idPrefix: string
 }
 
-/** A stage whose steps are prepared one after the other. */
-export interface StageRun {
-  /** Learns the key of the next step. @throws what preparing and, before an installation, performing throw */
-  prepare(step: BuildStep): Promise<void>
-  /** Carries out what is not there yet. @throws what performing throws */
-  finish(): Promise<BuiltRoot>
+/** Something that nobody may make now is not there. */
+export class NotBuiltError extends Error {
+  override readonly name = 'NotBuiltError'
 }
 
-interface KeyedStep {
+/** A step whose key is known. */
+export interface KeyedStep {
   readonly step: BuildStep
   readonly id: string
   readonly key: StepKey
   readonly prepared: PreparedStep
+  /** The result has no parent: it is laid over what is below. */
+  readonly isLinked: boolean
+}
+
+/** A step whose result is there. */
+export interface MadeStep {
+  readonly keyed: KeyedStep
+  readonly snapshot: Snapshot
+  readonly record: StepRecord
+}
+
+/** A stage whose steps are prepared, and carried out when somebody needs its root. */
+export interface StageRun {
+  readonly stage: BuildStage
+  /** False where every step is carried out, whatever was made before. */
+  readonly usesCache: boolean
+  /** The key of the final root. Once. @throws what preparing and, before an installation, performing throw */
+  learnKeys(): Promise<Digest>
+  /** The steps whose keys are known, in order. */
+  readonly steps: readonly KeyedStep[]
+  /** The steps whose results are there, in order. */
+  readonly made: readonly MadeStep[]
+  /** Tells the final root that is there from others under its key; undefined where it would have to be made. */
+  rootResult(): Promise<string | undefined>
+  /** True once a step of the stage, or of one below it, was carried out and not found. */
+  hasWorked(): boolean
+  /** Carries out what is not there yet. Once. @throws what performing throws */
+  reach(): Promise<LazyTree>
+  /** Tells that every step is there without looking: its result was found in another way. */
+  tellAllCached(): void
 }
 
 /** Starts a stage; nothing is done before the first call. */
@@ -49,8 +92,12 @@ export function openStageRun(input: StageInput): StageRun {
   const { plan, stage, options, parts } = input
   const results = stepSnapshots(parts.snapshotter, parts.dataRoot)
   const steps: KeyedStep[] = []
-  const records: StepRecord[] = []
-  let top: Snapshot | undefined
+  const made: MadeStep[] = []
+  const ground = once(input.ground)
+  let keyOfRoot = emptyRootKey(stage.platform)
+  let top: LazyTree = emptyTree
+  let stageBelow: StageRun | undefined
+  let hasToldAll = false
 
   // Offline, an installation that was resolved before needs no lists, and they may be gone.
   let namesAreChecked = options.offline
@@ -59,161 +106,143 @@ export function openStageRun(input: StageInput): StageRun {
     if (namesAreChecked) return
     namesAreChecked = true
     const installs = stage.steps.slice(steps.length).filter(step => step.kind === 'install')
-    await checkPackageNames(installs, { plan, stage, options, tools: parts, stepId: 'check-names' })
+    const context = { ...input.roots, plan, stage, options, tools: parts, stepId: 'check-names' }
+    await checkPackageNames(installs, context)
   }
 
   /** Makes the results of all steps that have keys. */
-  async function reach(): Promise<void> {
-    const missing = steps.slice(records.length)
-    const hit = options.useCache ? await deepestResult(results, missing) : undefined
-    if (hit !== undefined) {
-      records.push(...(await recordCached(input, missing.slice(0, hit.count), hit.snapshot)))
-      top = hit.snapshot
-    }
-    if (records.length < steps.length) await checkNames()
-    for (const keyed of missing.slice(hit?.count ?? 0)) {
-      const { snapshot, record } = await carryOut(keyed, top, { input, results })
-      records.push(record)
-      top = snapshot
+  async function reachKnown(): Promise<void> {
+    const missing = steps.slice(made.length)
+    const found = options.useCache ? await findResults(missing, top, { parts, results }) : []
+    const lacking = missing.filter((_, at) => found[at] === undefined)
+    if (input.onlyLooks && lacking.length > 0) throw new NotBuiltError(stage.id)
+    await input.reachStages(lacking.flatMap(stagesReadBy))
+    for (const [index, keyed] of missing.entries()) {
+      const hit = found[index]
+      if (hit === undefined) await checkNames()
+      else if (!input.onlyLooks) tellCached(options.emit, keyed)
+      const outcome =
+        hit === undefined
+          ? await carryOut(keyed, keyed.isLinked ? undefined : await top.make(), { input, results })
+          : { snapshot: hit, record: recordOf(keyed, { snapshot: hit, cached: true, seconds: 0 }) }
+      made.push({ keyed, ...outcome })
+      top = treeAfter(top, keyed, outcome.snapshot)
     }
   }
 
+  const treeAfter = (below: LazyTree, keyed: KeyedStep, snapshot: Snapshot): LazyTree =>
+    keyed.isLinked
+      ? mergedTree(below, snapshot, { snapshotter: parts.snapshotter, signal: options.signal })
+      : presentTree(snapshot)
+
+  const openPrevious = async (): Promise<Rootfs | undefined> => {
+    await reachKnown()
+    const below = await top.make()
+    return below === undefined ? undefined : await parts.snapshotter.prepare(below.id)
+  }
+
+  /** Undefined where the step reads what is not there and must not be made. */
+  async function prepare(step: BuildStep, index: number): Promise<PreparedStep | undefined> {
+    if (options.signal?.aborted) throw cancelled(options.signal)
+    const context: StepContext = {
+      ...input.roots,
+      plan,
+      stage,
+      options,
+      tools: parts,
+      stepId: idOf(index),
+      openPrevious,
+    }
+    try {
+      return await prepareStep(step, context)
+    } catch (error) {
+      if (error instanceof NotBuiltError) return undefined
+      throw error
+    }
+  }
+  const idOf = (index: number): string => `${input.idPrefix}step-${index + 1}`
+
+  function addKey(step: BuildStep, prepared: PreparedStep): void {
+    const isLinked = step.kind === 'add' && step.link
+    const before = isLinked ? emptyRootKey(stage.platform) : keyOfRoot
+    const key = stepKey(before, step, prepared.reads)
+    const isAlone = keyOfRoot === emptyRootKey(stage.platform)
+    keyOfRoot = isLinked && !isAlone ? linkedRootKey(keyOfRoot, key.key) : key.key
+    steps.push({ step, id: idOf(steps.length), key, prepared, isLinked })
+  }
+
+  const learnKeys = async (): Promise<Digest> => {
+    const { key, tree, stage: below } = await ground()
+    keyOfRoot = key
+    top = tree
+    stageBelow = below
+    const isInRow = stage.steps.some(step => step.kind === 'install')
+    const prepared = isInRow ? [] : await mapConcurrent(stage.steps, stage.steps.length, prepare)
+    for (const [index, step] of stage.steps.entries()) {
+      const one = isInRow ? await prepare(step, index) : prepared[index]
+      if (one === undefined) throw new NotBuiltError(stage.id)
+      addKey(step, one)
+    }
+    return keyOfRoot
+  }
+
+  const learnt = once(learnKeys)
+  const reached = once(async (): Promise<LazyTree> => {
+    await learnt()
+    await reachKnown()
+    hasToldAll = true
+    return top
+  })
   return {
-    async prepare(step) {
-      if (options.signal?.aborted) throw cancelled(options.signal)
-      const stepId = `step-${steps.length + 1}`
-      const previous = steps.at(-1)?.key.key ?? emptyRootKey(stage.platform)
-      const openPrevious = async (): Promise<Rootfs | undefined> => {
-        await reach()
-        return top === undefined ? undefined : await parts.snapshotter.prepare(top.id)
-      }
-      const context = { plan, stage, options, tools: parts, stepId, openPrevious }
-      const prepared = await prepareStep(step, context)
-      steps.push({ step, id: stepId, key: stepKey(previous, step, prepared.reads), prepared })
+    stage,
+    usesCache: options.useCache,
+    steps,
+    made,
+    learnKeys: learnt,
+    reach: reached,
+    async rootResult() {
+      await learnt()
+      return await resultOf(steps, await ground(), results)
     },
-    async finish() {
-      await reach()
-      top ??= await keepEmptyRoot(parts.snapshotter, stage)
-      return { snapshot: top.id, steps: records, newestFileSeconds: newestFileSecondsOf(top) }
+    hasWorked: () => made.some(({ record }) => !record.cached) || stageBelow?.hasWorked() === true,
+    tellAllCached() {
+      if (hasToldAll) return
+      hasToldAll = true
+      for (const keyed of steps.slice(made.length)) tellCached(options.emit, keyed)
     },
   }
 }
 
-/** The last of the steps whose result is there; lower results are not looked at. */
-async function deepestResult(
+/** A result under a key may be made again with other content; when it was made tells one from the other. */
+async function resultOf(
+  steps: readonly KeyedStep[],
+  ground: StageGround,
   results: StepSnapshots,
-  steps: readonly KeyedStep[],
-): Promise<{ readonly snapshot: Snapshot; readonly count: number } | undefined> {
-  for (let count = steps.length; count > 0; count--) {
-    const keyed = steps[count - 1]
-    const snapshot = keyed === undefined ? undefined : await results.find(keyed.key.key)
-    if (snapshot !== undefined) return { snapshot, count }
+): Promise<string | undefined> {
+  const lastWhole = steps.findLastIndex(({ isLinked }) => !isLinked)
+  const parts: (string | undefined)[] = []
+  if (lastWhole < 0)
+    parts.push(ground.stage === undefined ? ground.key : await ground.stage.rootResult())
+  for (const { key } of steps.slice(Math.max(lastWhole, 0))) {
+    const snapshot = await results.find(key.key)
+    parts.push(snapshot && `${snapshot.id}@${createdOf(snapshot) ?? ''}`)
   }
-  return undefined
+  return parts.includes(undefined) ? undefined : parts.join('+')
 }
 
-/** Tells and records the steps up to a hit. Each snapshot knows the one it stands on, which is the step before's. */
-async function recordCached(
-  { options, parts }: StageInput,
-  steps: readonly KeyedStep[],
-  hit: Snapshot,
-): Promise<StepRecord[]> {
-  const records: StepRecord[] = []
-  let snapshot: Snapshot | undefined = hit
-  for (const keyed of steps.toReversed()) {
-    const id = snapshot?.id ?? snapshotId(hexOf(keyed.key.key))
-    records.unshift(recordOf(keyed, { snapshot: id, cached: true, seconds: 0 }))
-    snapshot =
-      snapshot?.parent === undefined
-        ? undefined
-        : await parts.snapshotter.findSnapshot(snapshot.parent)
-  }
-  for (const { id, step } of steps) tellCached(options.emit, id, step.title)
-  return records
+/** Ids of the stages whose roots a step reads from. */
+export function stagesReadBy({ step }: Pick<KeyedStep, 'step'>): string[] {
+  const roots =
+    step.kind === 'add'
+      ? [step.from]
+      : step.kind === 'run'
+        ? (step.buildMounts ?? []).map(mount => ('from' in mount ? mount.from : undefined))
+        : []
+  return roots.flatMap(root => (root?.kind === 'stage' ? [root.stage] : []))
 }
 
-function tellCached(emit: Emit, id: string, title: string): void {
-  emit({ kind: 'step-started', id, title })
-  emit({ kind: 'step-cached', id })
-}
-
-function recordOf(
-  { step, key }: KeyedStep,
-  outcome: Pick<StepRecord, 'snapshot' | 'cached' | 'seconds'>,
-): StepRecord {
-  return { title: step.title, kind: step.kind, phase: step.phase, key: key.key, ...outcome }
-}
-
-interface CarryOutContext {
-  readonly input: StageInput
-  readonly results: StepSnapshots
-}
-
-/** Performs a step, unless somebody else made the same result meanwhile: equal steps of several processes run once. */
-async function carryOut(
-  keyed: KeyedStep,
-  below: Snapshot | undefined,
-  { input, results }: CarryOutContext,
-): Promise<{ readonly snapshot: Snapshot; readonly record: StepRecord }> {
-  const { options } = input
-  const startedMs = performance.now()
-  const { id, step, key } = keyed
-  // A run without the cache makes a result of its own, beside those of others.
-  using lock = options.useCache ? await lockStep(keyed, input) : undefined
-  const there = lock === undefined ? undefined : await results.find(key.key)
-  if (there !== undefined) {
-    tellCached(options.emit, id, step.title)
-    const record = recordOf(keyed, { snapshot: there.id, cached: true, seconds: 0 })
-    return { snapshot: there, record }
-  }
-  const snapshot = await inStep(options.emit, { id, title: step.title }, () =>
-    perform(keyed, below, { input, results }),
-  )
-  const seconds = (performance.now() - startedMs) / 1000
-  return { snapshot, record: recordOf(keyed, { snapshot: snapshot.id, cached: false, seconds }) }
-}
-
-async function lockStep({ key, step }: KeyedStep, input: StageInput): Promise<FileLock> {
-  const { options, parts } = input
-  const file = path.join(parts.dataRoot, 'locks', 'steps', hexOf(key.key))
-  const free = tryLockFile(file, 'exclusive')
-  if (free !== undefined) return removedAtEnd(free)
-  const message = `another kauri is at work on "${step.title}"; waiting for its result`
-  options.emit({ kind: 'warning', message })
-  return removedAtEnd(await lockFile(file, 'exclusive', options.signal))
-}
-
-/** A step's key is locked once in its life, as a rule: the file goes with the lock. */
-function removedAtEnd(lock: FileLock): FileLock {
-  return { ...lock, [Symbol.dispose]: () => lock.removeAndRelease() }
-}
-
-async function perform(
-  { key, prepared, step }: KeyedStep,
-  below: Snapshot | undefined,
-  { input, results }: CarryOutContext,
-): Promise<Snapshot> {
-  const { options, parts } = input
-  const before = newestFileSecondsOf(below)
-  await using root = await parts.snapshotter.prepare(below?.id)
-  try {
-    const outcome = await prepared.perform({ root, newestFileSeconds: before })
-    if (options.signal?.aborted) throw cancelled(options.signal)
-    const newestFileSeconds = Math.max(before, outcome.newestFileSeconds)
-    return await results.keep(
-      root,
-      { title: step.title, key, newestFileSeconds },
-      !options.useCache,
-    )
-  } catch (error) {
-    if (options.signal?.aborted) throw cancelled(options.signal)
-    // Before the tree is thrown away, which frees the space.
-    throw await explainFullDisk(error, parts.dataRoot)
-  }
-}
-
-async function keepEmptyRoot(snapshotter: Snapshotter, stage: BuildStage): Promise<Snapshot> {
-  const id = snapshotId(hexOf(emptyRootKey(stage.platform)))
-  await using root = await snapshotter.prepare(undefined)
-  return (await snapshotter.findSnapshot(id)) ?? (await snapshotter.commit(root, id))
+/** The same promise for every call. */
+export function once<T>(work: () => Promise<T>): () => Promise<T> {
+  let begun: Promise<T> | undefined
+  return () => (begun ??= work())
 }

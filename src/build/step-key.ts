@@ -2,7 +2,7 @@
 // Nothing of the host, the snapshotter or the time is in it.
 
 import { canonicalJson, type Json } from '../core/canonical-json.ts'
-import { type Digest, digestOf } from '../oci/digest.ts'
+import { type ChainId, type Digest, digestOf } from '../oci/digest.ts'
 import type { Platform } from '../oci/platform.ts'
 import type { BuildStep } from '../plan/plan.ts'
 import { stepIdentity } from '../plan/step-identity.ts'
@@ -21,6 +21,19 @@ export interface StepKey {
 /** The key of an empty root for a platform. */
 export function emptyRootKey({ os, architecture, variant }: Platform): Digest {
   return digestOf(canonicalJson({ format: keyFormat, platform: { os, architecture, variant } }))
+}
+
+/** The key of a root that consists of an image's layers; their chain ID names it. */
+export function imageRootKey(platform: Platform, chain: ChainId | undefined): Digest {
+  if (chain === undefined) return emptyRootKey(platform)
+  const { os, architecture, variant } = platform
+  const words = { format: keyFormat, platform: { os, architecture, variant }, chain }
+  return digestOf(canonicalJson(words))
+}
+
+/** The key of a tree with the result of a linked step, which has a key of its own, laid over it. */
+export function linkedRootKey(below: Digest, linked: Digest): Digest {
+  return digestOf(canonicalJson({ format: keyFormat, below, linked }))
 }
 
 /** The key of a step after the result that `previous` names. */

@@ -5,7 +5,13 @@ import { randomUUID } from 'node:crypto'
 import path from 'node:path'
 import { readTextIfThere, writeCacheRecord } from '../core/atomic-file.ts'
 import { type Digest, digestOf, hexOf } from '../oci/digest.ts'
-import { type Rootfs, type Snapshot, type Snapshotter, snapshotId } from '../rootfs/rootfs.ts'
+import {
+  type Rootfs,
+  type Snapshot,
+  type SnapshotId,
+  type Snapshotter,
+  snapshotId,
+} from '../rootfs/rootfs.ts'
 import type { StepKey } from './step-key.ts'
 
 /** What a snapshot says about the step that made it. */
@@ -14,9 +20,13 @@ export interface StepFacts {
   readonly key: StepKey
   /** Newest time that the files of all packages up to this step carry, in seconds since 1970; 0 without packages. */
   readonly newestFileSeconds: number
+  /** When the result was made first (RFC 3339): now, or what the cache that it came from says. */
+  readonly created: string
 }
 
 export interface StepSnapshots {
+  /** What `find` would look at first; tells one result of a key from another without asking whether it is there. */
+  nameOf(key: Digest): Promise<SnapshotId>
   /** The result of a step, or undefined; marks it as used. */
   find(key: Digest): Promise<Snapshot | undefined>
   /** Keeps a tree as the result of a step; `fresh` beside an older one, in its place from now on. */
@@ -26,12 +36,18 @@ export interface StepSnapshots {
 /** Results in a snapshotter, records below `<dataRoot>/cache/steps`. */
 export function stepSnapshots(snapshotter: Snapshotter, dataRoot: string): StepSnapshots {
   const recordOf = (key: Digest): string => path.join(dataRoot, 'cache', 'steps', hexOf(key))
+  const nameOf = async (key: Digest): Promise<SnapshotId> => {
+    const named = (await readTextIfThere(recordOf(key)))?.trim()
+    return snapshotId(named ?? hexOf(key))
+  }
   return {
+    nameOf,
     async find(key) {
-      const named = (await readTextIfThere(recordOf(key)))?.trim()
-      const fresh =
-        named === undefined ? undefined : await snapshotter.findSnapshot(snapshotId(named))
-      return fresh ?? (await snapshotter.findSnapshot(snapshotId(hexOf(key))))
+      const name = await nameOf(key)
+      const plainName = snapshotId(hexOf(key))
+      const named = await snapshotter.findSnapshot(name)
+      if (named !== undefined || name === plainName) return named
+      return await snapshotter.findSnapshot(plainName)
     },
     async keep(root, facts, fresh) {
       const { key } = facts.key
@@ -50,16 +66,23 @@ const labels = {
   does: 'kauri.step.does',
   reads: 'kauri.step.reads',
   newestFileSeconds: 'kauri.newest-file-seconds',
+  created: 'kauri.step.created',
 } as const
 
-function labelsOf({ title, key, newestFileSeconds }: StepFacts): Record<string, string> {
+function labelsOf({ title, key, newestFileSeconds, created }: StepFacts): Record<string, string> {
   return {
     [labels.title]: title,
     [labels.previous]: key.previous,
     [labels.does]: key.does,
     [labels.reads]: key.reads,
     [labels.newestFileSeconds]: String(newestFileSeconds),
+    [labels.created]: created,
   }
+}
+
+/** When a step's result was made; undefined where its snapshot does not say. */
+export function createdOf(snapshot: Snapshot): string | undefined {
+  return snapshot.labels[labels.created]
 }
 
 /** What the maker of a snapshot found as the newest time of its packages' files; 0 where nothing is said. */

@@ -27,3 +27,29 @@ export async function mapConcurrent<T, R>(
   if (failures.length > 0) throw failures[0]
   return results
 }
+
+/** A bounded number of places for work that is started from many sides. */
+export interface Slots {
+  /** Waits for a place, in order of arrival, and works in it. @throws what the work throws; the signal's reason while waiting */
+  run<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T>
+}
+
+/** Slots for at most `limit` works at once. */
+export function createSlots(limit: number): Slots {
+  let free = limit
+  const waiting: (() => void)[] = []
+  return {
+    async run(work, signal) {
+      if (free > 0) free--
+      else await new Promise<void>(resolve => waiting.push(resolve))
+      try {
+        signal?.throwIfAborted()
+        return await work()
+      } finally {
+        const next = waiting.shift()
+        if (next === undefined) free++
+        else next()
+      }
+    },
+  }
+}

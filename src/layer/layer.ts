@@ -25,6 +25,10 @@ export interface LayerCompression {
 export interface PackOptions {
   /** Times later than this are set to it, in seconds since 1970. */
   readonly clampMtime?: number
+  /** Every time is this one, in seconds since 1970; goes before `clampMtime`. */
+  readonly setMtime?: number
+  /** Leaves out the entry `./` that a whole tree begins with. */
+  readonly withoutRoot?: boolean
   /** True leaves the entry, and all below it, out. Paths are relative without a leading slash: `etc/hosts`. */
   readonly exclude?: (path: string) => boolean
   /** Chunks are valid only until the next one is asked for, which spares the collector a gigabyte of garbage. */

@@ -50,7 +50,8 @@ function* tarChunks(source: PackSource, options: PackOptions): Chunks {
   const writer = new ChunkWriter(chunkBytes, options.reuseChunks === true)
   const packing: Packing = { source, options, writer, firstPaths: new Map() }
   const isIncluded = ({ path }: WalkedEntry): boolean => options.exclude?.(path) !== true
-  if (source.kind === 'tree') yield* writer.write(formatTarHeader(rootEntry(source.path, options)))
+  if (source.kind === 'tree' && options.withoutRoot !== true)
+    yield* writer.write(formatTarHeader(rootEntry(source.path, options)))
   const walk = walkTree({
     roots: source.kind === 'overlay-uppers' ? source.paths : [source.path],
     isOverlay: source.kind !== 'tree',
@@ -84,7 +85,8 @@ const emptyEntry = {
   xattrs: noXattrs,
 } as const
 
-function clampTime(seconds: number, { clampMtime }: PackOptions): number {
+function clampTime(seconds: number, { clampMtime, setMtime }: PackOptions): number {
+  if (setMtime !== undefined) return setMtime
   return clampMtime === undefined ? seconds : Math.min(seconds, clampMtime)
 }
 
@@ -136,7 +138,7 @@ function markEntry({ options }: Packing, path: string): TarEntry {
     mode: 0,
     uid: 0,
     gid: 0,
-    mtimeSeconds: options.clampMtime ?? 0,
+    mtimeSeconds: options.setMtime ?? options.clampMtime ?? 0,
   }
 }
 

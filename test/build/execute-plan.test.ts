@@ -6,7 +6,6 @@ import { planExecutor } from '../../src/build/execute-plan.ts'
 import { inspectPlan } from '../../src/build/inspect-plan.ts'
 import { KauriError } from '../../src/core/errors.ts'
 import { type BuildEvent, ignoreEvents } from '../../src/core/events.ts'
-import { digestOf } from '../../src/oci/digest.ts'
 import { type BuildPlan, type BuildStep, guestPath } from '../../src/plan/plan.ts'
 import { type Doubles, installOf, makeDoubles, planOf, runOf } from '../helpers/build-doubles.ts'
 import { testWith } from '../helpers/needs.ts'
@@ -302,19 +301,6 @@ test('an abort ends the build before the next step', async t => {
   const error = await t.throwsAsync<KauriError>(build(doubles, plan, { signal: abort.signal }))
   t.is(error?.code, 'CANCELLED')
   t.deepEqual(doubles.calls, ['run /bin/sh -c first'])
-})
-
-test('an image that stands on another one is refused', async t => {
-  using scratch = makeScratch()
-  const doubles = await makeDoubles(scratch.path)
-  const [stage] = planOf([]).stages
-  const plan: BuildPlan = {
-    contexts: {},
-    stages: [
-      { ...stage!, base: { kind: 'image', reference: 'debian', manifest: digestOf('debian') } },
-    ],
-  }
-  t.is((await t.throwsAsync<KauriError>(build(doubles, plan)))?.code, 'UNSUPPORTED')
 })
 
 test('a plan without steps is an empty root', async t => {

@@ -3,23 +3,49 @@
 // read has changed.
 
 import type { Json } from '../../core/canonical-json.ts'
+import type { Digest } from '../../oci/digest.ts'
 import type { BuildPlan, BuildStage, PackageManagerName } from '../../plan/plan.ts'
 import type { PackageManager } from '../../rootfs/package-manager.ts'
-import type { Rootfs } from '../../rootfs/rootfs.ts'
+import type { OpenTree, Rootfs, SnapshotId, Snapshotter } from '../../rootfs/rootfs.ts'
 import type { Runtime } from '../../runtime/runtime.ts'
 import type { BuildOptions } from '../build.ts'
+import type { RemoteSources } from '../remote-source.ts'
 
 /** What steps are carried out with. */
 export interface StepTools {
   /** Where scratch directories go. */
   readonly dataRoot: string
   readonly runtime: Runtime
+  readonly snapshotter: Snapshotter
+  /** The host's own mounts for every build container, such as /etc/kauri/build-mounts.conf; undefined: none. */
+  readonly buildMountsFile?: string | undefined
+  /** What ADD fetches; undefined where nothing may be. */
+  readonly remoteSources?: RemoteSources
   /** @throws UNSUPPORTED where kauri has none of that name */
   packageManager(name: PackageManagerName): Promise<PackageManager>
 }
 
+/** The roots of other stages, for steps that read from them; what is missing of a root is made first. */
+export interface StageRoots {
+  /** The root at the end of a stage, read-only. The caller disposes it. */
+  openStage(id: string): Promise<OpenTree>
+  /** A writable copy of that root which goes with its disposal. */
+  prepareStage(id: string): Promise<Rootfs>
+  /** The snapshot of that root; undefined for an empty one. */
+  stageSnapshot(id: string): Promise<SnapshotId | undefined>
+  /**
+   * The digest of what `selector` names in that root. It is remembered for the root and the selector, so that a build with
+   * nothing changed opens no root; the selector says everything that changes what `compute` returns.
+   */
+  stageDigest(
+    id: string,
+    selector: Json,
+    compute: (tree: OpenTree) => Promise<Digest>,
+  ): Promise<Digest>
+}
+
 /** Where a step stands and who watches it. */
-export interface StepContext {
+export interface StepContext extends StageRoots {
   readonly plan: BuildPlan
   readonly stage: BuildStage
   readonly tools: StepTools

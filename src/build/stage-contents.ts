@@ -1,0 +1,112 @@
+// Digests of what steps read from the roots of other stages. Each is kept as a memo beside the name of the root it was
+// learnt from, so that a build with nothing changed opens no root. A memo may outlive its root; where that is made again,
+// what was taken from memos is compared with it, and a plan that was keyed with something else starts over.
+
+import path from 'node:path'
+import { readTextIfThere, writeCacheRecord } from '../core/atomic-file.ts'
+import { canonicalJson, type Json } from '../core/canonical-json.ts'
+import { KauriError } from '../core/errors.ts'
+import { type Digest, digestOf, hexOf, isDigest, parseDigest } from '../oci/digest.ts'
+import type { OpenTree, Snapshot } from '../rootfs/rootfs.ts'
+import type { StageRun } from './stage-run.ts'
+
+/** What is asked of a root. */
+export interface ContentQuestion {
+  /** Says everything that changes what `compute` returns. */
+  readonly selector: Json
+  readonly compute: (tree: OpenTree) => Promise<Digest>
+}
+
+export interface StageContents {
+  /** The answer, from a memo where there is one. */
+  digest(run: StageRun, question: ContentQuestion): Promise<Digest>
+  /** Looks whether the answers that were given without the root hold for it. @throws PLAN_OUTDATED once where not */
+  check(run: StageRun, root: Snapshot | undefined): Promise<void>
+}
+
+export interface ContentTools {
+  readonly reach: (run: StageRun) => Promise<Snapshot | undefined>
+  readonly isReached: (run: StageRun) => boolean
+  readonly open: (root: Snapshot | undefined) => OpenTree
+}
+
+/** Some keys of the plan were learnt from what is not there any more; learning them again gives the right ones. */
+export class OutdatedKeysError extends Error {
+  override readonly name = 'OutdatedKeysError'
+}
+
+/** Memos below `<dataRoot>/cache/stage-contents`. */
+export function stageContents(dataRoot: string, tools: ContentTools): StageContents {
+  const believed = new Map<
+    StageRun,
+    { readonly question: ContentQuestion; readonly digest: Digest }[]
+  >()
+  const fileOf = (root: Digest, { selector }: ContentQuestion): string => {
+    const name = hexOf(digestOf(canonicalJson({ root, selector })))
+    return path.join(dataRoot, 'cache', 'stage-contents', name)
+  }
+
+  async function learn(
+    run: StageRun,
+    question: ContentQuestion,
+    root: Snapshot | undefined,
+  ): Promise<Digest> {
+    using tree = tools.open(root)
+    const digest = await question.compute(tree)
+    const file = fileOf(await run.learnKeys(), question)
+    await writeCacheRecord(file, `${digest} ${await run.rootResult()}\n`, 0o600)
+    return digest
+  }
+
+  return {
+    async digest(run, question) {
+      const key = await run.learnKeys()
+      if (!run.usesCache) return await learn(run, question, await tools.reach(run))
+      if (tools.isReached(run)) {
+        const root = await tools.reach(run)
+        if (run.hasWorked()) return await learn(run, question, root)
+      }
+      const memo = parseMemo(await readTextIfThere(fileOf(key, question)))
+      const result = await run.rootResult()
+      if (memo === undefined || (result !== undefined && result !== memo.result))
+        return await learn(run, question, await tools.reach(run))
+      believed.set(run, [...(believed.get(run) ?? []), { question, digest: memo.digest }])
+      return memo.digest
+    },
+    async check(run, root) {
+      if (!run.hasWorked()) return
+      for (const { question, digest } of believed.get(run) ?? [])
+        if ((await learn(run, question, root)) !== digest)
+          throw new OutdatedKeysError(`the root of ${run.stage.id} was made with other contents`)
+    },
+  }
+}
+
+function parseMemo(
+  text: string | undefined,
+): { readonly digest: Digest; readonly result: string | undefined } | undefined {
+  const [digest = '', result] = text?.trim().split(' ') ?? []
+  return isDigest(digest) ? { digest: parseDigest(digest), result } : undefined
+}
+
+/** Does the work again where its keys turned out to be outdated; results that are right are found then. */
+export async function withCurrentKeys<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work()
+    } catch (error) {
+      if (!(error instanceof OutdatedKeysError)) throw error
+      if (attempt === mostAttempts)
+        throw new KauriError(
+          'PROCESS_FAILED',
+          `the cache changes while it is read: ${error.message}`,
+          {
+            hint: 'run the command again',
+            cause: error,
+          },
+        )
+    }
+  }
+}
+
+const mostAttempts = 5
