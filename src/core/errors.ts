@@ -24,6 +24,8 @@ const exitStatusByCode = {
   SIGNATURE_INVALID: 1,
   CHECKSUM_MISMATCH: 1,
   DOWNLOAD_FAILED: 1,
+  REGISTRY_FAILED: 1,
+  REGISTRY_DENIED: 1,
   OFFLINE: 1,
   SCRIPT_FAILED: 1,
   PROCESS_FAILED: 1,
@@ -32,6 +34,7 @@ const exitStatusByCode = {
   NOT_ROOT: 1,
   DISK_FULL: 1,
   LIMIT_UNAVAILABLE: 1,
+  NETWORK_UNAVAILABLE: 1,
   CONTAINER_NOT_FOUND: 1,
   NAME_IN_USE: 1,
   UNSUPPORTED: 1,
@@ -69,6 +72,8 @@ export interface KauriErrorDetails {
   readonly hint?: string | undefined
   readonly where?: SourcePosition | undefined
   readonly diagnostics?: readonly Diagnostic[] | undefined
+  /** Last lines that a failed program printed, oldest first. */
+  readonly output?: readonly string[] | undefined
   readonly cause?: unknown
 }
 
@@ -79,6 +84,7 @@ export class KauriError extends Error {
   readonly hint: string | undefined
   readonly where: SourcePosition | undefined
   readonly diagnostics: readonly Diagnostic[]
+  readonly output: readonly string[]
 
   constructor(code: ErrorCode, message: string, details: KauriErrorDetails = {}) {
     super(
@@ -89,6 +95,7 @@ export class KauriError extends Error {
     this.hint = details.hint
     this.where = details.where
     this.diagnostics = details.diagnostics ?? []
+    this.output = details.output ?? []
   }
 
   get exitStatus(): number {

@@ -1,6 +1,13 @@
 // The configuration of everything that a build runs inside a root: scripts, maintainer scripts, RUN steps.
 
-import type { ProcessConfig, RuntimeConfig, RuntimeMount } from '../oci/runtime-config.ts'
+import type {
+  ProcessConfig,
+  Resources,
+  Rlimit,
+  RuntimeConfig,
+  RuntimeMount,
+} from '../oci/runtime-config.ts'
+import { ownCapabilities } from './capabilities.ts'
 import { defaultRuntimeConfig } from './default-config.ts'
 
 export interface BuildStepOptions {
@@ -16,12 +23,23 @@ export interface BuildStepOptions {
   readonly hostname?: string
   /** Answer fsync and its like with success, true unless said otherwise: what a build makes is synced once, at its end. */
   readonly fakeSync?: boolean
+  /** All capabilities and devices, no system call filter, nothing of /proc and /sys hidden or read-only. */
+  readonly insecure?: boolean
+  readonly limits?: BuildStepLimits | undefined
+}
+
+/** What bounds a step. */
+export interface BuildStepLimits {
+  readonly shmSizeBytes?: number
+  readonly rlimits?: readonly Rlimit[]
+  readonly resources?: Omit<Resources, 'devices'>
 }
 
 /** Docker's default rights, and no cgroups to be seen, which saves making them. */
 export function buildStepConfig(options: BuildStepOptions): RuntimeConfig {
   const { command, environment, directory, user, network, mounts, fakeSync = true } = options
-  return defaultRuntimeConfig({
+  const { shmSizeBytes, rlimits, resources } = options.limits ?? {}
+  const config = defaultRuntimeConfig({
     args: command,
     env: environment,
     cwd: directory,
@@ -29,9 +47,49 @@ export function buildStepConfig(options: BuildStepOptions): RuntimeConfig {
     hostname: options.hostname ?? 'localhost',
     // sudo and su are used by scripts that are root already; a build must do as a container without this flag would.
     noNewPrivileges: false,
-    seccomp: { kind: 'default', fakeSync },
+    seccomp: options.insecure ? 'unconfined' : { kind: 'default', fakeSync },
     showCgroups: false,
     ...(user === undefined ? {} : { user }),
     ...(mounts === undefined ? {} : { mounts }),
+    ...(shmSizeBytes === undefined ? {} : { shmSizeBytes }),
+    ...(rlimits === undefined ? {} : { rlimits }),
+    ...(resources === undefined ? {} : { resources }),
   })
+  return options.insecure === true ? withoutSandbox(config) : config
+}
+
+/** As BuildKit's `--security=insecure`. Namespaces stay: the step still sees no process or mount of the host. */
+function withoutSandbox(config: RuntimeConfig): RuntimeConfig {
+  const { process, linux, mounts } = config
+  const all = ownCapabilities()
+  return {
+    ...config,
+    process: {
+      ...process,
+      capabilities: {
+        bounding: all,
+        effective: all,
+        permitted: all,
+        inheritable: all,
+        ambient: all,
+      },
+    },
+    mounts: mounts.map(mount => (mount.type === 'sysfs' ? writable(mount) : mount)),
+    linux: {
+      ...linux,
+      resources: {
+        ...linux.resources,
+        devices: [
+          { allow: true, type: 'c', access: 'rwm' },
+          { allow: true, type: 'b', access: 'rwm' },
+        ],
+      },
+      maskedPaths: [],
+      readonlyPaths: [],
+    },
+  }
+}
+
+function writable(mount: RuntimeMount): RuntimeMount {
+  return { ...mount, options: mount.options.filter(option => option !== 'ro') }
 }

@@ -2,6 +2,7 @@
 
 import { closestWord } from '../core/closest-word.ts'
 import { KauriError } from '../core/errors.ts'
+import { readTextSync } from '../core/text-file.ts'
 
 /** In the order of their numbers, from 0. */
 const names =
@@ -32,6 +33,13 @@ export const defaultCapabilities: readonly string[] = [
   'CAP_KILL',
   'CAP_AUDIT_WRITE',
 ]
+
+/** Those that this process can hand on. */
+export function ownCapabilities(): readonly string[] {
+  const status = readTextSync('/proc/self/status') ?? ''
+  const bits = BigInt(`0x${/^CapPrm:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`)
+  return names.filter((_, number) => ((bits >> BigInt(number)) & 1n) === 1n)
+}
 
 /** The kernel's bit set. @throws USAGE for a name that is none */
 export function capabilityBits(capabilities: readonly string[]): bigint {

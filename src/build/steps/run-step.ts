@@ -1,16 +1,22 @@
-// Runs a script in the root: docker's capabilities and seccomp filter, a clean environment, no network unless the caller
+// Runs a program in the root: docker's capabilities and seccomp filter, a clean environment, no network unless the caller
 // allows it.
 
 import { randomUUID } from 'node:crypto'
+import type { Json } from '../../core/canonical-json.ts'
 import { readTextInRoot } from '../../native/in-root.ts'
 import type { RuntimeConfig, RuntimeMount } from '../../oci/runtime-config.ts'
 import type { RunStep } from '../../plan/plan.ts'
 import type { Rootfs } from '../../rootfs/rootfs.ts'
 import { buildStepConfig } from '../../runtime/build-step-config.ts'
 import { type ContainerUser, resolveContainerUser } from '../../runtime/container-user.ts'
-import type { RootMount } from '../../runtime/runtime.ts'
+import type { ContainerExit, RootMount } from '../../runtime/runtime.ts'
 import { openScratchDirectory } from '../scratch-directory.ts'
-import { scriptFailure } from './script-failure.ts'
+import type { OpenedMount } from './build-mount.ts'
+import { type RunMounts, readRunMounts } from './build-mounts.ts'
+import { checkEntitlements } from './entitlements.ts'
+import { nameFileMounts } from './name-files.ts'
+import { stepEnvironment } from './run-environment.ts'
+import { scriptFailure, startFailure } from './script-failure.ts'
 import {
   epochOf,
   nothingInstalled,
@@ -18,18 +24,20 @@ import {
   type StepContext,
   type StepGround,
 } from './step.ts'
-import { networkMounts, readStepMounts, type StepMounts } from './transient-mounts.ts'
+import { networkMounts } from './transient-mounts.ts'
 
 /** Lines of output that an error can look at. */
 const keptLines = 50
 
-/** @throws FILE_NOT_FOUND; performing also SCRIPT_FAILED, COMMAND_NOT_FOUND and others of the runtime */
+/** What BuildKit calls the machine that instructions run on; scripts of descriptions run on `localhost`. */
+const instructionHostname = 'buildkitsandbox'
+
+/** @throws FILE_NOT_FOUND, PERMISSION_DENIED; performing also SCRIPT_FAILED, USAGE, COMMAND_NOT_FOUND and others of the runtime */
 export async function prepareRun(step: RunStep, context: StepContext): Promise<PreparedStep> {
-  const mounts = await readStepMounts(step, context)
-  // Where the packages decide the epoch, the steps before name it already.
-  const epoch = context.options.sourceDateEpoch ?? null
+  checkEntitlements(step, context.options)
+  const mounts = await readRunMounts(step, context)
   return {
-    reads: { epoch, mounts: mounts.reads },
+    reads: readsOf(step, context, mounts),
     async perform(ground) {
       await run(step, context, { ground, mounts })
       await cleanAfterPackageManager(context, ground.root)
@@ -38,63 +46,112 @@ export async function prepareRun(step: RunStep, context: StepContext): Promise<P
   }
 }
 
+function readsOf(step: RunStep, { options }: StepContext, mounts: RunMounts): Json {
+  // Where the packages decide the epoch, the steps before name it already.
+  const epoch = step.showsEpoch ? (options.sourceDateEpoch ?? null) : null
+  const { transientReads, buildReads } = mounts
+  return { epoch, mounts: transientReads, ...(buildReads.length > 0 ? { buildReads } : {}) }
+}
+
+interface RunParts {
+  readonly ground: StepGround
+  readonly mounts: RunMounts
+}
+
 async function run(
   step: RunStep,
   context: StepContext,
-  { ground, mounts }: { readonly ground: StepGround; readonly mounts: StepMounts },
+  { ground, mounts }: RunParts,
 ): Promise<void> {
   const { options, stepId, tools } = context
-  await using scratch = await openScratchDirectory(tools.dataRoot)
+  const { signal } = options
+  await using stack = new AsyncDisposableStack()
+  const directory = stack.use(await openScratchDirectory(tools.dataRoot)).path
   const lines: string[] = []
   const onLine = (line: string): void => {
     options.emit({ kind: 'step-output', id: stepId, line })
     lines.push(line)
     if (lines.length > keptLines) lines.shift()
   }
+  const opened = await mounts.open({ directory, stack, signal })
   const bundle = {
     id: `kauri-build-${randomUUID()}`,
-    config: configure(step, context, {
-      ground,
-      mounts: [
-        ...mountNetwork(step, ground, scratch.path),
-        ...(await mounts.copyInto(scratch.path)),
-      ],
-    }),
+    config: configure(step, context, { ground, opened, directory }),
     root: withoutSync(ground.root.mount),
   }
-  const { signal } = options
-  const exit = await tools.runtime.run(bundle, { io: { kind: 'lines', onLine }, signal })
+  const exit = await started(step, () =>
+    tools.runtime.run(bundle, { io: { kind: 'lines', onLine }, signal, emit: options.emit }),
+  )
   if (exit.code !== 0) throw scriptFailure(step, exit, lines)
+}
+
+async function started(step: RunStep, work: () => Promise<ContainerExit>): Promise<ContainerExit> {
+  try {
+    return await work()
+  } catch (error) {
+    throw startFailure(step, error)
+  }
+}
+
+interface ConfigParts {
+  readonly ground: StepGround
+  readonly opened: OpenedMount
+  /** Where files for the container are written. */
+  readonly directory: string
 }
 
 function configure(
   step: RunStep,
   { options }: StepContext,
-  { ground, mounts }: { readonly ground: StepGround; readonly mounts: readonly RuntimeMount[] },
+  { ground, opened, directory }: ConfigParts,
 ): RuntimeConfig {
-  const hasEpoch = step.environment.some(entry => entry.startsWith('SOURCE_DATE_EPOCH='))
-  const epoch =
-    hasEpoch || !step.showsEpoch ? [] : [`SOURCE_DATE_EPOCH=${epochOf(options, ground)}`]
+  const { caller } = options
+  const user = findUser(ground.root, step)
   return buildStepConfig({
     command: step.command,
-    environment: [...step.environment, ...epoch],
+    environment: stepEnvironment(step, {
+      epochSeconds: epochOf(options, ground),
+      home: user.home,
+      proxy: caller?.proxyEnvironment ?? [],
+      secret: opened.environment ?? [],
+    }),
     directory: step.directory,
-    user: findUser(ground.root, step.user),
+    user,
     network: step.network,
-    mounts,
+    hostname: hostnameOf(step),
+    mounts: [...mountNames(step, { ground, directory, caller }), ...opened.mounts],
+    insecure: step.security === 'insecure',
+    limits: caller?.limits,
   })
 }
 
-function mountNetwork(
-  { network }: RunStep,
-  { root }: StepGround,
-  directory: string,
+function hostnameOf({ hostname, phase }: RunStep): string {
+  return hostname ?? (phase === 'instruction' ? instructionHostname : 'localhost')
+}
+
+function mountNames(
+  step: RunStep,
+  {
+    ground,
+    directory,
+    caller,
+  }: Pick<ConfigParts, 'ground' | 'directory'> & {
+    readonly caller: StepContext['options']['caller']
+  },
 ): RuntimeMount[] {
-  using tree = root.open()
+  const { network } = step
+  if (step.phase === 'instruction')
+    return nameFileMounts({
+      directory,
+      hostname: hostnameOf(step),
+      network,
+      extraHosts: caller?.limits.extraHosts ?? [],
+    })
+  using tree = ground.root.open()
   return networkMounts(network, tree.fd, directory)
 }
 
-function findUser(root: Rootfs, user: string): ContainerUser {
+function findUser(root: Rootfs, { user }: RunStep): ContainerUser {
   using tree = root.open()
   const passwd = readTextInRoot(tree.fd, '/etc/passwd')
   const group = readTextInRoot(tree.fd, '/etc/group')

@@ -1,0 +1,73 @@
+// /etc/hosts and /etc/resolv.conf of a RUN instruction: read-only files of its own over whatever the image has there, also
+// over links. Nothing of them stays (BuildKit executor/oci: the same texts).
+
+import { writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { readTextSync } from '../../core/text-file.ts'
+import type { RuntimeMount } from '../../oci/runtime-config.ts'
+
+export interface NameFilesRequest {
+  /** Host directory that the files are written to. */
+  readonly directory: string
+  readonly hostname: string
+  readonly network: 'none' | 'host' | 'bridge'
+  /** The host's address on the bridge: what `host-gateway` stands for. */
+  readonly gateway?: string | undefined
+  /** `NAME:ADDRESS` */
+  readonly extraHosts: readonly string[]
+}
+
+/** Writes the files and says how they are mounted. */
+export function nameFileMounts(request: NameFilesRequest): RuntimeMount[] {
+  const files = { hosts: hostsText(request), 'resolv.conf': resolverText(request.network) }
+  return Object.entries(files).map(([name, text]) => {
+    const source = path.join(request.directory, name)
+    writeFileSync(source, text, { mode: 0o644 })
+    const options = ['bind', 'ro', 'nosuid', 'nodev', 'noexec', 'dest-nofollow']
+    return { type: 'bind', source, destination: `/etc/${name}`, options }
+  })
+}
+
+function hostsText({ hostname, extraHosts, gateway }: NameFilesRequest): string {
+  const extra = extraHosts.map(entry => {
+    const colon = entry.indexOf(':')
+    const address = entry.slice(colon + 1).replace(/^\[(.*)\]$/, '$1')
+    const meant = address === 'host-gateway' ? (gateway ?? '127.0.0.1') : address
+    return `${meant}\t${entry.slice(0, colon)}\n`
+  })
+  return [
+    `127.0.0.1\tlocalhost ${hostname}\n`,
+    '::1\tlocalhost ip6-localhost ip6-loopback\n',
+    ...extra,
+  ].join('')
+}
+
+const resolverFile = '/etc/resolv.conf'
+
+/** Where systemd-resolved says which servers it asks, while /etc/resolv.conf names only itself. */
+const resolvedFile = '/run/systemd/resolve/resolv.conf'
+
+/** Docker's choice where the host names nobody who can be reached from another network namespace. */
+const publicServers = 'nameserver 8.8.8.8\nnameserver 8.8.4.4\n'
+
+const serverLine = /^\s*nameserver\s+(\S+)/
+const loopbackAddress = /^(?:127\.|::1$)/
+
+function resolverText(network: NameFilesRequest['network']): string {
+  const own = readTextSync(resolverFile) ?? ''
+  if (network === 'host') return own
+  const asksResolved = serversOf(own).join() === '127.0.0.53'
+  const text = (asksResolved ? readTextSync(resolvedFile) : undefined) ?? own
+  const lines = text.split('\n').filter(line => !loopbackAddress.test(serverOf(line) ?? ''))
+  const kept = lines.join('\n')
+  if (serversOf(kept).length > 0 || network === 'none') return kept
+  return `${kept.trimEnd()}\n${publicServers}`.trimStart()
+}
+
+function serverOf(line: string): string | undefined {
+  return serverLine.exec(line)?.[1]
+}
+
+function serversOf(text: string): string[] {
+  return text.split('\n').flatMap(line => serverOf(line) ?? [])
+}
