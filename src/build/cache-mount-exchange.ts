@@ -11,7 +11,7 @@ import { applyTar } from '../layer/apply-tar.ts'
 import { packTree } from '../layer/pack-tree.ts'
 import { type FileLock, lockFile } from '../native/file-lock.ts'
 import { oPath } from '../native/in-root.ts'
-import { isDigest } from '../oci/digest.ts'
+import { isDigest, parseDigest } from '../oci/digest.ts'
 import {
   type CacheMountIdentity,
   cacheMountLock,
@@ -127,7 +127,9 @@ function parseIdentity(text: string): CacheMountIdentity | undefined {
   if (typeof id !== 'string' || !isNumber(mode) || !isNumber(uid) || !isNumber(gid))
     return undefined
   if (base === undefined) return { id, mode, uid, gid }
-  return typeof base === 'string' && isDigest(base) ? { id, mode, uid, gid, base } : undefined
+  return typeof base === 'string' && isDigest(base)
+    ? { id, mode, uid, gid, base: parseDigest(base) }
+    : undefined
 }
 
 function isNumber(value: unknown): value is number {
