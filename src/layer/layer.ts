@@ -13,6 +13,16 @@ export type PackSource =
   | { readonly kind: 'overlay-upper'; readonly path: string }
   /** Several of them, topmost first, as the one change that they make together. */
   | { readonly kind: 'overlay-uppers'; readonly paths: readonly string[] }
+  /**
+   * What is other than in the tree `below`, whoever keeps the trees: `paths` are upper directories of an overlay, topmost
+   * first, or one whole tree. Entries that were touched and are as before are left out.
+   */
+  | {
+      readonly kind: 'changes'
+      readonly paths: readonly string[]
+      readonly isOverlay: boolean
+      readonly below: string
+    }
 
 /** How a layer is packed. `zstd-codec` is the zstd whose bytes are the same under every version of Node. */
 export interface LayerCompression {

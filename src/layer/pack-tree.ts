@@ -9,6 +9,7 @@ import { constants } from 'node:fs'
 import { KauriError } from '../core/errors.ts'
 import { cancelled } from '../core/process.ts'
 import { native } from '../native/native.ts'
+import { walkChanges } from './change-walk.ts'
 import { type Chunks, ChunkWriter } from './chunk-writer.ts'
 import { fileChunks } from './file-chunks.ts'
 import type { PackOptions, PackSource } from './layer.ts'
@@ -52,12 +53,15 @@ function* tarChunks(source: PackSource, options: PackOptions): Chunks {
   const isIncluded = ({ path }: WalkedEntry): boolean => options.exclude?.(path) !== true
   if (source.kind === 'tree' && options.withoutRoot !== true)
     yield* writer.write(formatTarHeader(rootEntry(source.path, options)))
-  const walk = walkTree({
-    roots: source.kind === 'overlay-uppers' ? source.paths : [source.path],
-    isOverlay: source.kind !== 'tree',
-    enters: isIncluded,
-  })
-  for (const walked of walk) if (isIncluded(walked)) yield* entryChunks(packing, walked)
+  if (source.kind === 'changes') {
+    for (const { walked, isGone } of walkChanges({ ...source, enters: isIncluded }))
+      if (isIncluded(walked))
+        yield* isGone ? whiteoutChunks(packing, walked) : entryChunks(packing, walked)
+  } else {
+    const roots = source.kind === 'overlay-uppers' ? source.paths : [source.path]
+    const walk = walkTree({ roots, isOverlay: source.kind !== 'tree', enters: isIncluded })
+    for (const walked of walk) if (isIncluded(walked)) yield* entryChunks(packing, walked)
+  }
   yield* writer.write(endOfArchive)
   yield* writer.end()
 }
@@ -122,7 +126,10 @@ function isWhiteout({ stat }: WalkedEntry): boolean {
   return isCharacter && stat.deviceMajor === 0 && stat.deviceMinor === 0
 }
 
-function* whiteoutChunks(packing: Packing, { path, name }: WalkedEntry): Chunks {
+function* whiteoutChunks(
+  packing: Packing,
+  { path, name }: Pick<WalkedEntry, 'path' | 'name'>,
+): Chunks {
   if (packing.source.kind === 'tree')
     throw unsupported(path, 'is a device 0:0, which means in an overlay that something is gone')
   const mark = joinPath(parentOf(path), `${whiteoutPrefix}${name}`)

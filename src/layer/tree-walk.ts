@@ -75,7 +75,7 @@ export function* walkTree({ roots, isOverlay, enters }: WalkOptions): Generator<
 }
 
 /** Opens all or none. */
-function openAll<T>(directories: readonly T[], open: (directory: T) => number): OpenPart[] {
+export function openAll<T>(directories: readonly T[], open: (directory: T) => number): OpenPart[] {
   const parts: OpenPart[] = []
   try {
     for (const directory of directories) parts.push(openPart(open(directory)))
@@ -87,7 +87,7 @@ function openAll<T>(directories: readonly T[], open: (directory: T) => number): 
 }
 
 /** The topmost entry of a name, and the directories that are walked as one where it is a directory. */
-function entryOf(
+export function entryOf(
   parent: string,
   named: readonly NamedPart[],
   isOverlay: boolean,
@@ -123,8 +123,8 @@ export function isDirectory(mode: number): boolean {
   return (mode & constants.S_IFMT) === constants.S_IFDIR
 }
 
-/** What kauri would refuse to unpack it does not pack. */
-function checkDepth(path: string, depth: number): void {
+/** What kauri would refuse to unpack it does not pack. @throws UNSUPPORTED */
+export function checkDepth(path: string, depth: number): void {
   const { maxDepth, maxPathBytes } = defaultArchiveLimits
   if (depth < maxDepth && path.length <= maxPathBytes) return
   throw new KauriError(
