@@ -2,7 +2,7 @@
 
 import { isIP } from 'node:net'
 import process from 'node:process'
-import type { ContainerRequest } from '../container/container.ts'
+import { type ContainerRequest, hostGateway } from '../container/container.ts'
 import type { OptionSpec, ParsedOptions } from './command.ts'
 import { readEnvironment } from './environment-options.ts'
 import { readResources } from './limit-options.ts'
@@ -11,7 +11,12 @@ import { badValue, parseBoolean, parseBytes, parseLabels, parseUlimit } from './
 
 /** Options of `run`; each is honoured or refused. */
 export const runOptions: readonly OptionSpec[] = [
-  { long: 'add-host', value: 'NAME:ADDRESS', repeat: true, summary: 'Add a line to /etc/hosts' },
+  {
+    long: 'add-host',
+    value: 'NAME:ADDRESS',
+    repeat: true,
+    summary: 'Add a line to /etc/hosts; the address host-gateway is the host',
+  },
   { long: 'cap-add', value: 'CAPABILITY', repeat: true, summary: 'Add a capability, or ALL' },
   { long: 'cap-drop', value: 'CAPABILITY', repeat: true, summary: 'Drop a capability, or ALL' },
   {
@@ -23,6 +28,9 @@ export const runOptions: readonly OptionSpec[] = [
   { long: 'cpus', value: 'N', summary: 'Number of processors, such as 1.5' },
   { long: 'cpuset-cpus', value: 'LIST', summary: 'Processors to run on, such as 0-2,4' },
   { long: 'cpuset-mems', value: 'LIST', summary: 'Memory nodes to use' },
+  { long: 'dns', value: 'ADDRESS', repeat: true, summary: "Ask this server, not the host's" },
+  { long: 'dns-option', value: 'OPTION', repeat: true, summary: 'Set an option of the resolver' },
+  { long: 'dns-search', value: 'DOMAIN', repeat: true, summary: 'Search this domain; . for none' },
   { long: 'entrypoint', value: 'PROGRAM', summary: "Program in place of the image's entrypoint" },
   { long: 'env', short: 'e', value: 'NAME[=VALUE]', repeat: true, summary: 'Set a variable' },
   { long: 'env-file', value: 'FILE', repeat: true, summary: 'Set the variables of a file' },
@@ -34,7 +42,12 @@ export const runOptions: readonly OptionSpec[] = [
   { long: 'memory-swap', value: 'BYTES', summary: 'Limit memory and swap together; -1: no limit' },
   { long: 'mount', value: 'KEY=VALUE,...', repeat: true, summary: 'Mount, in long form' },
   { long: 'name', value: 'NAME', summary: 'Name of the container' },
-  { long: 'network', value: 'NETWORK', choices: ['none', 'host'], summary: 'none by default' },
+  {
+    long: 'network',
+    value: 'NETWORK',
+    choices: ['bridge', 'none', 'host'],
+    summary: 'What the container reaches, bridge by default',
+  },
   { long: 'pids-limit', value: 'N', summary: 'Limit processes and threads; -1: no limit' },
   { long: 'platform', value: 'OS/ARCH', summary: 'Which of several platforms of the image' },
   { long: 'read-only', summary: "Mount the container's root read-only" },
@@ -81,8 +94,9 @@ export async function readRunRequest(
     interactive: options.flag('interactive'),
     removeAfter: options.flag('rm'),
     readOnlyRoot: options.flag('read-only'),
-    network: options.text('network') === 'host' ? 'host' : 'none',
+    network: readNetwork(options.text('network')),
     extraHosts: readExtraHosts(options.texts('add-host')),
+    resolver: readResolver(options),
     mounts: [
       ...options.texts('volume').map(parseVolume),
       ...options.texts('mount').map(parseMount),
@@ -102,11 +116,32 @@ function checkedHostname(text: string | undefined): string | undefined {
   throw badValue('--hostname', text, 'write 1 to 64 letters, digits, "." and "-"')
 }
 
+/** The parser has checked the choice. */
+function readNetwork(text: string | undefined): ContainerRequest['network'] {
+  return text === 'host' || text === 'none' ? text : 'bridge'
+}
+
+function readResolver(options: ParsedOptions): ContainerRequest['resolver'] {
+  const servers = options.texts('dns').map(text => {
+    if (isIP(text) > 0) return text
+    throw badValue('--dns', text, 'write an IP address')
+  })
+  const word = (option: string, text: string): string => {
+    if (/^[^\s\p{Cc}]+$/u.test(text)) return text
+    throw badValue(option, text, 'write one word')
+  }
+  return {
+    servers,
+    search: options.texts('dns-search').map(text => word('--dns-search', text)),
+    options: options.texts('dns-option').map(text => word('--dns-option', text)),
+  }
+}
+
 function readExtraHosts(texts: readonly string[]): readonly string[] {
   return texts.map(text => {
     const [, name = '', address = ''] = /^([^\s:=]+)[:=]\[?([^\s\]]+)\]?$/.exec(text) ?? []
-    if (isIP(address) > 0) return `${name}:${address}`
-    throw badValue('--add-host', text, 'write NAME:ADDRESS with an IP address')
+    if (isIP(address) > 0 || address === hostGateway) return `${name}:${address}`
+    throw badValue('--add-host', text, `write NAME:ADDRESS with an IP address or ${hostGateway}`)
   })
 }
 

@@ -30,6 +30,18 @@ export type ContainerMount =
   /** A directory of the container's own, filled from the image, gone with the container. */
   | { readonly kind: 'volume'; readonly destination: string; readonly readOnly: boolean }
 
+/** Stands for the host's address as the container sees it. */
+export const hostGateway = 'host-gateway'
+
+/** What takes the place of the host's /etc/resolv.conf; what is missing or empty comes from there. */
+export interface ResolverRequest {
+  /** IP addresses. */
+  readonly servers?: readonly string[]
+  /** Domains; a single `.` for none. */
+  readonly search?: readonly string[]
+  readonly options?: readonly string[]
+}
+
 /** What to run, in docker's meaning; what is undefined comes from the image. */
 export interface ContainerRequest {
   readonly image: Image
@@ -54,9 +66,11 @@ export interface ContainerRequest {
   /** Leave nothing when it ends. */
   readonly removeAfter: boolean
   readonly readOnlyRoot: boolean
-  readonly network: 'none' | 'host'
-  /** Lines for /etc/hosts, `NAME:ADDRESS`. */
+  /** `bridge`: an address of its own behind the host's; `none`: nothing but the loopback interface. */
+  readonly network: 'none' | 'host' | 'bridge'
+  /** Lines for /etc/hosts, `NAME:ADDRESS`; the address may be hostGateway. */
   readonly extraHosts: readonly string[]
+  readonly resolver: ResolverRequest
   readonly mounts: readonly ContainerMount[]
   readonly addCapabilities: readonly string[]
   readonly dropCapabilities: readonly string[]

@@ -9,6 +9,7 @@ import type { RunConfig } from '../oci/image-config.ts'
 import type { RuntimeConfig, RuntimeMount } from '../oci/runtime-config.ts'
 import { type OpenTree, type Snapshotter, snapshotId } from '../rootfs/rootfs.ts'
 import { unpackImage } from '../rootfs/unpack-image.ts'
+import { type BridgeLease, leaseBridgeAddress } from '../runtime/bridge-lease.ts'
 import { type ContainerUser, resolveContainerUser } from '../runtime/container-user.ts'
 import { defaultRuntimeConfig } from '../runtime/default-config.ts'
 import type { ContainerExit, RunningContainer, Runtime } from '../runtime/runtime.ts'
@@ -36,7 +37,7 @@ export interface ContainerHost {
 /**
  * Runs a container and waits for its end. One that is to be kept leaves its record, and its tree as a snapshot named by
  * its id.
- * @throws what unpackImage and Runtime.run throw; USAGE, NAME_IN_USE; nothing is left then
+ * @throws what unpackImage, leaseBridgeAddress and Runtime.run throw; USAGE, NAME_IN_USE; nothing is left then
  */
 export async function runContainer(
   request: ContainerRequest,
@@ -61,13 +62,17 @@ export async function runContainer(
   const base = await unpackImage(image, { snapshotter, signal, emit })
   const keepAs = removeAfter ? {} : { keepAs: snapshotId(id) }
   await using rootfs = await snapshotter.prepare(base, { signal, ...keepAs })
+  using lease =
+    request.network === 'bridge'
+      ? await leaseBridgeAddress({ use: 'container', signal, emit })
+      : undefined
   const config = await openedTree(base && snapshotter.open(base), tree =>
-    runtimeConfig(request, { imageConfig, command, container, tree, signal }),
+    runtimeConfig(request, { imageConfig, command, container, tree, lease, signal }),
   )
   await host.beforeStart?.()
   using _ = settleLater(snapshotter)
   const exit = await host.runtime.run(
-    { id, config, root: rootfs.mount },
+    { id, config, root: rootfs.mount, ...(lease === undefined ? {} : { network: lease }) },
     {
       io: { kind: request.terminal ? 'terminal' : 'inherit', input: request.interactive },
       signal,
@@ -117,6 +122,7 @@ interface ContainerParts {
   readonly container: OwnedContainer
   /** The image's tree, to look users and directories up in. */
   readonly tree: OpenTree | undefined
+  readonly lease: BridgeLease | undefined
   readonly signal: AbortSignal | undefined
 }
 
@@ -130,8 +136,16 @@ async function runtimeConfig(
   const user = userOf(request.user ?? imageConfig.User ?? '', tree)
   const mounts = mountsOf(imageConfig, request.mounts)
   const own = await prepareMounts(mounts, { tree, directory, signal })
-  const { network, extraHosts, readOnlyRoot: readOnly } = request
-  const files = makeNetworkFiles({ directory, hostname, network, extraHosts, readOnly })
+  const { network, extraHosts, resolver, readOnlyRoot: readOnly } = request
+  const files = makeNetworkFiles({
+    directory,
+    hostname,
+    network,
+    interface: parts.lease,
+    extraHosts,
+    resolver,
+    readOnly,
+  })
   return defaultRuntimeConfig({
     args: parts.command,
     env: environmentOf(imageConfig, { ...request, hostname, home: user.home }),

@@ -13,6 +13,8 @@ struct inheritance {
   int streams[3];
   /** The master side of a terminal goes over this; -1 without one. */
   int terminal_socket;
+  /** rtnetlink of the launcher's network namespace; -1 where the plan has nothing to say there. */
+  int netlink_socket;
 };
 
 /** Becomes the container. Runs as the first process of the new namespaces. */
@@ -33,6 +35,12 @@ void attach_device_program(const struct plan *plan);
 
 /** Brings `lo` up. */
 void set_loopback_up(void);
+
+/** An rtnetlink socket of the network namespace that this process is in. */
+int open_netlink(void);
+
+/** Makes the container's interface: the plan's messages, outside over `outside_socket`, then inside. */
+void connect_network(const struct plan *plan, int outside_socket);
 
 /** A terminal from the container's own devpts: standard streams, /dev/console; its master side goes to the launcher. */
 void open_terminal(int root_fd, const struct plan *plan, int terminal_socket);

@@ -263,6 +263,12 @@ static void parse_record(struct reader *reader, struct plan *plan, uint32_t tag)
     case TAG_LOOPBACK:
       plan->loopback_up = true;
       break;
+    case TAG_NETLINK_OUTSIDE:
+      plan->netlink_outside = take_bytes(reader);
+      break;
+    case TAG_NETLINK_INSIDE:
+      plan->netlink_inside = take_bytes(reader);
+      break;
     case TAG_ROOT_DIRECTORY:
       plan->root.attributes = take_u32(reader);
       plan->root.directory = take_text(reader);

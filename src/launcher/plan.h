@@ -43,6 +43,8 @@ enum plan_tag {
   TAG_MERGE_OUTPUT = 26,
   TAG_ATTRIBUTES = 27,
   TAG_CGROUP_DIRECTORY = 28,
+  TAG_NETLINK_OUTSIDE = 31,
+  TAG_NETLINK_INSIDE = 32,
   TAG_TREE = 29,
   TAG_FILE = 30,
 };
@@ -128,6 +130,8 @@ struct plan {
   struct bytes device_program;
   const char *hostname;
   bool loopback_up;
+  /** Messages for rtnetlink: in the launcher's own network namespace, then in the container's. */
+  struct bytes netlink_outside, netlink_inside;
   struct plan_root root;
   struct plan_step *steps;
   size_t step_count, step_capacity;

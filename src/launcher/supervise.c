@@ -194,11 +194,13 @@ static void close_inheritance(struct inheritance *inheritance) {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
     if (inheritance->streams[fd] >= 0) close(inheritance->streams[fd]);
   if (inheritance->terminal_socket >= 0) close(inheritance->terminal_socket);
+  if (inheritance->netlink_socket >= 0) close(inheritance->netlink_socket);
 }
 
 static void start_keeper(const struct plan *plan, struct supervision *supervision,
                          struct keeper_outcome *outcome) {
-  struct inheritance inheritance = {.streams = {-1, -1, -1}, .terminal_socket = -1};
+  struct inheritance inheritance = {
+      .streams = {-1, -1, -1}, .terminal_socket = -1, .netlink_socket = -1};
   int alive[2], terminal[2] = {-1, -1};
   if (pipe2(alive, O_CLOEXEC) != 0) die_errno("pipe");
   if (plan->has_terminal &&
@@ -212,6 +214,7 @@ static void start_keeper(const struct plan *plan, struct supervision *supervisio
   } else {
     relay_sockets(supervision, &inheritance);
   }
+  if (plan->netlink_outside.length > 0) inheritance.netlink_socket = open_netlink();
   supervision->keeper = fork_into(CLONE_NEWPID);
   if (supervision->keeper < 0) die_errno("clone(CLONE_NEWPID)");
   if (supervision->keeper == 0) {

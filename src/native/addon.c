@@ -5,7 +5,8 @@
 #include <malloc.h>
 
 static const Binding *const tables[] = {
-    path_bindings, at_bindings, xattr_bindings, scan_bindings, remove_bindings, mount_bindings,
+    path_bindings,   at_bindings,    xattr_bindings,   scan_bindings,
+    remove_bindings, mount_bindings, network_bindings,
 };
 
 /**

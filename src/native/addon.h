@@ -34,6 +34,7 @@ void string_argument(Call *call, size_t index, char *buffer, size_t size);
 /** One path component: a string_argument that is neither empty, `.` or `..` nor has a slash (else EINVAL). */
 void name_argument(Call *call, size_t index, char *buffer, size_t size);
 int64_t integer_argument(Call *call, size_t index);
+bool boolean_argument(Call *call, size_t index);
 int fd_argument(Call *call, size_t index);
 bool has_argument(const Call *call, size_t index);
 void bytes_argument(Call *call, size_t index, void **bytes, size_t *length);
@@ -71,5 +72,6 @@ extern const Binding xattr_bindings[];
 extern const Binding scan_bindings[];
 extern const Binding remove_bindings[];
 extern const Binding mount_bindings[];
+extern const Binding network_bindings[];
 
 #endif

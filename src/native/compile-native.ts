@@ -19,6 +19,7 @@ import { homedir } from 'node:os'
 import path from 'node:path'
 import process from 'node:process'
 import { hasErrno, KauriError } from '../core/errors.ts'
+import { fingerprint } from '../core/fingerprint.ts'
 import { randomHex } from '../core/random-hex.ts'
 
 const sourceRoot = path.join(import.meta.dirname, '..')
@@ -95,17 +96,6 @@ function requireOwn(directory: string): void {
 function fileTimes(file: string): string {
   const { ino, size, mtimeMs, ctimeMs } = statSync(file)
   return `${ino} ${size} ${mtimeMs} ${ctimeMs}`
-}
-
-/** 64 bits of FNV-1a in two halves: node:crypto would cost each start 5 ms, and nobody gains by a collision of file times. */
-function fingerprint(text: string): string {
-  let low = 0x811c9dc5
-  let high = 0x01000193
-  for (let at = 0; at < text.length; at++) {
-    low = Math.imul(low ^ text.charCodeAt(at), 0x01000193)
-    high = Math.imul(high ^ text.charCodeAt(at), 0x85ebca6b)
-  }
-  return [low, high].map(half => (half >>> 0).toString(16).padStart(8, '0')).join('')
 }
 
 /** Gives a file its second name where the directory may be written. */

@@ -79,6 +79,7 @@ async function runBundle(bundle: Bundle, options: RunOptions, host: Host): Promi
     layout: host.layout,
     cgroup,
     mountPoints: mountPoints?.directory,
+    network: bundle.network,
     seccomp,
   })
   const report = await launch(plan, options)

@@ -25,7 +25,7 @@ export interface DefaultConfigOptions {
   readonly terminal?: boolean
   readonly consoleSize?: { readonly height: number; readonly width: number }
   readonly hostname?: string
-  /** `none`: a namespace with nothing but lo; `host`: the host's own. */
+  /** `none`, `bridge`: a namespace with nothing but lo, where a bridge's interface can be added; `host`: the host's own. */
   readonly network: 'none' | 'host' | 'bridge'
   /** Added to the default ones; one with the same destination takes the default's place. */
   readonly mounts?: readonly RuntimeMount[]
@@ -105,7 +105,7 @@ const networkSysctl: Readonly<Record<string, string>> = {
 /** @throws USAGE for capabilities that do not exist */
 export function defaultRuntimeConfig(options: DefaultConfigOptions): RuntimeConfig {
   const { hostname, network, devices = [], seccomp = { kind: 'default' } } = options
-  const sysctl = { ...(network === 'none' ? networkSysctl : {}), ...options.sysctl }
+  const sysctl = { ...(network === 'host' ? {} : networkSysctl), ...options.sysctl }
   return {
     ociVersion: '1.2.1',
     ...(hostname === undefined ? {} : { hostname }),

@@ -8,7 +8,7 @@ import type { CgroupLayout } from './cgroup-layout.ts'
 import { mountAttribute, overlayMountOptions } from './mount-options.ts'
 import { mountRecords } from './mount-records.ts'
 import { type PlanRecord, planTag } from './plan-writer.ts'
-import type { ContainerIo, RootMount } from './runtime.ts'
+import type { ContainerIo, NetworkSetup, RootMount } from './runtime.ts'
 
 export interface LaunchContext {
   readonly root: RootMount
@@ -17,6 +17,7 @@ export interface LaunchContext {
   readonly cgroup: ContainerCgroup
   /** A directory with mount points that the root lacks; the lowest layer of an overlay. */
   readonly mountPoints?: string | undefined
+  readonly network?: NetworkSetup | undefined
   /** The compiled filter. */
   readonly seccomp?: Uint8Array | undefined
 }
@@ -61,7 +62,7 @@ const defaultUmask = 0o022
 /** @throws USAGE, UNSUPPORTED for what cannot or must not be done */
 export function launchPlan(config: RuntimeConfig, context: LaunchContext): readonly PlanRecord[] {
   return [
-    ...namespaceRecords(config),
+    ...namespaceRecords(config, context),
     ...cgroupRecords(context.cgroup),
     rootRecord(config, context),
     ...mountRecords(config, {
@@ -76,7 +77,10 @@ export function launchPlan(config: RuntimeConfig, context: LaunchContext): reado
   ]
 }
 
-function namespaceRecords({ hostname, linux: { namespaces } }: RuntimeConfig): PlanRecord[] {
+function namespaceRecords(
+  { hostname, linux: { namespaces } }: RuntimeConfig,
+  { network }: LaunchContext,
+): PlanRecord[] {
   let bits = 0
   const joins: PlanRecord[] = []
   for (const { type, path } of namespaces) {
@@ -97,6 +101,18 @@ function namespaceRecords({ hostname, linux: { namespaces } }: RuntimeConfig): P
     ...joins,
     ...(hostname !== undefined && isNew('uts') ? [[planTag.hostname, hostname] as const] : []),
     ...(isNew('network') ? [[planTag.loopback] as const] : []),
+    ...networkRecords(network, isNew('network')),
+  ]
+}
+
+function networkRecords(network: NetworkSetup | undefined, isNew: boolean): PlanRecord[] {
+  if (network === undefined) return []
+  // Elsewhere the messages would change the network of somebody else.
+  if (!isNew)
+    throw new KauriError('UNSUPPORTED', 'only a network namespace of its own can get an interface')
+  return [
+    [planTag.netlinkOutside, network.outside],
+    [planTag.netlinkInside, network.inside],
   ]
 }
 

@@ -33,6 +33,8 @@ export const planTag = {
   mergeOutput: 26,
   attributes: 27,
   cgroupDirectory: 28,
+  netlinkOutside: 31,
+  netlinkInside: 32,
   tree: 29,
   file: 30,
 } as const

@@ -26,6 +26,16 @@ export interface Bundle {
   readonly id: string
   readonly config: RuntimeConfig
   readonly root: RootMount
+  /** The interface of a container with a network namespace of its own; undefined: only `lo`. */
+  readonly network?: NetworkSetup
+}
+
+/** rtnetlink messages that make a container's interface. */
+export interface NetworkSetup {
+  /** What the container's first process sends in the host's network namespace. */
+  readonly outside: Uint8Array
+  /** What it sends in its own, after that. */
+  readonly inside: Uint8Array
 }
 
 /** Where the three standard streams of the container's first process go. */

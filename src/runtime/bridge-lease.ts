@@ -1,0 +1,109 @@
+// A container's place on the bridge: an address, and the messages that make its interface. An address is leased while one
+// byte of a file is locked, which the kernel undoes when the holder ends; the interface is named by its address, so an
+// address whose last container is still being taken down is not given away either.
+
+import { closeSync, constants, mkdirSync, openSync } from 'node:fs'
+import path from 'node:path'
+import { KauriError } from '../core/errors.ts'
+import { native } from '../native/native.ts'
+import {
+  type Bridge,
+  type BridgeOptions,
+  bridgeDirectory,
+  bridgeName,
+  hardwareAddressOf,
+  linkExists,
+  openBridge,
+} from './bridge.ts'
+import { formatIpv4, type Ipv4 } from './ipv4.ts'
+import { addAddress, addDefaultRoute, makeVethPair } from './link-messages.ts'
+import { encodeMessages } from './netlink.ts'
+import type { NetworkSetup } from './runtime.ts'
+
+export interface LeaseOptions extends BridgeOptions {
+  /** What a build runs reaches the host and what is behind it, and no other container. */
+  readonly use: 'container' | 'build'
+}
+
+/** An address on the bridge; it is this process's until it is disposed of, or the process ends. Idempotent. */
+export interface BridgeLease extends NetworkSetup, Disposable {
+  readonly address: string
+  readonly gateway: string
+}
+
+/** Leases an address of the bridge, which is made where it is missing. @throws NETWORK_UNAVAILABLE */
+export async function leaseBridgeAddress(options: LeaseOptions): Promise<BridgeLease> {
+  const bridge = await openBridge(options)
+  const held = lockAddress(bridge)
+  const { address } = held
+  return {
+    address: formatIpv4(address),
+    gateway: formatIpv4(bridge.gateway),
+    outside: encodeMessages(
+      makeVethPair({
+        inner: { name: 'eth0', index: interfaceIndex, hardwareAddress: hardwareAddressOf(address) },
+        port: portName(bridge, address, options.use),
+        bridge: bridge.index,
+        mtu: bridge.mtu,
+        isolated: options.use === 'build',
+      }),
+    ),
+    inside: encodeMessages([
+      addAddress({ index: interfaceIndex, address, prefixLength: bridge.block.prefixLength }),
+      addDefaultRoute(interfaceIndex, bridge.gateway),
+    ]),
+    [Symbol.dispose]: held[Symbol.dispose],
+  }
+}
+
+const uses = ['container', 'build'] as const
+
+/** `kauri0r` or `kauri0b` and the address within the block; at most 15 bytes. */
+function portName({ block }: Bridge, address: Ipv4, use: LeaseOptions['use']): string {
+  const host = (address - block.address).toString(16).padStart(4, '0')
+  return `${bridgeName}${use === 'build' ? 'b' : 'r'}${host}`
+}
+
+/** Above those that the kernel gives to the tunnels it may put into each new namespace. */
+const interfaceIndex = 100
+
+interface HeldAddress extends Disposable {
+  readonly address: Ipv4
+}
+
+/** Tries from a random place on, so that an address is not soon another container's. */
+function lockAddress(bridge: Bridge): HeldAddress {
+  const { block, gateway } = bridge
+  const size = 2 ** (32 - block.prefixLength)
+  const start = Math.floor(Math.random() * size)
+  const fd = openLeases()
+  for (let step = 0; step < size; step++) {
+    const host = (start + step) % size
+    const address = block.address + host
+    const isReserved = host === 0 || host === size - 1 || address === gateway
+    if (isReserved || !native().tryLockByte(fd, address)) continue
+    if (!uses.some(use => linkExists(portName(bridge, address, use))))
+      return heldAddress(address, fd)
+  }
+  closeSync(fd)
+  throw new KauriError('NETWORK_UNAVAILABLE', 'every address of the bridge network is in use', {
+    hint: 'end containers, or use --network none or --network host',
+  })
+}
+
+function openLeases(): number {
+  const file = path.join(bridgeDirectory(), 'leases')
+  mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 })
+  return openSync(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600)
+}
+
+function heldAddress(address: Ipv4, fd: number): HeldAddress {
+  let held = true
+  return {
+    address,
+    [Symbol.dispose]() {
+      if (held) closeSync(fd)
+      held = false
+    },
+  }
+}

@@ -1,0 +1,219 @@
+// The bridge that containers share, one for each network namespace of the host: made by the first that needs it, looked
+// over by each that comes, mended where somebody changed it. What the kernel shows is the only record of how it is, so
+// that no file can disagree with it.
+
+import { existsSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { hasErrno, KauriError } from '../core/errors.ts'
+import type { Emit } from '../core/events.ts'
+import { lockFile } from '../native/file-lock.ts'
+import { hasBridgeRules, makeBridgeRules } from './bridge-rules.ts'
+import { chooseSubnet } from './bridge-subnet.ts'
+import { hostFirewallPasses, openHostFirewall } from './host-firewall.ts'
+import { blockOf, type Ipv4, type Ipv4Block, parseIpv4, toBytes } from './ipv4.ts'
+import {
+  addAddress,
+  bringUp,
+  findRoute,
+  getLink,
+  type Link,
+  listAddresses,
+  listRoutes,
+  makeBridge,
+  parseAddress,
+  parseLink,
+  parseRoute,
+} from './link-messages.ts'
+import { type NetlinkMessage, netlinkProtocol, netlinkRequest } from './netlink.ts'
+
+/** A bridge that is up, with an address and rules. */
+export interface Bridge {
+  readonly index: number
+  /** The host's address on it, the containers' gateway. */
+  readonly gateway: Ipv4
+  readonly block: Ipv4Block
+  /** Of the interfaces on it: that of the host's way out. */
+  readonly mtu: number
+}
+
+export interface BridgeOptions {
+  readonly signal?: AbortSignal | undefined
+  readonly emit?: Emit | undefined
+}
+
+export const bridgeName = 'kauri0'
+
+/** Common to all state and run-time directories, as the bridge is; apart for each network namespace. */
+const stateRoot = '/run/kauri/network'
+
+/** Directory of the bridge's locks and leases. */
+export function bridgeDirectory(): string {
+  return path.join(stateRoot, readlinkSync('/proc/self/ns/net').replace(/\D/g, ''))
+}
+
+/** The bridge as it must be; a few calls where it is so already. @throws NETWORK_UNAVAILABLE */
+export async function openBridge(options: BridgeOptions): Promise<Bridge> {
+  try {
+    const uplink = findUplink()
+    const found = readBridge(uplink)
+    if (found !== undefined && isWhole(found, uplink)) return found
+    const lock = path.join(bridgeDirectory(), 'bridge.lock')
+    using _ = await lockFile(lock, 'exclusive', options.signal)
+    return mendBridge(uplink, options)
+  } catch (error) {
+    if (options.signal?.aborted || error instanceof KauriError) throw error
+    throw asUnavailable(error)
+  }
+}
+
+/** What the kernel refused, and the way around it. */
+export function asUnavailable(error: unknown): KauriError {
+  const message = error instanceof Error ? error.message : String(error)
+  const hint = hasErrno(error, 'EPERM', 'EACCES')
+    ? 'kauri needs CAP_NET_ADMIN for the bridge network; --network none and --network host do without'
+    : hasErrno(error, 'EOPNOTSUPP', 'EPROTONOSUPPORT', 'EAFNOSUPPORT')
+      ? 'the kernel needs the modules bridge, veth, nf_tables, nft_ct and nft_masq; --network none and --network host do without'
+      : 'use --network none or --network host'
+  return new KauriError('NETWORK_UNAVAILABLE', `no bridge network: ${message}`, {
+    hint,
+    cause: error,
+  })
+}
+
+function route(message: NetlinkMessage): ReturnType<typeof netlinkRequest> {
+  return netlinkRequest(netlinkProtocol.route, [message])
+}
+
+function findLink(which: string | number): Link | undefined {
+  try {
+    return route(getLink(which)).flatMap(reply => parseLink(reply) ?? [])[0]
+  } catch (error) {
+    if (hasErrno(error, 'ENODEV')) return undefined
+    throw error
+  }
+}
+
+/** True where an interface has that name. */
+export function linkExists(name: string): boolean {
+  return findLink(name) !== undefined
+}
+
+/** Any address of the wide world; nothing is sent there. */
+const farAway = parseIpv4('1.1.1.1') ?? 0
+const ethernetMtu = 1500
+
+/** The interface by which packets leave the host. */
+interface Uplink {
+  /** 0 on a host without a way out, whose containers reach the host. */
+  readonly index: number
+  readonly mtu: number
+}
+
+function findUplink(): Uplink {
+  try {
+    const [way] = route(findRoute(farAway)).flatMap(reply => parseRoute(reply) ?? [])
+    const index = way?.outInterface ?? 0
+    return { index, mtu: (index === 0 ? undefined : findLink(index)?.mtu) ?? ethernetMtu }
+  } catch (error) {
+    if (hasErrno(error, 'ENETUNREACH', 'EHOSTUNREACH', 'EACCES', 'EINVAL'))
+      return { index: 0, mtu: ethernetMtu }
+    throw error
+  }
+}
+
+/** The bridge as it is; undefined where it is missing, down or without an address. */
+function readBridge({ mtu }: Uplink): Bridge | undefined {
+  const link = findLink(bridgeName)
+  if (link === undefined || !link.isUp) return undefined
+  const own = route(listAddresses())
+    .flatMap(reply => parseAddress(reply) ?? [])
+    .find(({ index }) => index === link.index)
+  if (own === undefined) return undefined
+  const block = blockOf(own.address, own.prefixLength)
+  return { index: link.index, gateway: own.address, block, mtu }
+}
+
+function isWhole({ block }: Bridge, uplink: Uplink): boolean {
+  return (
+    isForwarding() &&
+    hasBridgeRules(bridgeName, block) &&
+    hostFirewallPasses({ name: bridgeName, uplink: uplink.index })
+  )
+}
+
+/** Makes what is missing; the caller holds the lock. */
+function mendBridge(uplink: Uplink, { emit }: BridgeOptions): Bridge {
+  const bridge = readBridge(uplink) ?? makeWholeBridge(uplink)
+  // Rules first: at no moment does the host let through what they hold back.
+  if (!hasBridgeRules(bridgeName, bridge.block)) makeBridgeRules(bridgeName, bridge.block)
+  openHostFirewall({ name: bridgeName, uplink: uplink.index })
+  startForwarding(emit)
+  return bridge
+}
+
+function makeWholeBridge({ mtu }: Uplink): Bridge {
+  const found = findLink(bridgeName)
+  if (found !== undefined && found.kind !== 'bridge')
+    throw new KauriError(
+      'NETWORK_UNAVAILABLE',
+      `the interface ${bridgeName} is no bridge but ${found.kind || 'another kind'}`,
+      { hint: `rename or remove it, or use --network none or --network host` },
+    )
+  const block = freeBlock()
+  const gateway = block.address + 1
+  if (found === undefined) route(makeBridge(bridgeName, hardwareAddressOf(gateway)))
+  const link = findLink(bridgeName)
+  if (link === undefined) throw new Error(`${bridgeName} went away while it was made`)
+  refuseIpv6()
+  route(bringUp(link.index))
+  route(addAddress({ index: link.index, address: gateway, prefixLength: block.prefixLength }))
+  return { index: link.index, gateway, block, mtu }
+}
+
+/** @throws NETWORK_UNAVAILABLE where this host has a route for every block */
+function freeBlock(): Ipv4Block {
+  const used = [
+    ...route(listRoutes()).flatMap(reply => parseRoute(reply)?.destination ?? []),
+    ...resolverAddresses().map(address => ({ address, prefixLength: 32 })),
+  ]
+  const block = chooseSubnet(used)
+  if (block !== undefined) return block
+  throw new KauriError('NETWORK_UNAVAILABLE', 'no addresses are free for the bridge network', {
+    hint: `make a bridge ${bridgeName} with an address of your choice, or use --network none or --network host`,
+  })
+}
+
+/** Resolvers that the host reaches by its default route are in no route of their own. */
+function resolverAddresses(): readonly Ipv4[] {
+  const text = existsSync('/etc/resolv.conf') ? readFileSync('/etc/resolv.conf', 'utf8') : ''
+  return [...text.matchAll(/^\s*nameserver\s+(\S+)/gm)].flatMap(
+    ([, server = '']) => parseIpv4(server) ?? [],
+  )
+}
+
+/** With IPv6 on it the host would take routes and addresses from what containers advertise. */
+function refuseIpv6(): void {
+  const file = `/proc/sys/net/ipv6/conf/${bridgeName}/disable_ipv6`
+  if (existsSync(file)) writeFileSync(file, '1')
+}
+
+/** Locally administered, and told by the address: whoever gets an address again is found under what neighbours remember. */
+export function hardwareAddressOf(address: Ipv4): Uint8Array {
+  return Uint8Array.of(0x02, 0x6b, ...toBytes(address))
+}
+
+const forwardingFile = '/proc/sys/net/ipv4/ip_forward'
+
+function isForwarding(): boolean {
+  return readFileSync(forwardingFile, 'latin1').trim() === '1'
+}
+
+function startForwarding(emit: Emit | undefined): void {
+  if (isForwarding()) return
+  writeFileSync(forwardingFile, '1')
+  emit?.({
+    kind: 'warning',
+    message:
+      'this host forwards IPv4 packets from now on (net.ipv4.ip_forward), for the bridge network',
+  })
+}
