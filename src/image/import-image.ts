@@ -5,22 +5,16 @@
 import { asDiskFull } from '../core/atomic-file.ts'
 import { type Emit, inStep } from '../core/events.ts'
 import { cancelled } from '../core/process.ts'
-import { applyWhilePassing } from '../layer/apply-tar.ts'
-import { decompress } from '../layer/decompress.ts'
-import { type ArchiveLimits, defaultArchiveLimits } from '../layer/layer.ts'
-import { packLayer } from '../layer/pack-layer.ts'
-import { asDiffId, type ChainId, chainIdsOf, createDigester, type Digest } from '../oci/digest.ts'
+import type { ArchiveLimits } from '../layer/layer.ts'
+import { type ChainId, chainIdsOf, type Digest } from '../oci/digest.ts'
 import type { RunConfig } from '../oci/image-config.ts'
-import { layerMediaType } from '../oci/media-types.ts'
 import type { Platform } from '../oci/platform.ts'
 import type { Reference } from '../oci/reference.ts'
-import { type BlobBatch, checkExpected } from '../store/blob-batch.ts'
 import type { DiskStore } from '../store/disk-store.ts'
 import type { LayerRecord } from '../store/layer-records.ts'
-import type { StoredBlob } from '../store/store.ts'
-import { checkTarWhilePassing } from './check-tar.ts'
 import { createImage } from './create-image.ts'
 import type { Image } from './image.ts'
+import { type LayerSource, storeLayerTar } from './store-layer.ts'
 import { tapped } from './tap.ts'
 
 /** A fresh, empty tree that the archive is unpacked onto, so that the first container needs no unpacking. */
@@ -28,17 +22,6 @@ export interface ImportTree extends AsyncDisposable {
   readonly rootFd: number
   /** Keeps the tree as the snapshot of that chain of layers; without it the tree is dropped. */
   keep(chainId: ChainId): Promise<void>
-}
-
-/** An archive as it arrives. */
-export interface ImportSource {
-  readonly bytes: AsyncIterable<Uint8Array>
-  /** What messages call it. */
-  readonly name: string
-  /** Undefined where nobody knows before the end. */
-  readonly totalBytes?: number | undefined
-  /** Called when nobody keeps a chunk beyond the time in which the next one is asked for. */
-  readonly reuseBuffers?: () => void
 }
 
 export interface ImportOptions {
@@ -66,7 +49,7 @@ export interface ImportOptions {
  */
 export async function importImage(
   store: DiskStore,
-  source: ImportSource,
+  source: LayerSource,
   options: ImportOptions,
 ): Promise<Image> {
   const { emit, signal } = options
@@ -75,7 +58,7 @@ export async function importImage(
   const layer = await inStep(emit, { id: 'import', title: `import ${source.name}` }, async () => {
     try {
       const input = withProgress(source, emit)
-      return await storeLayer(batch, input, { ...options, rootFd: tree?.rootFd })
+      return await storeLayerTar(batch, input, { ...options, rootFd: tree?.rootFd })
     } catch (error) {
       if (signal?.aborted) throw cancelled(signal)
       throw asDiskFull(error, `the image of ${source.name}`)
@@ -107,108 +90,11 @@ async function keepTree(tree: ImportTree | undefined, { diffId }: LayerRecord): 
   if (chainId !== undefined) await tree?.keep(chainId)
 }
 
-function withProgress(source: ImportSource, emit: Emit): ImportSource {
+function withProgress(source: LayerSource, emit: Emit): LayerSource {
   let done = 0
   const tell = (chunk: Uint8Array): void => {
     done += chunk.byteLength
     emit({ kind: 'step-progress', id: 'import', done, total: source.totalBytes, unit: 'bytes' })
   }
   return { ...source, bytes: tapped(source.bytes, tell) }
-}
-
-interface LayerOptions extends Pick<ImportOptions, 'checksum' | 'limits' | 'signal' | 'emit'> {
-  readonly rootFd: number | undefined
-}
-
-async function storeLayer(
-  batch: BlobBatch,
-  source: ImportSource,
-  options: LayerOptions,
-): Promise<LayerRecord> {
-  const { limits = defaultArchiveLimits, signal, checksum } = options
-  using input = receiveInput(batch, source.bytes, checksum)
-  const { format, bytes } = await decompress(input.bytes, { limits, signal, name: source.name })
-  const tar = unpacking(bytes, { ...options, name: source.name, limits })
-  if (format !== 'gzip' && format !== 'zstd') {
-    input.stopKeeping()
-    // Unpacking is done and packing has copied the bytes before they ask for more; a decompressor may look at them later.
-    if (format === 'none') source.reuseBuffers?.()
-    const packed = await packTar(batch, tar, signal)
-    input.requireChecksum()
-    return packed
-  }
-  const { digest, size: tarBytes } = await measure(tar)
-  input.requireChecksum()
-  const mediaType = layerMediaType(format)
-  return { diffId: asDiffId(digest), mediaType, ...input.finishKept(), tarBytes }
-}
-
-function unpacking(
-  tar: AsyncIterable<Uint8Array>,
-  options: LayerOptions & { readonly name: string; readonly limits: ArchiveLimits },
-): AsyncIterable<Uint8Array> {
-  const { rootFd, name, limits, signal, emit } = options
-  if (rootFd === undefined) return checkTarWhilePassing(tar, { name, limits })
-  const fixed = { whiteouts: 'delete', ownership: 'archive' } as const
-  return applyWhilePassing(tar, rootFd, { ...fixed, name, limits, signal, emit })
-}
-
-async function packTar(
-  batch: BlobBatch,
-  tar: AsyncIterable<Uint8Array>,
-  signal: AbortSignal | undefined,
-): Promise<LayerRecord> {
-  const { diffId, digest, packedBytes, tarBytes } = await packLayer(tar, {
-    compression: { codec: 'zstd' },
-    sink: chunks => batch.put(chunks, { signal }),
-    signal,
-  })
-  return { diffId, mediaType: layerMediaType('zstd'), digest, size: packedBytes, tarBytes }
-}
-
-/** The input on its way: hashed where somebody knows its checksum, and written down until it is known to be repacked. */
-interface ReceivedInput extends Disposable {
-  readonly bytes: AsyncIterable<Uint8Array>
-  stopKeeping(): void
-  finishKept(): StoredBlob
-  /** @throws CHECKSUM_MISMATCH; call it when all bytes have passed */
-  requireChecksum(): void
-}
-
-function receiveInput(
-  batch: BlobBatch,
-  source: AsyncIterable<Uint8Array>,
-  checksum: Digest | undefined,
-): ReceivedInput {
-  const writer = batch.create()
-  const digester = checksum === undefined ? undefined : createDigester()
-  let isKept = true
-  let size = 0
-  return {
-    bytes: tapped(source, chunk => {
-      size += chunk.byteLength
-      digester?.update(chunk)
-      if (isKept) writer.write(chunk)
-    }),
-    stopKeeping() {
-      isKept = false
-      writer[Symbol.dispose]()
-    },
-    finishKept: () => writer.finish(),
-    requireChecksum() {
-      if (digester !== undefined && checksum !== undefined)
-        checkExpected({ digest: digester.digest(), size }, { digest: checksum })
-    },
-    [Symbol.dispose]: () => writer[Symbol.dispose](),
-  }
-}
-
-async function measure(tar: AsyncIterable<Uint8Array>): Promise<StoredBlob> {
-  const digester = createDigester()
-  let size = 0
-  for await (const chunk of tar) {
-    digester.update(chunk)
-    size += chunk.byteLength
-  }
-  return { digest: digester.digest(), size }
 }

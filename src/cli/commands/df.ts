@@ -2,11 +2,12 @@
 
 import { lstatSync, readdirSync, statSync } from 'node:fs'
 import path from 'node:path'
+import { listCacheMounts } from '../../build/cache-mount-collection.ts'
 import { hasErrno } from '../../core/errors.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
 import { childrenOf } from '../../store/children.ts'
 import type { DiskStore } from '../../store/disk-store.ts'
-import type { CommandSpec } from '../command.ts'
+import type { CommandContext, CommandSpec } from '../command.ts'
 import { humanSize } from '../human-units.ts'
 import { neededTrees } from '../kept-trees.ts'
 import { openStore } from '../open-store.ts'
@@ -35,6 +36,7 @@ export const command: CommandSpec = {
     const usages = [
       images,
       treeUsage(path.join(context.dataRoot, 'snapshots'), needed),
+      await mountUsage(context),
       cacheUsage(path.join(context.dataRoot, 'cache')),
     ]
     const rows = usages.map(({ type, count, bytes, reclaimableBytes }) => [
@@ -103,10 +105,21 @@ function treeUsage(directory: string, needed: ReadonlySet<string>): Usage {
   }
 }
 
+async function mountUsage({ dataRoot, signal }: CommandContext): Promise<Usage> {
+  const mounts = await listCacheMounts(dataRoot, signal)
+  return {
+    type: 'cache mounts',
+    count: mounts.length,
+    bytes: sum(mounts.map(({ bytes }) => bytes)),
+    reclaimableBytes: sum(mounts.filter(({ inUse }) => !inUse).map(({ bytes }) => bytes)),
+  }
+}
+
+/** Records, downloads and whatever else is beside the cache mounts. */
 function cacheUsage(directory: string): Usage {
-  const sizes = [...diskBytes(directory)]
-  const bytes = sum(sizes)
-  return { type: 'cache', count: namesIn(directory).length, bytes, reclaimableBytes: bytes }
+  const names = namesIn(directory).filter(name => name !== 'mounts')
+  const bytes = sum(names.map(name => sum(diskBytes(path.join(directory, name)))))
+  return { type: 'cache', count: names.length, bytes, reclaimableBytes: bytes }
 }
 
 /** Bytes that the entries below a directory take, each inode once. */

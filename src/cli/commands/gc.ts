@@ -26,7 +26,7 @@ export const command: CommandSpec = {
     {
       long: 'cache-age',
       value: 'DURATION',
-      summary: 'Keep trees of build steps used within this time, by default 7d',
+      summary: 'Keep results of build steps and cache mounts used within this time, by default 7d',
     },
     { long: 'dry-run', summary: 'Only tell what would go' },
   ],
@@ -42,11 +42,23 @@ async function freeSpace({ options, context }: CommandInput): Promise<number> {
   const cacheMs = durationMs('cache-age', options.text('cache-age') ?? '7d')
   const collected = await store.collectGarbage({ graceMs, dryRun, signal: context.signal })
   const trees = await collectTrees(store, Date.now() - cacheMs, { dryRun, context })
+  const cacheMounts = await collectMounts(Date.now() - cacheMs, { dryRun, context })
   const verb = dryRun ? 'would free' : 'freed'
   context.print(`${verb} ${collected.blobs} blobs, ${humanSize(collected.bytes)}`)
   context.print(`${verb} ${trees} trees`)
-  context.printJson({ ...collected, trees, dryRun })
+  context.print(`${verb} ${cacheMounts.mounts} cache mounts, ${humanSize(cacheMounts.bytes)}`)
+  context.printJson({ ...collected, trees, cacheMounts, dryRun })
   return 0
+}
+
+/** Cache mounts of RUN instructions; those that a build uses stay. */
+async function collectMounts(
+  usedBeforeMs: number,
+  { dryRun, context }: { readonly dryRun: boolean; readonly context: CommandContext },
+): Promise<{ readonly mounts: number; readonly bytes: number }> {
+  const { collectCacheMounts } = await import('../../build/cache-mount-collection.ts')
+  const { dataRoot, signal } = context
+  return await collectCacheMounts(dataRoot, { usedBeforeMs, dryRun, signal })
 }
 
 async function collectTrees(

@@ -5,12 +5,14 @@ import process from 'node:process'
 import { KauriError, redactCredentials } from '../../core/errors.ts'
 import { changeConfig } from '../../dockerfile/config-change.ts'
 import { fileSource } from '../../image/file-source.ts'
-import { type ImportSource, type ImportTree, importImage } from '../../image/import-image.ts'
+import { type ImportTree, importImage } from '../../image/import-image.ts'
+import type { LayerSource } from '../../image/store-layer.ts'
 import { hexOf, parseDigest } from '../../oci/digest.ts'
 import { hostPlatform, parsePlatform } from '../../oci/platform.ts'
 import { formatReference, parseReference, type Reference } from '../../oci/reference.ts'
 import { snapshotId } from '../../rootfs/rootfs.ts'
 import type { CommandContext, CommandInput, CommandSpec } from '../command.ts'
+import { creationTime } from '../creation-time.ts'
 import { openStore } from '../open-store.ts'
 import { openTrees } from '../open-trees.ts'
 import { standardInput } from '../standard-input.ts'
@@ -86,7 +88,7 @@ function nameOf([name, tag]: readonly string[]): Reference | undefined {
   return reference
 }
 
-async function openSource(file: string, signal: AbortSignal): Promise<ImportSource> {
+async function openSource(file: string, signal: AbortSignal): Promise<LayerSource> {
   if (file === '-') {
     const input = standardInput(signal, 'pipe a tar into kauri import -')
     return { ...input, name: 'standard input' }
@@ -101,7 +103,7 @@ async function openSource(file: string, signal: AbortSignal): Promise<ImportSour
   return openFile(file)
 }
 
-function openFile(file: string): ImportSource {
+function openFile(file: string): LayerSource {
   const found = statSync(file, { throwIfNoEntry: false })
   if (found === undefined) throw new KauriError('FILE_NOT_FOUND', `there is no file ${file}`)
   if (found.isDirectory())
@@ -115,15 +117,6 @@ function openFile(file: string): ImportSource {
 /** Names and passwords of an address, and what follows its path, stay out of the image and of messages. */
 function withoutSecrets(file: string): string {
   return redactCredentials(file.replace(/^(https?:\/\/[^?#]*)[?#].*$/i, '$1'))
-}
-
-/** SOURCE_DATE_EPOCH fixes it, in seconds since 1970, so that the same input gives the same image. */
-function creationTime(): Date {
-  const epoch = process.env['SOURCE_DATE_EPOCH']
-  if (epoch === undefined || epoch === '') return new Date()
-  if (!/^\d{1,11}$/.test(epoch))
-    throw new KauriError('USAGE', `SOURCE_DATE_EPOCH is no number of seconds: "${epoch}"`)
-  return new Date(Number(epoch) * 1000)
 }
 
 /** The tree of the snapshot that the first container stands on. */

@@ -1,0 +1,121 @@
+// Images and indexes made from stored ones, as a person types it.
+
+import { writeFileSync } from 'node:fs'
+import test from 'ava'
+import { type KauriProgram, kauriProgram } from '../helpers/kauri-program.ts'
+import { makeScratch } from '../helpers/scratch.ts'
+import { tarOf } from '../helpers/tar.ts'
+
+async function importOf(
+  kauri: KauriProgram,
+  name: string,
+  ...more: readonly string[]
+): Promise<string> {
+  const input = tarOf(
+    { name: './', type: '5' },
+    { name: `./${name.replace(':', '-')}`, body: name },
+  )
+  const { stdout } = await kauri.run(['import', ...more, '-', name], { input })
+  return stdout.trim()
+}
+
+async function ok(kauri: KauriProgram, ...args: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await kauri.run(args, {
+    env: { SOURCE_DATE_EPOCH: '1500000000' },
+  })
+  if (code !== 0) throw new Error(`${args.join(' ')}: ${stderr}`)
+  return stdout.trim()
+}
+
+async function inspect(kauri: KauriProgram, name: string) {
+  const [image] = JSON.parse(await ok(kauri, 'inspect', '--json', name))
+  return image
+}
+
+test('a configuration changes without a build; the same change gives the same image', async t => {
+  using kauri = kauriProgram()
+  await importOf(kauri, 'app')
+  const change = ['image', 'config', 'app', '-c', 'CMD ["x"]', '-c', 'LABEL a=b', '-t', 'app:2']
+  const digest = await ok(kauri, ...change)
+  t.is(await ok(kauri, ...change), digest)
+  const [before, after] = [await inspect(kauri, 'app'), await inspect(kauri, 'app:2')]
+  t.deepEqual(after.Config, { Cmd: ['x'], Labels: { a: 'b' } })
+  t.deepEqual(after.RootFS, before.RootFS)
+  await ok(kauri, 'verify', 'app:2')
+})
+
+test('tars become layers on top, and whiteouts in them remove', async t => {
+  using kauri = kauriProgram()
+  using scratch = makeScratch()
+  await importOf(kauri, 'app')
+  writeFileSync(scratch.at('one.tar'), tarOf({ name: 'new', body: 'new' }))
+  writeFileSync(scratch.at('two.tar'), tarOf({ name: '.wh.app' }))
+  await ok(kauri, 'image', 'append', 'app', scratch.at('one.tar'), scratch.at('two.tar'), '-t', 'b')
+  t.is((await inspect(kauri, 'b')).RootFS.Layers.length, 3)
+  await ok(kauri, 'verify', 'b')
+  const lines = (await ok(kauri, 'diff', 'app', 'b')).split('\n')
+  t.deepEqual(lines.slice(0, 2), ['D /app (-3B)', 'A /new (+3B)'])
+  const broken = scratch.at('broken.tar')
+  writeFileSync(broken, 'no tar')
+  t.is((await kauri.run(['image', 'append', 'app', broken])).code, 2)
+  t.is((await kauri.run(['image', 'append', 'app', scratch.at('missing')])).code, 2)
+})
+
+test('what stands on one base is put onto another', async t => {
+  using kauri = kauriProgram()
+  using scratch = makeScratch()
+  for (const base of ['old', 'new']) await importOf(kauri, base)
+  writeFileSync(scratch.at('layer.tar'), tarOf({ name: 'app', body: 'app' }))
+  await ok(kauri, 'image', 'append', 'old', scratch.at('layer.tar'), '-t', 'app')
+  await ok(kauri, 'image', 'rebase', 'app', '--from', 'old', '--onto', 'new', '-t', 'app:new')
+  const [image, base] = [await inspect(kauri, 'app:new'), await inspect(kauri, 'new')]
+  t.deepEqual(image.RootFS.Layers.slice(0, 1), base.RootFS.Layers)
+  await ok(kauri, 'verify', 'app:new')
+  const wrong = ['image', 'rebase', 'app', '--from', 'new', '--onto', 'old']
+  t.regex((await kauri.run(wrong)).stderr, /does not stand on the layers of the old base/)
+})
+
+test('an index lists images by platform, and one for the same platform takes the old one’s place', async t => {
+  using kauri = kauriProgram()
+  const amd = await importOf(kauri, 'app:amd', '--platform', 'linux/amd64')
+  const arm = await importOf(kauri, 'app:arm', '--platform', 'linux/arm64')
+  const newer = await importOf(kauri, 'app:newer', '--platform', 'linux/amd64', '-m', 'newer')
+  await ok(kauri, 'manifest', 'create', 'app', 'app:amd', 'app:arm')
+  const members = async (): Promise<unknown[]> => {
+    const { manifests } = JSON.parse(await ok(kauri, 'manifest', 'inspect', 'app'))
+    return manifests.map((entry: { digest: string; platform: { architecture: string } }) => [
+      entry.platform.architecture,
+      entry.digest,
+    ])
+  }
+  t.deepEqual(await members(), [
+    ['amd64', amd],
+    ['arm64', arm],
+  ])
+  t.is((await kauri.run(['manifest', 'create', 'app', 'app:amd'])).code, 1)
+  await ok(kauri, 'manifest', 'add', 'app', 'app:newer')
+  t.deepEqual(await members(), [
+    ['arm64', arm],
+    ['amd64', newer],
+  ])
+  await ok(kauri, 'manifest', 'rm', 'app', arm)
+  t.deepEqual(await members(), [['amd64', newer]])
+  t.is((await kauri.run(['manifest', 'rm', 'app', arm])).code, 1)
+})
+
+test('notes of an index’s images are changed, and the images are not', async t => {
+  using kauri = kauriProgram()
+  const digest = await importOf(kauri, 'app:arm', '--platform', 'linux/arm64')
+  await ok(kauri, 'manifest', 'create', 'app', 'app:arm')
+  const notes = ['--variant', 'v8', '--annotation', 'team=a', '--os-version', '12']
+  await ok(kauri, 'manifest', 'annotate', 'app', digest.slice(7, 19), ...notes)
+  const { manifests } = JSON.parse(await ok(kauri, 'manifest', 'inspect', 'app'))
+  t.like(manifests[0], {
+    digest,
+    annotations: { team: 'a' },
+    platform: { os: 'linux', architecture: 'arm64', variant: 'v8', 'os.version': '12' },
+  })
+  await ok(kauri, 'verify', 'app')
+  t.is((await kauri.run(['manifest', 'annotate', 'app', 'app:arm'])).code, 2)
+  t.is((await kauri.run(['manifest', 'annotate', 'app:arm', 'app:arm', '--os', 'x'])).code, 2)
+})
