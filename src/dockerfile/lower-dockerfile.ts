@@ -1,0 +1,145 @@
+// A Dockerfile as a plan, the way BuildKit's dockerfile2llb understands it: which stages are needed, what each starts
+// from, its steps, configuration and history.
+
+import { automaticArguments, globalArguments } from './automatic-arguments.ts'
+import type { ParsedDockerfile } from './instructions.ts'
+import { ignoredSources } from './lower-checks.ts'
+import type { ImageResolver, LoweredDockerfile, LowerOptions } from './lower-options.ts'
+import { addDirectory, lowerInstructions, openStage, originOf } from './lower-stage.ts'
+import { findingsAsDiagnostics, type LoweredStage, planOf } from './lowered-plan.ts'
+import { readSourceEpoch } from './source-epoch.ts'
+import { findFoundations, type StageChoice, wantedNodes } from './stage-bases.ts'
+import { createStageGraph, findTarget, type StageGraph, type StageNode } from './stage-graph.ts'
+import { readStageStarts } from './stage-starts.ts'
+import { type LowerGround, positionOf, type StageWork, withPosition } from './stage-work.ts'
+import type { VariableScope } from './variable-scope.ts'
+
+/**
+ * Lowers what the wanted stage needs.
+ * @throws DESCRIPTION_INVALID with BuildKit's words and the place, PERMISSION_DENIED for what the caller does not allow,
+ * UNSUPPORTED, and what the resolver throws
+ */
+export async function lowerDockerfile(
+  dockerfile: ParsedDockerfile,
+  options: LowerOptions,
+  resolver: ImageResolver,
+): Promise<LoweredDockerfile> {
+  const { ground, graph } = openDockerfile(dockerfile, options)
+  const target = findTarget(graph, options.target)
+  const stages = await lowerStages(ground, graph, { target }, resolver)
+  options.linter.throwIfFailed(dockerfile.file)
+  const epoch = readSourceEpoch(options.buildArgs, ground.globals.scope)
+  return {
+    plan: planOf(options, stages, target),
+    warnings: findingsAsDiagnostics(dockerfile, options.linter),
+    stageNames: graph.nodes.slice(0, graph.stageCount).map(({ name, id }) => name || id),
+    unusedBuildArgs: unusedArguments(ground),
+    ...(epoch.seconds === undefined ? {} : { sourceDateEpoch: epoch.seconds }),
+  }
+}
+
+/**
+ * Runs every build check of all stages, or of those that `options.target` needs.
+ * @throws what lowering throws, the linter's own refusal last
+ */
+export async function lowerForCheck(
+  dockerfile: ParsedDockerfile,
+  options: LowerOptions,
+  resolver: ImageResolver,
+): Promise<void> {
+  const { ground, graph } = openDockerfile(dockerfile, options)
+  const choice =
+    options.target === undefined ? 'all' : { target: findTarget(graph, options.target) }
+  await lowerStages(ground, graph, choice, resolver)
+  options.linter.throwIfFailed(dockerfile.file)
+}
+
+function openDockerfile(
+  dockerfile: ParsedDockerfile,
+  options: LowerOptions,
+): { readonly ground: LowerGround; readonly graph: StageGraph } {
+  const { file, escape, stages } = dockerfile
+  const automatic = automaticArguments(options.buildPlatform, options.platform, {
+    buildArgs: options.buildArgs,
+    targetStage: options.target || (stages.at(-1)?.name ?? ''),
+  })
+  const ground: LowerGround = {
+    file,
+    escape,
+    options,
+    buildArgs: options.buildArgs,
+    globals: readGlobals(dockerfile, options, automatic),
+    isIgnored: ignoredSources(options.contexts[options.mainContext]?.ignore),
+    finished: new Set(),
+    usedArguments: new Set(),
+  }
+  const starts = readStageStarts(dockerfile, ground, automatic)
+  return { ground, graph: createStageGraph(starts, { file, escape }) }
+}
+
+function readGlobals(
+  { file, escape, globalArguments: instructions }: ParsedDockerfile,
+  { buildArgs }: LowerOptions,
+  automatic: VariableScope,
+): LowerGround['globals'] {
+  return globalArguments(automatic, instructions, {
+    escape,
+    buildArgs,
+    at: (instruction, run) => withPosition(positionOf({ file }, instruction), run),
+  })
+}
+
+/** Every wanted stage, each after those it uses. */
+async function lowerStages(
+  ground: LowerGround,
+  graph: StageGraph,
+  choice: StageChoice,
+  resolver: ImageResolver,
+): Promise<readonly LoweredStage[]> {
+  const isAlone = graph.nodes.length === 1 && !hasMounts(graph)
+  const foundations = await findFoundations(ground, graph, choice, resolver)
+  const works = new Map<StageNode, StageWork>()
+  const lowered: LoweredStage[] = []
+  // Images and contexts first: they need nothing, and every stage may read from them.
+  const order = wantedNodes(graph, choice).toSorted(
+    (a, b) => Number(hasSteps(a)) - Number(hasSteps(b)),
+  )
+  for (const node of order) {
+    const base = node.base === undefined ? undefined : works.get(node.base)
+    const foundation = foundations.get(node)
+    const name = isAlone ? '' : titleName(node)
+    const work = openStage(ground, node, originOf(foundation, base, node), name)
+    addDirectory(work, foundation)
+    lowerInstructions(ground, work)
+    works.set(node, work)
+    ground.finished.add(node)
+    lowered.push({ work, foundation })
+  }
+  return lowered
+}
+
+function hasSteps(node: StageNode): boolean {
+  return node.stage !== undefined && node.replacement === undefined
+}
+
+/** BuildKit names the only stage of a file in titles as soon as a mount makes it look for other roots. */
+function hasMounts(graph: StageGraph): boolean {
+  return graph.nodes.some(({ commands }) =>
+    commands.some(({ instruction }) => instruction.kind === 'run' && instruction.mounts.length > 0),
+  )
+}
+
+/** Images that are only read from have no place in titles. */
+function titleName(node: StageNode): string {
+  return node.stage === undefined ? '' : node.name || `stage-${node.index}`
+}
+
+const knownByItself =
+  /^(?:BUILDKIT_\w+|SOURCE_DATE_EPOCH|(?:BUILD|TARGET)(?:PLATFORM|OS|OSVERSION|ARCH|VARIANT)|TARGETSTAGE|(?:https?|ftp|no|all)_proxy)$/i
+
+/** Arguments that were given and that nothing takes; to BuildKit that is no error. */
+function unusedArguments({ buildArgs, globals, usedArguments }: LowerGround): string[] {
+  return [...buildArgs.keys()].filter(
+    name => !usedArguments.has(name) && !globals.declared.has(name) && !knownByItself.test(name),
+  )
+}

@@ -1,0 +1,61 @@
+// Variables of a stage while it is lowered: names and values in the order in which a program gets to see them.
+
+import { expandWord } from './expand-word.ts'
+
+/** Variables in order; one that is set again moves to the end, as in BuildKit. */
+export interface VariableScope {
+  readonly get: (name: string) => string | undefined
+  set(name: string, value: string): void
+  names(): readonly string[]
+  /** `NAME=value` items. */
+  items(): readonly string[]
+  /** An independent copy. */
+  copy(): VariableScope
+}
+
+/** A scope that holds `start`. */
+export function createScope(start: Iterable<readonly [string, string]> = []): VariableScope {
+  const values = new Map<string, string>(start)
+  return {
+    get: name => values.get(name),
+    set: (name, value) => {
+      values.delete(name)
+      values.set(name, value)
+    },
+    names: () => [...values.keys()],
+    items: () => Array.from(values, ([name, value]) => `${name}=${value}`),
+    copy: () => createScope(values),
+  }
+}
+
+/** Name and value of a `NAME=value` item; an item without `=` has an empty value. */
+export function splitVariable(item: string): readonly [name: string, value: string] {
+  const equals = item.indexOf('=')
+  return equals < 0 ? [item, ''] : [item.slice(0, equals), item.slice(equals + 1)]
+}
+
+/** A variable's item put into a list; it keeps its place when it gets another value. */
+export function withVariable(items: readonly string[], name: string, value: string): string[] {
+  const at = items.findIndex(item => splitVariable(item)[0] === name)
+  return at < 0 ? [...items, `${name}=${value}`] : items.with(at, `${name}=${value}`)
+}
+
+/**
+ * The text of an instruction as progress shows it: variables that are set replaced, all else as it was written.
+ * `masked` names stand for values that nobody may see.
+ */
+export function describeText(
+  text: string,
+  scope: VariableScope,
+  how: { readonly escape: '\\' | '`'; readonly asShell: boolean; readonly masked?: Set<string> },
+): string {
+  try {
+    return expandWord(text, {
+      lookUp: name => (how.masked?.has(name) === true ? '****' : scope.get(name)),
+      escape: how.escape,
+      ...(how.asShell ? { keepQuotes: true, keepUnset: true } : {}),
+    }).word
+  } catch {
+    return text
+  }
+}
