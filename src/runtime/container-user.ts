@@ -62,7 +62,7 @@ function findUser(
   const known = users.find(({ name, uid }) => name === text || uid === number)
   if (known !== undefined) return known
   if (number !== undefined) return { uid: number, gid: 0, home: '/' }
-  throw new KauriError('USAGE', `the image has no user ${text}`, {
+  throw new KauriError('USAGE', `unable to find user ${text}: no matching entries in passwd file`, {
     hint: 'name a user of its /etc/passwd, or a number',
   })
 }
@@ -70,7 +70,7 @@ function findUser(
 function findGroup(text: string, groups: readonly GroupEntry[]): number {
   const gid = groups.find(({ name }) => name === text)?.gid ?? parseId(text)
   if (gid !== undefined) return gid
-  throw new KauriError('USAGE', `the image has no group ${text}`, {
+  throw new KauriError('USAGE', `unable to find group ${text}: no matching entries in group file`, {
     hint: 'name a group of its /etc/group, or a number',
   })
 }
