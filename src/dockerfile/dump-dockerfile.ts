@@ -118,6 +118,7 @@ function dumpInstruction(instruction: Instruction): Dump {
 }
 
 function dumpCommand(instruction: Instruction): Dump {
+  if (isSimple(instruction)) return dumpSimple(instruction)
   switch (instruction.kind) {
     case 'add':
       return dumpAdd(instruction)
@@ -135,14 +136,28 @@ function dumpCommand(instruction: Instruction): Dump {
     case 'label':
       return { Labels: instruction.pairs.map(dumpPair) }
     default:
-      return dumpSimple(instruction)
+      return instruction satisfies never
   }
 }
 
-type SimpleInstruction = Exclude<
-  Instruction,
-  { kind: 'add' | 'arg' | 'cmd' | 'entrypoint' | 'run' | 'copy' | 'env' | 'label' }
->
+const simpleKinds = [
+  'expose',
+  'healthcheck',
+  'maintainer',
+  'onbuild',
+  'shell',
+  'stopsignal',
+  'user',
+  'volume',
+  'workdir',
+] as const
+
+/** Instructions that set one thing. */
+type SimpleInstruction = Extract<Instruction, { kind: (typeof simpleKinds)[number] }>
+
+function isSimple(instruction: Instruction): instruction is SimpleInstruction {
+  return simpleKinds.some(kind => kind === instruction.kind)
+}
 
 function dumpSimple(instruction: SimpleInstruction): Dump {
   switch (instruction.kind) {

@@ -34,8 +34,12 @@ export interface Linter {
   report(rule: CheckName, detail: string, place: CheckPlace): void
   /** Those so far, in the order they were reported. */
   readonly findings: readonly CheckFinding[]
+  /** Findings make the build fail: `error=true`. */
+  readonly isError: boolean
   /** @throws DESCRIPTION_INVALID where there are findings and `error=true` was given */
   throwIfFailed(file: string): void
+  /** True for the error that throwIfFailed throws, which says no more than the findings do. */
+  isRefusal(error: unknown): boolean
 }
 
 export interface LinterOptions {
@@ -49,8 +53,11 @@ export interface LinterOptions {
 export function createLinter({ text = '', checks }: LinterOptions = {}): Linter {
   const options = readOptions(text, checks)
   const findings: CheckFinding[] = []
+  const refusals = new WeakSet<KauriError>()
   return {
     findings,
+    isError: options.isError,
+    isRefusal: error => error instanceof KauriError && refusals.has(error),
     report: (rule, detail, { startLine, endLine, comments = [] }) => {
       if (!isWanted(rule, withCommentOptions(options, comments))) return
       const { description, url }: CheckRule = checkRules[rule]
@@ -60,11 +67,13 @@ export function createLinter({ text = '', checks }: LinterOptions = {}): Linter 
       const [first] = findings
       if (!options.isError || first === undefined) return
       const rules = [...new Set(findings.map(({ rule }) => rule))]
-      throw new KauriError(
+      const refusal = new KauriError(
         'DESCRIPTION_INVALID',
         `lint violation found for rules: ${rules.join(', ')}`,
         { where: { file, line: first.startLine, column: 1 } },
       )
+      refusals.add(refusal)
+      throw refusal
     },
   }
 }

@@ -222,13 +222,16 @@ test('a trigger of an image stands where its FROM does', t => {
   t.throws(() => parseTrigger('FROM x', where), { message: /isn't allowed/ })
 })
 
-const readCases = <T>(file: string): T =>
-  JSON.parse(readFileSync(path.join(conformancePath('dockerfile'), file), 'utf8')) as T
+const readCases = (file: string): unknown =>
+  JSON.parse(readFileSync(path.join(conformancePath('dockerfile'), file), 'utf8'))
+
+interface ErrorCase {
+  readonly dockerfile: string
+  readonly expectedError: string
+}
 
 testWith({ conformance: 'dockerfile/instructions' })('errors are those of the peer', t => {
-  for (const { dockerfile, expectedError } of readCases<
-    { dockerfile: string; expectedError: string }[]
-  >('instructions/errors.json')) {
+  for (const { dockerfile, expectedError } of readCases('instructions/errors.json') as ErrorCase[]) {
     const error = t.throws(() => parse(dockerfile), { code: 'DESCRIPTION_INVALID' })
     t.true(error.message.includes(expectedError), `${error.message} / ${expectedError}`)
   }
@@ -255,7 +258,7 @@ interface RunCase {
 }
 
 testWith({ conformance: 'dockerfile/heredoc' })('heredocs are those of the peer', t => {
-  for (const { dockerfile, sourcesAndDest } of readCases<CopyCase[]>('heredoc/copy.json')) {
+  for (const { dockerfile, sourcesAndDest } of readCases('heredoc/copy.json') as CopyCase[]) {
     const { DestPath, SourcePaths, SourceContents } = sourcesAndDest
     t.like(parse(dockerfile), {
       destination: DestPath,
@@ -267,7 +270,7 @@ testWith({ conformance: 'dockerfile/heredoc' })('heredocs are those of the peer'
       })),
     })
   }
-  for (const { dockerfile, command, shell, files } of readCases<RunCase[]>('heredoc/run.json'))
+  for (const { dockerfile, command, shell, files } of readCases('heredoc/run.json') as RunCase[])
     t.like(parse(dockerfile), {
       words: command,
       isJson: !shell,
