@@ -234,6 +234,14 @@ test('a directory to work in that is missing is made', async t => {
   t.deepEqual(run.changes(built.snapshot), ['work', 'work/here'])
 })
 
+test('a step on the bridge has an address and a way out of its namespace', async t => {
+  const lines = await linesOf('ip -4 -o addr show dev eth0; ip route; cat /etc/hosts', {
+    network: 'bridge',
+  })
+  t.regex(lines[0] ?? '', /eth0 +inet \d+\.\d+\.\d+\.\d+\//)
+  t.true(lines.some(line => line.startsWith('default via ')))
+})
+
 test('no scratch directory, container record or lock of a step is left', async t => {
   const run = await trial()
   await run.build([instruction('echo x')], { useCache: false })

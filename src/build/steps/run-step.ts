@@ -7,9 +7,11 @@ import { readTextInRoot } from '../../native/in-root.ts'
 import type { RuntimeConfig, RuntimeMount } from '../../oci/runtime-config.ts'
 import type { RunStep } from '../../plan/plan.ts'
 import type { Rootfs } from '../../rootfs/rootfs.ts'
+import type { BridgeLease } from '../../runtime/bridge-lease.ts'
 import { buildStepConfig } from '../../runtime/build-step-config.ts'
 import { type ContainerUser, resolveContainerUser } from '../../runtime/container-user.ts'
 import type { ContainerExit, RootMount } from '../../runtime/runtime.ts'
+import type { CallerOptions } from '../build.ts'
 import { openScratchDirectory } from '../scratch-directory.ts'
 import type { OpenedMount } from './build-mount.ts'
 import { type RunMounts, readRunMounts } from './build-mounts.ts'
@@ -73,16 +75,24 @@ async function run(
     lines.push(line)
     if (lines.length > keptLines) lines.shift()
   }
+  const lease = step.network === 'bridge' ? stack.use(await leaseAddress(options)) : undefined
   const opened = await mounts.open({ directory, stack, signal })
   const bundle = {
     id: `kauri-build-${randomUUID()}`,
-    config: configure(step, context, { ground, opened, directory }),
+    config: configure(step, context, { ground, opened, directory, gateway: lease?.gateway }),
     root: withoutSync(ground.root.mount),
+    ...(lease === undefined ? {} : { network: lease }),
   }
   const exit = await started(step, () =>
     tools.runtime.run(bundle, { io: { kind: 'lines', onLine }, signal, emit: options.emit }),
   )
   if (exit.code !== 0) throw scriptFailure(step, exit, lines)
+}
+
+/** Loaded only when a step really runs. */
+async function leaseAddress({ signal, emit }: StepContext['options']): Promise<BridgeLease> {
+  const { leaseBridgeAddress } = await import('../../runtime/bridge-lease.ts')
+  return await leaseBridgeAddress({ use: 'build', signal, emit })
 }
 
 async function started(step: RunStep, work: () => Promise<ContainerExit>): Promise<ContainerExit> {
@@ -98,14 +108,13 @@ interface ConfigParts {
   readonly opened: OpenedMount
   /** Where files for the container are written. */
   readonly directory: string
+  /** The host's address on the step's network. */
+  readonly gateway: string | undefined
 }
 
-function configure(
-  step: RunStep,
-  { options }: StepContext,
-  { ground, opened, directory }: ConfigParts,
-): RuntimeConfig {
+function configure(step: RunStep, { options }: StepContext, parts: ConfigParts): RuntimeConfig {
   const { caller } = options
+  const { ground, opened } = parts
   const user = findUser(ground.root, step)
   return buildStepConfig({
     command: step.command,
@@ -119,7 +128,7 @@ function configure(
     user,
     network: step.network,
     hostname: hostnameOf(step),
-    mounts: [...mountNames(step, { ground, directory, caller }), ...opened.mounts],
+    mounts: [...mountNames(step, parts, caller), ...opened.mounts],
     insecure: step.security === 'insecure',
     limits: caller?.limits,
   })
@@ -131,13 +140,8 @@ function hostnameOf({ hostname, phase }: RunStep): string {
 
 function mountNames(
   step: RunStep,
-  {
-    ground,
-    directory,
-    caller,
-  }: Pick<ConfigParts, 'ground' | 'directory'> & {
-    readonly caller: StepContext['options']['caller']
-  },
+  { ground, directory, gateway }: ConfigParts,
+  caller: CallerOptions | undefined,
 ): RuntimeMount[] {
   const { network } = step
   if (step.phase === 'instruction')
@@ -145,6 +149,7 @@ function mountNames(
       directory,
       hostname: hostnameOf(step),
       network,
+      gateway,
       extraHosts: caller?.limits.extraHosts ?? [],
     })
   using tree = ground.root.open()
