@@ -2,7 +2,6 @@
 
 import type { RunConfig } from '../oci/image-config.ts'
 import { checkDetails } from './check-rules.ts'
-import { parseExposedPorts } from './exposed-ports.ts'
 import { refused } from './instruction-flags.ts'
 import { goList, goQuotedList, healthcheckText, historyLine } from './instruction-history.ts'
 import type {
@@ -18,6 +17,7 @@ import type {
   LabelInstruction,
 } from './instructions.ts'
 import { builderOnlyNames, checkSecretName } from './lower-checks.ts'
+import { parsePortSpec } from './port-spec.ts'
 import { createExpander, type LowerGround, type StageWork } from './stage-work.ts'
 import { isStopSignal } from './stop-signal.ts'
 import { withVariable } from './variable-scope.ts'
@@ -208,10 +208,10 @@ function lowerExpose(ground: LowerGround, work: StageWork, instruction: ExposeIn
   const expand = createExpander(ground, work, instruction)
   const ports: string[] = []
   for (const text of instruction.ports.flatMap(port => expand(port).words)) {
-    const exposed = parseExposedPorts(text)
-    if (exposed.hasOddCase)
+    const exposed = parsePortSpec(text)
+    if (exposed.hasProtocolCasing)
       linter.report('ExposeProtoCasing', checkDetails.exposeProtoCasing(text), instruction)
-    if (exposed.namesHost)
+    if (exposed.hasHostPart)
       linter.report('ExposeInvalidFormat', checkDetails.exposeInvalidFormat(text), instruction)
     ports.push(...exposed.ports)
   }
