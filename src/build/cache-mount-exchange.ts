@@ -27,7 +27,7 @@ export interface PackedCacheMount {
   /** For the descriptor of its blob. */
   readonly annotations: Readonly<Record<string, string>>
   /** The uncompressed tar: sorted, with owners, modes and times. */
-  openTar(): AsyncIterable<Uint8Array>
+  readonly openTar: () => AsyncIterable<Uint8Array>
 }
 
 export interface ExchangeOptions {
