@@ -1,7 +1,7 @@
 // Findings as SARIF 2.1.0, the form that code hosts and editors show beside the lines.
 
 import type { Diagnostic } from '../core/errors.ts'
-import { explainRule } from '../description/rules.ts'
+import { explainAnyRule } from './explain-rule.ts'
 
 /** A log of one run with one result for each finding. */
 export function sarifLog(findings: readonly Diagnostic[], kauriVersion: string): object {
@@ -29,8 +29,12 @@ export function sarifLog(findings: readonly Diagnostic[], kauriVersion: string):
 }
 
 function sarifRule(id: string): object {
-  const text = explainRule(id)?.explanation
-  return { id, ...(text === undefined ? {} : { fullDescription: { text } }) }
+  const rule = explainAnyRule(id)
+  return {
+    id,
+    ...(rule === undefined ? {} : { fullDescription: { text: rule.explanation } }),
+    ...(rule?.url === undefined ? {} : { helpUri: rule.url }),
+  }
 }
 
 function sarifLocation({ where, excerpt }: Diagnostic): object {

@@ -17,11 +17,13 @@ export function suggestWord(
   for (const option of options) {
     const candidate = ignoreCase ? option.toLowerCase() : option
     if (candidate === written) return undefined
-    if (Math.abs(candidate.length - written.length) >= bestDistance) continue
+    if (Math.abs(candidate.length - written.length) > bestDistance) continue
+    // Which of several equally near words BuildKit names is left to chance; a right beginning is likelier meant.
+    const handicap = candidate[0] === written[0] ? 0 : 0.5
     const distance = levenshtein(written, candidate)
-    if (distance >= bestDistance) continue
+    if (distance > 2 || distance + handicap >= bestDistance) continue
     best = ignoreCase ? inCaseOf(word, option) : option
-    bestDistance = distance
+    bestDistance = distance + handicap
   }
   return best
 }

@@ -1,21 +1,29 @@
-// `kauri check`: every finding in descriptions, with its place, in one run.
+// `kauri check`: every finding in descriptions and Dockerfiles, with its place, in one run.
 
-import { stat } from 'node:fs/promises'
 import { machine } from 'node:os'
-import path from 'node:path'
-import { formatDiagnostic } from '../../core/diagnostics.ts'
-import { type Diagnostic, hasErrno, KauriError } from '../../core/errors.ts'
+import { formatDiagnostic, sortDiagnostics } from '../../core/diagnostics.ts'
+import { type Diagnostic, KauriError } from '../../core/errors.ts'
 import { checkDescription } from '../../description/check-description.ts'
-import { explainRule, ruleNames } from '../../description/rules.ts'
+import { type CheckOptions, checkDockerfile } from '../../dockerfile/check-dockerfile.ts'
+import { hostPlatform } from '../../oci/platform.ts'
+import { parseBuildArguments } from '../build-arguments.ts'
+import {
+  type CheckTarget,
+  ignorePatternsOf,
+  locateTargets,
+  readDockerfileText,
+} from '../check-targets.ts'
 import type { CommandContext, CommandSpec, ParsedOptions } from '../command.ts'
+import { allRuleNames, explainAnyRule } from '../explain-rule.ts'
 import { sarifLog } from '../sarif.ts'
 import { kauriVersion } from './version.ts'
 
 export const command: CommandSpec = {
   name: 'check',
-  summary: 'Tell everything that is wrong with descriptions',
+  summary: 'Tell everything that is wrong with descriptions and Dockerfiles',
   details: [
-    'PATH is a directory that holds a description, or a description itself (a file ending in .xml or .kiwi).',
+    'PATH is a description (a file ending in .xml or .kiwi), a Dockerfile (Dockerfile, Dockerfile.NAME, NAME.Dockerfile, or Containerfile for Dockerfile), or a directory that holds any of them.',
+    'Dockerfiles get the build checks of docker, by the same names. `# check=skip=RULE,RULE` in the first lines of the file, or in a comment above an instruction, leaves some out; `# check=error=true` makes them errors. Base images are not looked up.',
     'Exits with 2 where there is an error; warnings and notes alone are no failure.',
   ],
   operands: 'PATH...',
@@ -30,11 +38,28 @@ export const command: CommandSpec = {
     {
       long: 'dump',
       value: 'WHAT',
-      choices: ['description'],
-      summary: 'Print what a build would take of the description, as JSON',
+      choices: ['description', 'ast', 'stages', 'lint'],
+      summary:
+        'Print as JSON what a build would take of a description, or the syntax tree, stages or build checks of a Dockerfile',
     },
-    { long: 'profile', value: 'NAME', repeat: true, summary: 'For --dump: with this profile' },
-    { long: 'type', value: 'TYPE', summary: 'For --dump: this image type' },
+    {
+      long: 'profile',
+      value: 'NAME',
+      repeat: true,
+      summary: 'For --dump description: with this profile',
+    },
+    { long: 'type', value: 'TYPE', summary: 'For --dump description: this image type' },
+    {
+      long: 'build-arg',
+      value: 'NAME[=VALUE]',
+      repeat: true,
+      summary: 'For Dockerfiles: value of an ARG instruction',
+    },
+    {
+      long: 'target',
+      value: 'STAGE',
+      summary: 'For Dockerfiles: check only what this stage needs',
+    },
   ],
   run: async ({ options, positionals, context }) => {
     const rule = options.text('explain')
@@ -58,8 +83,10 @@ async function check(
 ): Promise<number> {
   const checked: CheckedPath[] = []
   for (const target of paths) {
-    const { directory, kiwiFile } = await locateDescription(target)
-    checked.push({ path: target, findings: await checkDescription(directory, { kiwiFile }) })
+    const findings: Diagnostic[] = []
+    for (const one of await locateTargets(target))
+      findings.push(...(await checkTarget(one, options)))
+    checked.push({ path: target, findings })
   }
   const findings = checked.flatMap(one => one.findings)
   const format = options.text('format') ?? 'text'
@@ -69,6 +96,27 @@ async function check(
   else for (const one of checked) printFindings(one, context)
   context.printJson(checked)
   return findings.some(({ severity }) => severity === 'error') ? 2 : 0
+}
+
+async function checkTarget(
+  target: CheckTarget,
+  options: ParsedOptions,
+): Promise<readonly Diagnostic[]> {
+  if (target.kind === 'description')
+    return await checkDescription(target.directory, { kiwiFile: target.kiwiFile })
+  const { file } = target
+  const text = await readDockerfileText(file)
+  const { diagnostics } = await checkDockerfile({ file, text }, await checkOptions(file, options))
+  return sortDiagnostics(diagnostics)
+}
+
+async function checkOptions(file: string, options: ParsedOptions): Promise<CheckOptions> {
+  return {
+    platform: hostPlatform(),
+    ignore: await ignorePatternsOf(file),
+    buildArgs: parseBuildArguments(options.texts('build-arg'), process.env),
+    target: options.text('target'),
+  }
 }
 
 function printFindings({ path: target, findings }: CheckedPath, context: CommandContext): void {
@@ -84,30 +132,15 @@ function printFindings({ path: target, findings }: CheckedPath, context: Command
   if (!context.quiet) context.print(`${target}: ${words.length === 0 ? 'ok' : words.join(', ')}`)
 }
 
-/** The directory of the description that a path means, and its file where the path names one. */
-async function locateDescription(
-  target: string,
-): Promise<{ directory: string; kiwiFile?: string }> {
-  const status = await stat(target).catch((error: unknown) => {
-    if (!hasErrno(error, 'ENOENT', 'ENOTDIR')) throw error
-    throw new KauriError('DESCRIPTION_NOT_FOUND', `${target} does not exist`, { cause: error })
-  })
-  if (status.isDirectory()) return { directory: target }
-  if (!/\.(?:xml|kiwi)$/.test(target))
-    throw new KauriError('USAGE', `${target} is no description`, {
-      hint: 'name a directory that holds one, or a file ending in .xml or .kiwi',
-    })
-  return { directory: path.dirname(target), kiwiFile: path.basename(target) }
-}
-
 function explain(rule: string, context: CommandContext): number {
-  const explained = explainRule(rule)
+  const explained = explainAnyRule(rule)
   if (explained === undefined)
     throw new KauriError('USAGE', `there is no rule ${rule}`, {
-      hint: `one of ${ruleNames().join(', ')}`,
+      hint: `one of ${allRuleNames().join(', ')}`,
     })
-  const { name, severity, explanation } = explained
-  context.print(`${name} (${severity})\n\n${explanation}`)
+  const { name, severity, explanation, url } = explained
+  const more = url === undefined ? '' : `\n\n${url}`
+  context.print(`${name} (${severity})\n\n${explanation}${more}`)
   context.printJson(explained)
   return 0
 }
@@ -117,23 +150,47 @@ async function dump(
   options: ParsedOptions,
   context: CommandContext,
 ): Promise<number> {
+  const dumped: unknown[] = []
+  for (const target of paths)
+    dumped.push(
+      options.text('dump') === 'description'
+        ? await dumpDescription(target, options)
+        : await dumpDockerfile(target, options),
+    )
+  const value = dumped.length === 1 ? dumped[0] : dumped
+  context.print(JSON.stringify(value, null, 2))
+  context.printJson(value)
+  return 0
+}
+
+async function dumpDescription(target: string, options: ParsedOptions): Promise<unknown> {
   const [{ readDescription }, { selectDescription }, { dumpSelected }] = await Promise.all([
     import('../../description/read-description.ts'),
     import('../../description/select-description.ts'),
     import('../../description/dump-selected.ts'),
   ])
-  const dumped = []
-  for (const target of paths) {
-    const { directory, kiwiFile } = await locateDescription(target)
-    const selected = selectDescription(await readDescription(directory, { kiwiFile }), {
-      profiles: options.texts('profile'),
-      type: options.text('type'),
-      machine: machine(),
+  const found = await locateTargets(target)
+  const description = found.find(one => one.kind === 'description')
+  if (description === undefined)
+    throw new KauriError('USAGE', `${target} is no description`, {
+      hint: 'Dockerfiles are dumped with --dump ast, stages or lint',
     })
-    dumped.push(dumpSelected(selected))
+  const { directory, kiwiFile } = description
+  const selected = selectDescription(await readDescription(directory, { kiwiFile }), {
+    profiles: options.texts('profile'),
+    type: options.text('type'),
+    machine: machine(),
+  })
+  return dumpSelected(selected)
+}
+
+/** Any file is taken for a Dockerfile here, whatever it is called. */
+async function dumpDockerfile(file: string, options: ParsedOptions): Promise<unknown> {
+  const text = await readDockerfileText(file)
+  if (options.text('dump') === 'lint') {
+    const { dumpChecks } = await import('../../dockerfile/dump-checks.ts')
+    return await dumpChecks({ file, text }, await checkOptions(file, options))
   }
-  const value = dumped.length === 1 ? dumped[0] : dumped
-  context.print(JSON.stringify(value, null, 2))
-  context.printJson(value)
-  return 0
+  const { dumpStages, dumpTree } = await import('../../dockerfile/dump-dockerfile.ts')
+  return options.text('dump') === 'ast' ? dumpTree(text) : dumpStages(text)
 }
