@@ -13,10 +13,22 @@ const mayImport: Record<string, readonly string[]> = {
   store: ['core', 'oci', 'native'],
   layer: ['core', 'oci', 'native'],
   image: ['core', 'oci', 'layer', 'store'],
+  registry: ['core', 'oci', 'store', 'image'],
   runtime: ['core', 'oci', 'native'],
   rootfs: ['core', 'oci', 'plan', 'native', 'layer', 'runtime'],
   container: ['core', 'oci', 'native', 'store', 'layer', 'image', 'runtime', 'rootfs'],
-  build: ['core', 'oci', 'plan', 'native', 'store', 'layer', 'image', 'runtime', 'rootfs'],
+  build: [
+    'core',
+    'oci',
+    'plan',
+    'native',
+    'store',
+    'layer',
+    'image',
+    'registry',
+    'runtime',
+    'rootfs',
+  ],
   cli: [
     'core',
     'oci',
@@ -27,6 +39,7 @@ const mayImport: Record<string, readonly string[]> = {
     'store',
     'layer',
     'image',
+    'registry',
     'runtime',
     'rootfs',
     'container',
@@ -102,7 +115,9 @@ test('docs/architecture.md shows the same table', t => {
 const packageFolders: Record<string, string> = {
   'fast-xml-parser': 'description',
   listr2: 'cli',
+  'smol-toml': 'registry',
   'tar-stream': 'image',
+  undici: 'registry',
   'zstd-codec': 'layer',
 }
 

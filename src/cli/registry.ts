@@ -14,6 +14,12 @@ export interface CommandGroup {
 
 export const commandGroups: readonly CommandGroup[] = [
   {
+    title: 'Building from Dockerfiles',
+    commands: {
+      build: () => import('./commands/build.ts'),
+    },
+  },
+  {
     title: 'Building from descriptions',
     commands: {
       'system build': () => import('./commands/system-build.ts'),
@@ -42,6 +48,8 @@ export const commandGroups: readonly CommandGroup[] = [
       'manifest create': () => import('./commands/manifest-create.ts'),
       'manifest inspect': () => import('./commands/manifest-inspect.ts'),
       'manifest rm': () => import('./commands/manifest-rm.ts'),
+      pull: () => import('./commands/pull.ts'),
+      push: () => import('./commands/push.ts'),
       rmi: () => import('./commands/rmi.ts'),
       save: () => import('./commands/save.ts'),
       tag: () => import('./commands/tag.ts'),

@@ -74,6 +74,8 @@ export interface KauriErrorDetails {
   readonly diagnostics?: readonly Diagnostic[] | undefined
   /** Last lines that a failed program printed, oldest first. */
   readonly output?: readonly string[] | undefined
+  /** Lines of the file that `where` is in, as they shall be shown below the message. */
+  readonly excerpt?: readonly string[] | undefined
   readonly cause?: unknown
 }
 
@@ -85,6 +87,7 @@ export class KauriError extends Error {
   readonly where: SourcePosition | undefined
   readonly diagnostics: readonly Diagnostic[]
   readonly output: readonly string[]
+  readonly excerpt: readonly string[]
 
   constructor(code: ErrorCode, message: string, details: KauriErrorDetails = {}) {
     super(
@@ -96,6 +99,7 @@ export class KauriError extends Error {
     this.where = details.where
     this.diagnostics = details.diagnostics ?? []
     this.output = details.output ?? []
+    this.excerpt = details.excerpt ?? []
   }
 
   get exitStatus(): number {

@@ -19,6 +19,8 @@ export type BuildEvent =
       readonly total?: number | undefined
       readonly unit: 'bytes' | 'packages' | 'entries'
       readonly item?: string | undefined
+      /** Of late, where that is known; renderers say how long the rest takes. */
+      readonly bytesPerSecond?: number | undefined
     }
   | { readonly kind: 'step-output'; readonly id: string; readonly line: string }
   | { readonly kind: 'step-finished'; readonly id: string; readonly seconds: number }

@@ -1,7 +1,6 @@
 // Takes an image archive in: every file goes into a batch of the store, hashed, before anybody knows what it is. The
 // documents that tell come at the end in some archives, and standard input cannot be read twice.
 
-import { createReadStream } from 'node:fs'
 import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { Extract } from 'tar-stream'
@@ -9,10 +8,9 @@ import { KauriError } from '../core/errors.ts'
 import { cancelled } from '../core/process.ts'
 import { decompress } from '../layer/decompress.ts'
 import { type ArchiveLimits, defaultArchiveLimits } from '../layer/layer.ts'
-import type { Descriptor } from '../oci/descriptor.ts'
 import type { BlobBatch } from '../store/blob-batch.ts'
+import { pendingBlobs } from '../store/staged-store.ts'
 import type { BlobSource, StoredBlob } from '../store/store.ts'
-import { verifiedStream, wrongSize } from '../store/verified-stream.ts'
 import { checkTarWhilePassing } from './check-tar.ts'
 
 export interface ArchiveContents {
@@ -112,18 +110,4 @@ function followLinks(
     name = links.get(name)
   }
   return undefined
-}
-
-function pendingBlobs(batch: BlobBatch, store: BlobSource): BlobSource {
-  return {
-    hasBlob: async digest =>
-      batch.findPending(digest) !== undefined || (await store.hasBlob(digest)),
-    async openBlob(descriptor: Descriptor) {
-      const pending = batch.findPending(descriptor.digest)
-      if (pending === undefined) return await store.openBlob(descriptor)
-      if (pending.stored.size !== descriptor.size)
-        throw wrongSize(descriptor.digest, descriptor.size, pending.stored.size)
-      return verifiedStream(createReadStream(pending.file), descriptor)
-    },
-  }
 }

@@ -2,6 +2,7 @@
 // belong together. Layers are opened only when somebody reads them.
 
 import { KauriError } from '../core/errors.ts'
+import { chooseEntry } from '../oci/choose-platform.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { type ImageConfig, parseImageConfig } from '../oci/image-config.ts'
 import {
@@ -54,33 +55,8 @@ async function chooseManifest(
   if (!isIndexType(mediaType) || depth > maxIndexDepth)
     throw new KauriError('UNSUPPORTED', `${digest} of type ${mediaType} is no container image`)
   const { manifests } = parseIndex(await readBlob(store, descriptor), `index ${digest}`)
-  const offers = manifests.filter(isImageOffer)
-  const chosen = offers.find(offer => offer.platform && matchesPlatform(offer.platform, platform))
-  if (chosen !== undefined) return await chooseManifest(store, chosen, platform, depth + 1)
-  const [only] = offers
-  if (only !== undefined && offers.length === 1 && only.platform === undefined)
-    return await chooseManifest(store, only, platform, depth + 1)
-  throw missingPlatform(digest, platform, offers)
-}
-
-/** Attestations stand in an index beside the images, with a platform of `unknown`. */
-function isImageOffer({ mediaType, platform }: Descriptor): boolean {
-  return (isManifestType(mediaType) || isIndexType(mediaType)) && platform?.os !== 'unknown'
-}
-
-function missingPlatform(
-  digest: string,
-  platform: Platform,
-  offers: readonly Descriptor[],
-): KauriError {
-  const names = offers.map(offer =>
-    offer.platform === undefined ? 'an unnamed platform' : formatPlatform(offer.platform),
-  )
-  return new KauriError(
-    'IMAGE_NOT_FOUND',
-    `the image ${digest} has nothing for ${formatPlatform(platform)}`,
-    { hint: names.length === 0 ? undefined : `it has ${names.join(', ')}; choose with --platform` },
-  )
+  const chosen = chooseEntry(manifests, platform, digest)
+  return await chooseManifest(store, chosen, platform, depth + 1)
 }
 
 async function readConfig(

@@ -17,20 +17,24 @@ export async function childrenOf(
   store: BlobSource,
   descriptor: Descriptor,
 ): Promise<readonly Child[]> {
-  const { mediaType, digest } = descriptor
-  if (isManifestType(mediaType)) {
-    const manifest = parseManifest(await readBlob(store, descriptor), `manifest ${digest}`)
-    return [manifest.config, ...manifest.layers].map(child => ({
+  const { mediaType } = descriptor
+  if (!isManifestType(mediaType) && !isIndexType(mediaType)) return []
+  return childrenIn(descriptor, await readBlob(store, descriptor))
+}
+
+/** The same from the document's bytes; the configuration of a manifest comes first. @throws ARCHIVE_INVALID */
+export function childrenIn({ mediaType, digest }: Descriptor, bytes: Uint8Array): readonly Child[] {
+  if (isIndexType(mediaType))
+    return parseIndex(bytes, `index ${digest}`).manifests.map(child => ({
       descriptor: child,
-      // Layers with addresses of their own are fetched from there by those who may have them.
-      optional: (child.urls?.length ?? 0) > 0,
+      optional: true,
     }))
-  }
-  if (isIndexType(mediaType)) {
-    const index = parseIndex(await readBlob(store, descriptor), `index ${digest}`)
-    return index.manifests.map(child => ({ descriptor: child, optional: true }))
-  }
-  return []
+  const manifest = parseManifest(bytes, `manifest ${digest}`)
+  return [manifest.config, ...manifest.layers].map(child => ({
+    descriptor: child,
+    // Layers with addresses of their own are fetched from there by those who may have them.
+    optional: (child.urls?.length ?? 0) > 0,
+  }))
 }
 
 /** Nobody may find a name whose image cannot be opened. @throws BLOB_NOT_FOUND */

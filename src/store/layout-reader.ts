@@ -19,7 +19,7 @@ export interface StoredImage {
 }
 
 export interface LayoutReader
-  extends Pick<BlobSource, 'openBlob' | 'readWhole'>,
+  extends Pick<BlobSource, 'openBlob' | 'openUnverified' | 'readWhole'>,
     Pick<ImageStore, 'findImage' | 'listImages'> {
   /** Named and unnamed images, in the index's order. */
   listEntries(): Promise<StoredImage[]>
@@ -34,6 +34,7 @@ export function layoutReader(root: string): LayoutReader {
     (await listEntries()).filter(isNamed).toSorted(byReference)
   return {
     openBlob: descriptor => openBlob(paths, descriptor),
+    openUnverified: async descriptor => openFile(paths, descriptor),
     readWhole: async descriptor => readWhole(paths, descriptor),
     listEntries,
     listImages,
@@ -45,8 +46,11 @@ export function layoutReader(root: string): LayoutReader {
 const readChunkBytes = 512 * 1024
 
 async function openBlob(paths: LayoutPaths, descriptor: Descriptor): Promise<Readable> {
-  const file = requireBlob(paths, descriptor)
-  return verifiedStream(createReadStream(file, { highWaterMark: readChunkBytes }), descriptor)
+  return verifiedStream(openFile(paths, descriptor), descriptor)
+}
+
+function openFile(paths: LayoutPaths, descriptor: Descriptor): Readable {
+  return createReadStream(requireBlob(paths, descriptor), { highWaterMark: readChunkBytes })
 }
 
 /** Manifests and configurations: a stream would take some milliseconds of every start. */

@@ -9,7 +9,16 @@ import type { Reference } from '../oci/reference.ts'
 export interface PutOptions {
   /** Refuse the bytes unless they match; nothing becomes visible before they do. */
   readonly expected?: { readonly digest: Digest; readonly size?: number }
+  /** What the bytes are; registries keep documents and other blobs apart. */
+  readonly mediaType?: string | undefined
   readonly signal?: AbortSignal | undefined
+}
+
+/** For stores that take a blob in several attempts. */
+export interface SendOptions extends PutOptions {
+  readonly expected: { readonly digest: Digest; readonly size: number }
+  /** Bytes handed over so far; may go back where an attempt begins anew. */
+  readonly onProgress?: (doneBytes: number) => void
 }
 
 export interface StoredBlob {
@@ -24,14 +33,16 @@ export interface NamedImage {
 
 /** Blobs to read. */
 export interface BlobSource {
-  /** True when the blob can be opened. */
-  hasBlob(digest: Digest): Promise<boolean>
+  /** True when the blob can be opened; of what type it is says where registries look for it. */
+  hasBlob(digest: Digest, mediaType?: string): Promise<boolean>
   /**
    * The blob's bytes; the stream fails with BLOB_CORRUPT at its end where size or digest are not the descriptor's.
    * The caller consumes or destroys it.
    * @throws BLOB_NOT_FOUND
    */
   openBlob(descriptor: Descriptor): Promise<Readable>
+  /** The same without the check at the end, for those who check what they get. */
+  readonly openUnverified?: (descriptor: Descriptor) => Promise<Readable>
   /** The same for a small blob, whole, where that is faster than a stream; use `readBlob` of verified-stream.ts. */
   readonly readWhole?: (descriptor: Descriptor) => Promise<Uint8Array>
 }
@@ -45,6 +56,11 @@ export interface ImageStore extends BlobSource {
    * @throws CHECKSUM_MISMATCH, DISK_FULL
    */
   putBlob(source: AsyncIterable<Uint8Array>, options?: PutOptions): Promise<StoredBlob>
+  /** The same from a source that is opened again where an attempt fails, and not at all where nothing need be sent. */
+  readonly sendBlob?: (
+    open: () => Promise<AsyncIterable<Uint8Array>>,
+    options: SendOptions,
+  ) => Promise<void>
   /** The descriptor that a name stands for, or undefined. */
   findImage(reference: Reference): Promise<Descriptor | undefined>
   /**

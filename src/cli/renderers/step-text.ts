@@ -30,12 +30,21 @@ export function formatSeconds(seconds: number): string {
   return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`
 }
 
-/** `12.3 MB of 55.0 MB, base-files`. */
-export function formatProgress({ done, total, unit, item }: Progress): string {
+/** `12.3 MB of 55.0 MB, base-files`; `12.3 MB of 55.0 MB, 4.1 MB/s, 10 s left`. */
+export function formatProgress(progress: Progress): string {
+  const { done, total, unit, item } = progress
   const count = (value: number): string => (unit === 'bytes' ? formatBytes(value) : String(value))
   const amount = total === undefined ? count(done) : `${count(done)} of ${count(total)}`
   const counted = unit === 'bytes' ? amount : `${amount} ${unit}`
-  return item === undefined ? counted : `${counted}, ${printable(item)}`
+  const notes = [...rateNotes(progress), ...(item === undefined ? [] : [printable(item)])]
+  return [counted, ...notes].join(', ')
+}
+
+function rateNotes({ done, total, bytesPerSecond }: Progress): string[] {
+  if (bytesPerSecond === undefined || bytesPerSecond <= 0) return []
+  const rate = `${formatBytes(bytesPerSecond)}/s`
+  const left = total === undefined ? 0 : (total - done) / bytesPerSecond
+  return left <= 0 ? [rate] : [rate, `${formatSeconds(left)} left`]
 }
 
 /** `warning: file:1:2: message`, and the hint below. */

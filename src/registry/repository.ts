@@ -1,0 +1,128 @@
+// One repository of a registry: each question goes to its mirrors first and to the registry last, each change to the
+// registry alone.
+
+import type { Readable } from 'node:stream'
+import { KauriError } from '../core/errors.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
+import { digestOf, isDigest } from '../oci/digest.ts'
+import { isManifestType, parseManifest } from '../oci/manifest.ts'
+import { downloadBlob, hasBlob, hashed } from './download-blob.ts'
+import type { Endpoint, Endpoints } from './endpoints.ts'
+import { deleteManifest, findManifest, putManifest, resolveManifest } from './manifests.ts'
+import { addReferrer, listReferrers, referrerOf } from './referrers.ts'
+import type { RegistryRepository, RepositoryName, Signalled } from './registry.ts'
+import { pullScopes, pushScopes } from './scopes.ts'
+import type { Session } from './session.ts'
+import { listTags } from './tags.ts'
+import { type UploadWays, uploadBlob } from './upload-blob.ts'
+
+export interface RepositoryParts {
+  readonly name: RepositoryName
+  readonly session: Session
+  readonly endpoints: Endpoints
+  readonly ways: UploadWays
+  /** Hears of mirrors that failed; the next one is asked. */
+  readonly onMirrorFailed: (host: string, error: KauriError) => void
+}
+
+/** Asks nobody yet. */
+export function openRepository(parts: RepositoryParts): RegistryRepository {
+  const { name, session, endpoints, ways } = parts
+  const { primary } = endpoints
+  const mirrors = mirrorWalk(parts)
+  /** Questions that stand before an upload are asked with its token. */
+  let isPushing = false
+  const openUnverified = async (
+    descriptor: Descriptor,
+    options: Signalled = {},
+  ): Promise<{ readonly stream: Readable; readonly host: string }> => {
+    const found = await mirrors.first(descriptor.digest, async endpoint => {
+      const stream = await downloadBlob(session, endpoint, descriptor, options)
+      return stream === undefined ? undefined : { stream, host: endpoint.host }
+    })
+    if (found !== undefined) return found
+    throw new KauriError(
+      'BLOB_NOT_FOUND',
+      `${name.registry}/${name.repository} has no blob ${descriptor.digest}`,
+    )
+  }
+  return {
+    name,
+    findManifest: (target, options = {}) =>
+      mirrors.first(target, endpoint => findManifest(session, endpoint, target, options)),
+    resolve: (target, options = {}) =>
+      mirrors.first(target, endpoint => resolveManifest(session, endpoint, target, options)),
+    async putManifest({ bytes, mediaType }, wanted, options = {}) {
+      const target = wanted ?? digestOf(bytes)
+      const manifest = { bytes, mediaType, target }
+      const { descriptor, knowsSubject } = await putManifest(session, primary, manifest, options)
+      if (!knowsSubject) await keepReferrer(parts, descriptor, bytes, options)
+      return descriptor
+    },
+    deleteManifest: (target, options = {}) => deleteManifest(session, primary, target, options),
+    hasBlob: (digest, options = {}) => {
+      const scopes = isPushing ? pushScopes(primary) : pullScopes(primary)
+      return hasBlob(session, primary, { digest, scopes }, options)
+    },
+    async openBlob(descriptor, options) {
+      const { stream, host } = await openUnverified(descriptor, options)
+      return hashed(stream, descriptor, host)
+    },
+    openUnverified: async (descriptor, options) =>
+      (await openUnverified(descriptor, options)).stream,
+    async putBlob(open, blob, options = {}) {
+      isPushing = true
+      const question = { digest: blob.digest, scopes: pushScopes(primary) }
+      if (options.isMissing !== true && (await hasBlob(session, primary, question, options))) return
+      await uploadBlob({ session, endpoint: primary, blob, ways, ...options }, open)
+    },
+    listTags: (options = {}) => listTags(session, primary, options),
+    listReferrers: (digest, options = {}) => listReferrers(session, primary, digest, options),
+  }
+}
+
+/** Registries that know nothing of subjects leave the list of referrers to who pushes. */
+async function keepReferrer(
+  { session, endpoints }: RepositoryParts,
+  descriptor: Descriptor,
+  bytes: Uint8Array,
+  options: Signalled,
+): Promise<void> {
+  if (!isManifestType(descriptor.mediaType)) return
+  const manifest = parseManifest(bytes, `manifest ${descriptor.digest}`)
+  if (manifest.subject === undefined) return
+  const referrer = referrerOf(descriptor, manifest)
+  const entry = { subject: manifest.subject.digest, referrer }
+  await addReferrer(session, endpoints.primary, entry, options)
+}
+
+interface MirrorWalk {
+  /** The first answer that is not undefined; the last endpoint's error is thrown, those of mirrors are told. */
+  first<T>(
+    target: string,
+    ask: (endpoint: Endpoint) => Promise<T | undefined>,
+  ): Promise<T | undefined>
+}
+
+function mirrorWalk({ endpoints, onMirrorFailed }: RepositoryParts): MirrorWalk {
+  const failed = new Set<Endpoint>()
+  return {
+    async first(target, ask) {
+      const kind = isDigest(target) ? 'digest-only' : 'tag-only'
+      for (const endpoint of endpoints.forPulls) {
+        if (endpoint === endpoints.primary) continue
+        const mayAsk = endpoint.pulls === 'all' || endpoint.pulls === kind
+        if (!mayAsk || failed.has(endpoint)) continue
+        try {
+          const found = await ask(endpoint)
+          if (found !== undefined) return found
+        } catch (error) {
+          if (!(error instanceof KauriError) || error.code === 'CANCELLED') throw error
+          failed.add(endpoint)
+          onMirrorFailed(endpoint.host, error)
+        }
+      }
+      return await ask(endpoints.primary)
+    },
+  }
+}

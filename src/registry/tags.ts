@@ -1,0 +1,39 @@
+// The tags of a repository, page by page (distribution-spec v1.1, end-8a and end-8b).
+
+import { KauriError } from '../core/errors.ts'
+import { documentPlace, listOf, objectReader, parseJsonText, readText } from '../oci/json-shape.ts'
+import type { Endpoint } from './endpoints.ts'
+import { nextPage } from './link-header.ts'
+import type { Signalled } from './registry.ts'
+import { pullScopes } from './scopes.ts'
+import { requireStatus, type Session } from './session.ts'
+
+const tagsOnPage = 1000
+const maxPages = 1000
+const maxPageBytes = 4 * 1024 * 1024
+
+/** undefined where the registry does not know the repository. */
+export async function listTags(
+  session: Session,
+  endpoint: Endpoint,
+  { signal }: Signalled,
+): Promise<string[] | undefined> {
+  const what = `the list of tags of ${endpoint.host}/${endpoint.repository}`
+  const place = documentPlace(what, 'REGISTRY_FAILED')
+  const tags: string[] = []
+  let target: string | URL = `/v2/${endpoint.repository}/tags/list?n=${tagsOnPage}`
+  for (let page = 0; page < maxPages; page++) {
+    const answer = await session.read(
+      { endpoint, method: 'GET', target, scopes: pullScopes(endpoint), signal },
+      { what, maxBytes: maxPageBytes },
+    )
+    if (answer.status === 404 && page === 0) return undefined
+    await requireStatus(answer, 'GET', 200)
+    const members = objectReader(parseJsonText(answer.bytes, place), place)
+    tags.push(...(members.optional('tags', listOf(readText)) ?? []))
+    const next = nextPage(answer)
+    if (next === undefined) return tags
+    target = next
+  }
+  throw new KauriError('REGISTRY_FAILED', `${what} has more than ${maxPages} pages`)
+}
