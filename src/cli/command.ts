@@ -2,6 +2,7 @@
 // come from the table; commands/ holds one file for each, loaded only when it is called.
 
 import type { Emit } from '../core/events.ts'
+import type { LineForm } from './progress.ts'
 
 /** One option as a person types it. */
 export interface OptionSpec {
@@ -77,6 +78,8 @@ export interface CommandSpec {
   readonly maxOperands?: number
   /** Failures of kauri itself exit with 125, as `docker run` has it. */
   readonly containerExitCodes?: boolean
+  /** How its steps are written to a log; `titled` where it is left out. */
+  readonly progressLines?: LineForm
   /** Returns the exit status. */
   run(input: CommandInput): Promise<number>
 }

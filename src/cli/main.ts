@@ -60,7 +60,7 @@ async function runCommand(
   host: ProgramHost,
 ): Promise<number> {
   using interrupts = watchInterrupts(host)
-  const progress = openProgress(progressKind(options), host)
+  const progress = openProgress(progressKind(options), host, command.progressLines)
   const results: string[] = []
   const write = (text: string): void => {
     // A live list owns the terminal, so results wait until it is finished.

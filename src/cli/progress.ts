@@ -21,10 +21,14 @@ export interface Progress {
 
 type Way = Exclude<ProgressKind, 'auto'>
 
+/** How lines of a log are written: each step by its title, or by a number as BuildKit has it. */
+export type LineForm = 'titled' | 'numbered'
+
 /** Shows events in the given way; `auto` is a live list on a terminal and lines elsewhere. */
 export function openProgress(
   kind: ProgressKind,
   host: Pick<ProgramHost, 'isTerminal' | 'writeErr'>,
+  lines: LineForm = 'titled',
 ): Progress {
   const waiting: BuildEvent[] = []
   let way: Way | undefined
@@ -32,7 +36,7 @@ export function openProgress(
   let loading: Promise<void> | undefined
   const load = async (): Promise<void> => {
     way ??= kind === 'auto' ? (host.isTerminal() ? 'tty' : 'plain') : kind
-    renderer = await loadRenderer(way, host.writeErr)
+    renderer = await loadRenderer(way, host.writeErr, lines)
     for (const event of waiting.splice(0)) renderer.show(event)
   }
   return {
@@ -51,13 +55,19 @@ export function openProgress(
   }
 }
 
-async function loadRenderer(way: Way, write: (text: string) => void): Promise<Renderer> {
+async function loadRenderer(
+  way: Way,
+  write: (text: string) => void,
+  lines: LineForm,
+): Promise<Renderer> {
   switch (way) {
     case 'tty':
       return await (await import('./renderers/live-list.ts')).openLiveList(write)
     case 'json':
       return (await import('./renderers/json-lines.ts')).jsonLines(write)
     case 'plain':
+      if (lines === 'numbered')
+        return (await import('./renderers/numbered-lines.ts')).numberedLines(write)
       return (await import('./renderers/plain-lines.ts')).plainLines(write)
     case 'none':
       return (await import('./renderers/plain-lines.ts')).warningLines(write)

@@ -2,7 +2,7 @@
 
 import { formatDiagnostic } from '../core/diagnostics.ts'
 import { formatPosition, KauriError, redactCredentials } from '../core/errors.ts'
-import { printable } from './printable.ts'
+import { printable, printableLine } from './printable.ts'
 
 const maxCauses = 8
 
@@ -23,9 +23,17 @@ function describeKauriError(error: KauriError): string[] {
   return [
     `kauri: ${place}${error.message}`,
     ...becauses(error),
+    ...outputLines(error.output),
+    ...error.excerpt,
     ...error.diagnostics.map(formatDiagnostic),
     ...(error.hint === undefined ? [] : [`hint: ${error.hint}`]),
   ]
+}
+
+/** What a failed program said last. */
+function outputLines(lines: readonly string[]): string[] {
+  if (lines.length === 0) return []
+  return ['its last output:', ...lines.map(line => `  | ${printableLine(line)}`)]
 }
 
 function describeUnexpected(error: unknown, debug: boolean): string[] {

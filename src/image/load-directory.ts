@@ -23,7 +23,7 @@ export async function loadDirectory(
 ): Promise<LoadedImage[]> {
   using _ = store.openBatch()
   const images = layoutImages(
-    parseIndex(readIndex(directory), path.join(directory, 'index.json')).manifests,
+    parseIndex(readLayoutIndex(directory), path.join(directory, 'index.json')).manifests,
   )
   if (images.length === 0) throw noImageArchive('it names no image')
   const source = directoryBlobs(directory)
@@ -34,7 +34,8 @@ export async function loadDirectory(
   return images
 }
 
-function readIndex(directory: string): Uint8Array {
+/** The bytes of a layout's index.json. @throws ARCHIVE_INVALID for what is no layout */
+export function readLayoutIndex(directory: string): Uint8Array {
   try {
     return readFileSync(path.join(directory, 'index.json'))
   } catch (error) {
@@ -44,7 +45,7 @@ function readIndex(directory: string): Uint8Array {
 }
 
 /** Blobs of a layout that somebody else owns; a name that is a link, a pipe or a device counts as missing. */
-function directoryBlobs(directory: string): BlobSource {
+export function directoryBlobs(directory: string): BlobSource {
   const open = (digest: Digest): number | undefined => {
     const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
     try {

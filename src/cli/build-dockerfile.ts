@@ -1,0 +1,190 @@
+// `kauri build` of a Dockerfile: reads what the options say, lowers the file once for each platform, builds, and tells
+// what came of it.
+
+import { writeFileSync } from 'node:fs'
+import process from 'node:process'
+import { type BuildOutcome, buildPlans } from '../build/build-plans.ts'
+import type { Diagnostic } from '../core/errors.ts'
+import type { ImageResolver } from '../dockerfile/lower-options.ts'
+import type { ImageSource } from '../image/image.ts'
+import { formatFamiliar, type Reference } from '../oci/reference.ts'
+import { openBuildInput } from './build-input.ts'
+import { type BuildSettings, readSettings } from './build-settings.ts'
+import { openStandardInput } from './build-standard-input.ts'
+import { readTimes } from './build-values.ts'
+import { checkEmulation } from './check-emulation.ts'
+import type { CommandContext, ParsedOptions } from './command.ts'
+import { withExcerpt } from './dockerfile-excerpt.ts'
+import {
+  makeStateDirectories,
+  openBuildSources,
+  openDockerfileParts,
+  withOwnAgent,
+} from './dockerfile-parts.ts'
+import { requireRoot } from './host-needs.ts'
+import { imageResolver } from './image-resolver.ts'
+import { type LoweredBuild, type LowerRequest, lowerForPlatforms } from './lower-platforms.ts'
+import { type NamedContexts, openNamedContexts } from './named-contexts.ts'
+import { openStore } from './open-store.ts'
+
+/** Builds; the result is the exit status. @throws whatever stands in the way, with the place in the Dockerfile */
+export async function buildDockerfile(
+  contextWord: string,
+  options: ParsedOptions,
+  context: CommandContext,
+): Promise<number> {
+  requireRoot('building an image')
+  const settings = readSettings(options, {
+    environment: process.env,
+    isTerminal: isOutputTerminal,
+  })
+  makeStateDirectories(context)
+  const { secrets, ssh } = settings.caller
+  const isOffline = options.flag('offline')
+  // The caller's own agent serves what the caller named; the Dockerfile's addresses get what --ssh hands over.
+  const own = { secrets, ssh: withOwnAgent(ssh) }
+  await using remoteSources = openBuildSources(context, own, isOffline)
+  await using input = await openBuildInput({
+    context: contextWord,
+    file: options.text('file'),
+    keepGitDirectory: isTrue(settings.buildArgs.get('BUILDKIT_CONTEXT_KEEP_GIT_DIR')),
+    remoteSources,
+    standardInput: () => openStandardInput(context.signal),
+    command: context,
+  })
+  const store = openStore(context)
+  const parts = { remoteSources, store, command: context }
+  await using named = await openNamedContexts(options.texts('build-context'), parts)
+  try {
+    const resolver = openResolver({ layouts: named.layouts, options }, context)
+    const { dockerfile, context: main } = input
+    const target = options.text('target')
+    const request = { dockerfile, context: main, named, settings, target, resolver }
+    return await carryOut(request, options, context)
+  } catch (error) {
+    throw withExcerpt(error, input.dockerfile)
+  }
+}
+
+/** Only what is in the store. */
+async function openRemote(): Promise<ImageSource> {
+  return { findImage: async () => undefined }
+}
+
+function isOutputTerminal(): boolean {
+  return process.stdout.isTTY
+}
+
+function isTrue(text: string | undefined): boolean {
+  return /^(?:1|t|true)$/i.test(text ?? '')
+}
+
+interface ResolverInput {
+  readonly layouts: NamedContexts['layouts']
+  readonly options: ParsedOptions
+}
+
+function openResolver({ layouts, options }: ResolverInput, context: CommandContext): ImageResolver {
+  const { signal, emit } = context
+  const store = openStore(context)
+  return imageResolver({ store, layouts, openRemote, pull: options.flag('pull'), signal, emit })
+}
+
+async function carryOut(
+  request: LowerRequest,
+  options: ParsedOptions,
+  context: CommandContext,
+): Promise<number> {
+  const lowered = await lowerForPlatforms(request)
+  try {
+    checkEmulation(lowered.plans)
+    const outcome = await build(lowered, { request, options, context })
+    report(outcome, { settings: request.settings, options, context })
+    return 0
+  } finally {
+    tellWarnings(lowered.warnings, context)
+  }
+}
+
+interface BuildWork {
+  readonly request: LowerRequest
+  readonly options: ParsedOptions
+  readonly context: CommandContext
+}
+
+async function build(
+  { plans, sourceDateEpoch }: LoweredBuild,
+  { request, options, context }: BuildWork,
+): Promise<BuildOutcome> {
+  const { settings } = request
+  const { results, caller, annotations, cacheFrom, cacheTo } = settings
+  const isOffline = options.flag('offline')
+  await using remoteSources = openBuildSources(context, caller, isOffline)
+  const parts = await openDockerfileParts(context, remoteSources)
+  const { signal, emit } = context
+  return await buildPlans(
+    {
+      plans,
+      options: {
+        useCache: !options.flag('no-cache'),
+        noCacheStages: stagesNamed(settings.noCacheStages, plans),
+        offline: isOffline,
+        caller,
+        signal,
+        emit,
+      },
+      times: readTimes({
+        options,
+        argumentSeconds: sourceDateEpoch,
+        rewrites: results.rewritesTimestamps,
+      }),
+      compression: results.compression,
+      outputs: results.outputs,
+      cacheFrom,
+      cacheTo,
+      annotations,
+    },
+    parts,
+  )
+}
+
+/** Ids of the stages with those names; several of one name are told apart by what follows a `#`. */
+function stagesNamed(names: ReadonlySet<string>, plans: LoweredBuild['plans']): Set<string> {
+  const ids = plans.flatMap(({ stages }) => stages.map(({ id }) => id))
+  return new Set(ids.filter(id => names.has(id.replace(/#\d+$/, '').toLowerCase())))
+}
+
+function tellWarnings(warnings: readonly Diagnostic[], { emit }: CommandContext): void {
+  for (const { rule, message, hint, where } of warnings)
+    emit({ kind: 'warning', message: `${message} [${rule}]`, hint, where })
+}
+
+interface ReportInput {
+  readonly settings: BuildSettings
+  readonly options: ParsedOptions
+  readonly context: CommandContext
+}
+
+function report(
+  { descriptor, images }: BuildOutcome,
+  { settings, options, context }: ReportInput,
+): void {
+  const digest = descriptor?.digest
+  const iidFile = options.text('iidfile')
+  if (iidFile !== undefined && digest !== undefined) writeFileSync(iidFile, digest)
+  if (settings.results.usesStandardOutput) return
+  if (digest !== undefined) context.print(digest)
+  context.printJson({
+    digest: digest ?? null,
+    names: namesOf(settings).map(formatFamiliar),
+    steps: images.flatMap(({ stages }) =>
+      stages.flatMap(({ steps }) =>
+        steps.map(({ title, key, cached, seconds }) => ({ title, key, cached, seconds })),
+      ),
+    ),
+  })
+}
+
+function namesOf({ results }: BuildSettings): readonly Reference[] {
+  return results.outputs.flatMap(output => ('names' in output ? output.names : []))
+}
