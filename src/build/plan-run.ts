@@ -7,6 +7,7 @@ import { KauriError } from '../core/errors.ts'
 import type { BuildPlan, BuildStage } from '../plan/plan.ts'
 import type { OpenTree, Snapshot } from '../rootfs/rootfs.ts'
 import type { BuildOptions } from './build.ts'
+import { openBuildContexts } from './build-contexts.ts'
 import { openEmptyRoot } from './empty-root.ts'
 import { type StageContents, stageContents } from './stage-contents.ts'
 import { emptyGround, imageGround, type StageGround, stageGround } from './stage-ground.ts'
@@ -15,6 +16,8 @@ import type { StageRoots } from './steps/step.ts'
 
 /** A plan whose stages are under way. Disposing it stops them and waits; idempotent. */
 export interface PlanRun extends AsyncDisposable {
+  /** Of the ids of its events. */
+  readonly idPrefix: string
   /** Stages by the order of the plan; the last one is the result. */
   readonly stages: readonly StageRun[]
   readonly result: StageRun
@@ -24,6 +27,8 @@ export interface PlanRun extends AsyncDisposable {
   learnKeys(): Promise<void>
   /** Makes the final root of a stage and says which it is. @throws the first failure */
   reach(stage: StageRun): Promise<Snapshot | undefined>
+  /** Makes it and opens it for reading. The caller disposes it. */
+  openRoot(stage: StageRun): Promise<OpenTree>
 }
 
 export interface PlanRunOptions {
@@ -83,6 +88,7 @@ export function openPlanRun(
   })
   const openRoot = (snapshot: Snapshot | undefined): OpenTree =>
     snapshot === undefined ? openEmptyRoot() : parts.snapshotter.open(snapshot.id)
+  const contexts = openBuildContexts(plan, parts.dataRoot)
   const roots: StageRoots = {
     openStage: async id => openRoot(await reach(get(id))),
     prepareStage: async id =>
@@ -101,6 +107,7 @@ export function openPlanRun(
       parts,
       ground,
       roots,
+      contexts,
       slots,
       reachStages: async ids => {
         await Promise.all(ids.map(id => reach(get(id))))
@@ -113,6 +120,7 @@ export function openPlanRun(
   }
   const stages = [...runs.values()]
   return {
+    idPrefix,
     stages,
     result: resultOf(stages),
     groundOf: async run => {
@@ -124,9 +132,11 @@ export function openPlanRun(
       await Promise.all(stages.map(run => watched(run.learnKeys())))
     },
     reach,
+    openRoot: async stage => openRoot(await reach(stage)),
     async [Symbol.asyncDispose]() {
       controller.abort()
       while (underWay.size > 0) await Promise.allSettled(underWay)
+      await contexts[Symbol.asyncDispose]()
     },
   }
 }

@@ -5,11 +5,12 @@
 
 import { mapConcurrent, type Slots } from '../core/concurrency.ts'
 import { cancelled } from '../core/process.ts'
-import type { Digest } from '../oci/digest.ts'
+import { type Digest, hexOf } from '../oci/digest.ts'
 import type { BuildPlan, BuildStage, BuildStep } from '../plan/plan.ts'
-import type { Rootfs, Snapshot, Snapshotter } from '../rootfs/rootfs.ts'
+import { type Rootfs, type Snapshot, type Snapshotter, snapshotId } from '../rootfs/rootfs.ts'
 import type { DiskStore } from '../store/disk-store.ts'
 import type { BuildOptions, StepRecord } from './build.ts'
+import type { BuildContexts } from './build-contexts.ts'
 import { findResults } from './find-results.ts'
 import { emptyTree, type LazyTree, mergedTree, presentTree } from './lazy-tree.ts'
 import { carryOut, recordOf, tellCached } from './perform-step.ts'
@@ -34,6 +35,7 @@ export interface StageInput {
   readonly parts: ExecutorParts
   readonly ground: () => Promise<StageGround>
   readonly roots: StageRoots
+  readonly contexts: BuildContexts
   /** Bounds the steps of all stages that work at the same time. */
   readonly slots: Slots
   /** Makes the ends of stages that are about to be read. */
@@ -85,6 +87,8 @@ export interface StageRun {
   reach(): Promise<LazyTree>
   /** Tells that every step is there without looking: its result was found in another way. */
   tellAllCached(): void
+  /** What became of each step; those that nobody looked for count as found. */
+  records(): StepRecord[]
 }
 
 /** Starts a stage; nothing is done before the first call. */
@@ -106,7 +110,15 @@ export function openStageRun(input: StageInput): StageRun {
     if (namesAreChecked) return
     namesAreChecked = true
     const installs = stage.steps.slice(steps.length).filter(step => step.kind === 'install')
-    const context = { ...input.roots, plan, stage, options, tools: parts, stepId: 'check-names' }
+    const context = {
+      ...input.roots,
+      contexts: input.contexts,
+      plan,
+      stage,
+      options,
+      tools: parts,
+      stepId: 'check-names',
+    }
     await checkPackageNames(installs, context)
   }
 
@@ -146,6 +158,7 @@ export function openStageRun(input: StageInput): StageRun {
     if (options.signal?.aborted) throw cancelled(options.signal)
     const context: StepContext = {
       ...input.roots,
+      contexts: input.contexts,
       plan,
       stage,
       options,
@@ -210,6 +223,13 @@ export function openStageRun(input: StageInput): StageRun {
       hasToldAll = true
       for (const keyed of steps.slice(made.length)) tellCached(options.emit, keyed)
     },
+    records: () => [
+      ...made.map(({ record }) => record),
+      ...steps.slice(made.length).map(({ step: { title, kind, phase }, key: { key } }) => {
+        const snapshot = snapshotId(hexOf(key))
+        return { title, kind, phase, key, snapshot, cached: true, seconds: 0 }
+      }),
+    ],
   }
 }
 

@@ -1,7 +1,7 @@
 // .dockerignore: the lines of the file, and which paths of a context they leave out. The last pattern that matches a
 // path or one of its parents decides.
 
-import { cleanPath, compileIgnorePattern, type IgnorePattern } from './ignore-pattern.ts'
+import { cleanPath, compileIgnorePattern, type IgnorePattern } from '../plan/ignore-pattern.ts'
 
 export interface IgnoreRules {
   readonly patterns: readonly IgnorePattern[]

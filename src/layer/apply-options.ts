@@ -13,8 +13,8 @@ export interface ApplyOptions {
    * before this archive. `overlay`: the tree is a fresh upper directory of an overlay, and they become its marks.
    */
   readonly whiteouts: 'ordinary' | 'delete' | 'overlay'
-  /** `root` makes everything root's. Without root rights nobody's owner is changed. */
-  readonly ownership: 'archive' | 'root'
+  /** `root` makes everything root's, numbers everything that user's and group's. Without root rights nobody's owner is changed. */
+  readonly ownership: 'archive' | 'root' | { readonly uid: number; readonly gid: number }
   /**
    * What a directory of the archive does where a directory, or a link to one, is already. `replace`, as for layers: a link
    * makes way, a directory gets the entry's owner, mode and times. `follow`: the same, but links stay. `keep`, as dpkg

@@ -49,7 +49,8 @@ export function createTreeMetadata(options: ApplyOptions): TreeMetadata {
 
   const ownerOf = ({ uid, gid }: Metadata): Owner => {
     if (!mayChangeOwner) return sameOwner
-    return options.ownership === 'root' ? { uid: 0, gid: 0 } : { uid, gid }
+    if (options.ownership === 'archive') return { uid, gid }
+    return options.ownership === 'root' ? { uid: 0, gid: 0 } : options.ownership
   }
 
   const setOwnerAndXattrs = ({ directoryFd, name }: NamePlace, metadata: Metadata): void => {

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 /** Numbers for each entry; native.ts scanFields names them in this order. */
-#define FIELDS 14
+#define FIELDS 16
 
 typedef struct {
   char *name;
@@ -39,7 +39,7 @@ static bool has_xattrs(int directory, const char *name) {
 }
 
 /** False with errno; an entry that vanished since it was listed is left out. */
-static bool add_entry(Listing *listing, int directory, const char *name) {
+static bool add_entry(Listing *listing, int directory, const char *name, bool asks_xattrs) {
   if (listing->count == listing->room) {
     size_t room = listing->room == 0 ? 64 : listing->room * 2;
     Entry *grown = realloc(listing->entries, room * sizeof *grown);
@@ -51,18 +51,18 @@ static bool add_entry(Listing *listing, int directory, const char *name) {
   if (fstatat(directory, name, &entry->stat, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0) return errno == ENOENT;
   entry->name = strdup(name);
   if (entry->name == NULL) return false;
-  entry->has_xattrs = has_xattrs(directory, name);
+  entry->has_xattrs = asks_xattrs && has_xattrs(directory, name);
   listing->count++;
   return true;
 }
 
-static bool read_listing(Listing *listing, DIR *directory) {
+static bool read_listing(Listing *listing, DIR *directory, bool asks_xattrs) {
   for (;;) {
     errno = 0;
     const struct dirent *found = readdir(directory);
     if (found == NULL) return errno == 0;
     if (strcmp(found->d_name, ".") == 0 || strcmp(found->d_name, "..") == 0) continue;
-    if (!add_entry(listing, dirfd(directory), found->d_name)) return false;
+    if (!add_entry(listing, dirfd(directory), found->d_name, asks_xattrs)) return false;
   }
 }
 
@@ -88,6 +88,8 @@ static void fill_fields(double *fields, const Entry *entry) {
       minor(stat->st_rdev),
       (double)stat->st_blocks,
       entry->has_xattrs,
+      (double)stat->st_ctim.tv_sec,
+      (double)stat->st_ctim.tv_nsec,
   };
   memcpy(fields, values, sizeof values);
 }
@@ -114,6 +116,7 @@ static napi_value make_scan(Call *call, const Listing *listing) {
 static napi_value scan_directory(napi_env env, napi_callback_info info) {
   Call call = begin_call(env, info);
   int given = fd_argument(&call, 0);
+  bool asks_xattrs = !has_argument(&call, 1) || boolean_argument(&call, 1);
   if (call.failed) return NULL;
   // A descriptor of its own: the given one may be O_PATH, and its read position belongs to the caller.
   int fd;
@@ -127,7 +130,7 @@ static napi_value scan_directory(napi_env env, napi_callback_info info) {
     return throw_code(&call, error, "fdopendir", NULL);
   }
   Listing listing = {0};
-  bool is_read = read_listing(&listing, directory);
+  bool is_read = read_listing(&listing, directory, asks_xattrs);
   int error = errno;
   closedir(directory);
   if (is_read && listing.count > 1) qsort(listing.entries, listing.count, sizeof *listing.entries, by_name);

@@ -125,6 +125,14 @@ int64_t integer_argument(Call *call, size_t index) {
   return value;
 }
 
+bool boolean_argument(Call *call, size_t index) {
+  bool value = false;
+  if (call->failed) return false;
+  if (index >= call->count || napi_get_value_bool(call->env, call->arguments[index], &value) != napi_ok)
+    throw_type(call, "expected a boolean");
+  return value;
+}
+
 int fd_argument(Call *call, size_t index) {
   int64_t value = integer_argument(call, index);
   if (call->failed) return -1;
@@ -256,6 +264,8 @@ napi_value make_stat(Call *call, const struct stat *stat) {
       {"size", (double)stat->st_size},
       {"mtimeSeconds", (double)stat->st_mtim.tv_sec},
       {"mtimeNanoseconds", (double)stat->st_mtim.tv_nsec},
+      {"ctimeSeconds", (double)stat->st_ctim.tv_sec},
+      {"ctimeNanoseconds", (double)stat->st_ctim.tv_nsec},
       {"blocks", (double)stat->st_blocks},
   };
   napi_value object;

@@ -2,16 +2,28 @@
 // snapshot that the step makes; so titles, phases and places in the user's files stay out of it.
 
 import type { Json } from '../core/canonical-json.ts'
-import type { BuildStep, SourceRoot } from './plan.ts'
+import type { AddStep, BuildStep, SourceRoot } from './plan.ts'
 
 /**
  * The step as data without what only people read, and without the credentials of repositories. Contents of contexts and
  * the resolved package set are not in it: whoever executes the step adds their digests.
  */
 export function stepIdentity(step: BuildStep): Json {
-  const { title: _title, phase: _phase, ...identity } = step
+  const { title: _title, phase: _phase, ...words } = step
+  const identity = words.kind === 'add' ? addIdentity(words) : words
   const data: Json = JSON.parse(JSON.stringify(identity, identifyingValue))
   return data
+}
+
+/** What patterns and addresses select is in what the step reads: the name of a copied directory, for one, changes nothing. */
+function addIdentity({
+  sources,
+  excludes: _excludes,
+  parents: _parents,
+  ...identity
+}: Omit<AddStep, 'title' | 'phase'>): object {
+  const named = sources.map(source => (source.kind === 'text' ? source : { kind: source.kind }))
+  return { ...identity, sources: named }
 }
 
 function identifyingValue(key: string, value: unknown): unknown {

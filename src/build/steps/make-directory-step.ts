@@ -1,9 +1,26 @@
-// WORKDIR: makes a directory for whoever works in it.
+// WORKDIR: a directory for whoever works in it. One that is there stays as it is; links are followed inside the root.
 
-import { KauriError } from '../../core/errors.ts'
 import type { MakeDirectoryStep } from '../../plan/plan.ts'
-import type { PreparedStep } from './step.ts'
+import { findOwner } from '../source-owner.ts'
+import { targetTree } from '../target-tree.ts'
+import { nothingInstalled, type PreparedStep, type StepContext } from './step.ts'
 
-export function prepareMakeDirectory(step: MakeDirectoryStep): PreparedStep {
-  throw new KauriError('INTERNAL', `${step.title}: not there yet`)
+/** Performing throws PROCESS_FAILED where something else has the name. */
+export function prepareMakeDirectory(
+  step: MakeDirectoryStep,
+  { options }: StepContext,
+): PreparedStep {
+  return {
+    reads: null,
+    async perform({ root }) {
+      using tree = root.open()
+      const lookup = { rootFd: tree.fd, isEmpty: root.parent === undefined, emit: options.emit }
+      const target = targetTree(tree.fd)
+      target.makeDirectories(target.follow(step.target.slice(1)), {
+        mode: 0o755,
+        owner: findOwner(step.owner, lookup),
+      })
+      return nothingInstalled
+    },
+  }
 }

@@ -33,7 +33,7 @@ export async function prepareStep(step: BuildStep, context: StepContext): Promis
     case 'add':
       return await prepareAdd(step, context)
     case 'make-directory':
-      return prepareMakeDirectory(step)
+      return prepareMakeDirectory(step, context)
     default:
       return step satisfies never
   }

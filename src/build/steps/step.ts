@@ -9,6 +9,7 @@ import type { PackageManager } from '../../rootfs/package-manager.ts'
 import type { OpenTree, Rootfs, SnapshotId, Snapshotter } from '../../rootfs/rootfs.ts'
 import type { Runtime } from '../../runtime/runtime.ts'
 import type { BuildOptions } from '../build.ts'
+import type { BuildContexts } from '../build-contexts.ts'
 import type { RemoteSources } from '../remote-source.ts'
 
 /** What steps are carried out with. */
@@ -46,6 +47,8 @@ export interface StageRoots {
 
 /** Where a step stands and who watches it. */
 export interface StepContext extends StageRoots {
+  /** The contexts of the build, shared by all its steps. */
+  readonly contexts: BuildContexts
   readonly plan: BuildPlan
   readonly stage: BuildStage
   readonly tools: StepTools

@@ -1,0 +1,338 @@
+// Copies what a source stands for into a tree, with BuildKit's results: a directory's contents go below the target, a file
+// goes to the target or into it where that is a directory; directories join those that are there and give them their own
+// owner, mode and time; files replace what is no directory; hard links within one source stay, and so do times.
+
+import { closeSync, constants, fstatSync, writeFileSync } from 'node:fs'
+import { hasErrno, KauriError } from '../core/errors.ts'
+import { cancelled } from '../core/process.ts'
+import { createPause } from '../layer/time-slice.ts'
+import { native } from '../native/native.ts'
+import type { ChmodExpression } from '../plan/chmod-expression.ts'
+import type { GuestPath } from '../plan/plan.ts'
+import { type Owner, rootOwner } from './copy-entries.ts'
+import { copyFileVerified } from './copy-file.ts'
+import { inodeOf, type ReadableSource } from './source-digest.ts'
+import type { SourceEntry } from './source-entry.ts'
+import type { SourceMatch } from './source-patterns.ts'
+import { baseOf, joinPath, parentOf } from './source-tree.ts'
+import { type WalkedDirectory, type WalkRules, walkSource } from './source-walk.ts'
+import { readDirectoryXattrs, readSourceXattrs, type SourceXattr } from './source-xattrs.ts'
+import { isDirectoryStat, type TargetTree, targetTree } from './target-tree.ts'
+
+/** Where copies go and how they look. */
+export interface CopyTarget {
+  /** An O_PATH descriptor of the tree's root. */
+  readonly rootFd: number
+  readonly target: GuestPath
+  /** The target was written as a directory, which is made where it is missing. */
+  readonly targetIsDirectory: boolean
+  /** Of everything that is copied or made; undefined: as the source says. */
+  readonly owner?: Owner | undefined
+  readonly chmod?: ChmodExpression | undefined
+}
+
+/** @throws PROCESS_FAILED where a directory and a file stand in each other's way, and where a file changed since its digest was taken; CANCELLED */
+export async function copySource(
+  source: ReadableSource,
+  match: SourceMatch,
+  rules: WalkRules,
+  to: CopyTarget,
+): Promise<void> {
+  const entry = source.tree.find(match.path)
+  if (entry === undefined) throw changed(source, match.path)
+  const tree = targetTree(to.rootFd)
+  const destination = prepareDestination(
+    tree,
+    { name: match.name, becomes: entry.type === 'directory' ? rules.directory : 'file' },
+    to,
+  )
+  const copy: Copy = { source, to, tree, destination, firstPaths: new Map(), made: [] }
+  if (entry.type !== 'directory') {
+    copySingle(copy, { ...entry, name: baseOf(match.path) }, parentOf(match.path))
+    return
+  }
+  const pause = createPause()
+  for (const directory of walkSource(source.tree, match.path, rules)) {
+    if (source.signal?.aborted) throw cancelled(source.signal)
+    copyDirectory(copy, directory)
+    await pause()
+  }
+  for (const directory of copy.made.toReversed()) finishDirectory(copy, directory)
+}
+
+/** One source on its way. */
+interface Copy {
+  readonly source: ReadableSource
+  readonly to: CopyTarget
+  readonly tree: TargetTree
+  /** The path, without links, that the source becomes. */
+  readonly destination: string
+  /** Where the first name of each file with several names went, by inode. */
+  readonly firstPaths: Map<string, string>
+  /** Directories that get their looks when nothing changes in them any more. */
+  readonly made: FinishedDirectory[]
+}
+
+interface FinishedDirectory {
+  readonly path: string
+  readonly walked: WalkedDirectory
+  /** Undefined: nothing but the time. */
+  readonly looks: { readonly xattrs: readonly SourceXattr[] } | undefined
+}
+
+/** Makes the directories that are needed, and says where the source goes. */
+function prepareDestination(
+  tree: TargetTree,
+  source: { readonly name: string; readonly becomes: 'file' | WalkRules['directory'] },
+  { target, targetIsDirectory, owner, chmod }: CopyTarget,
+): string {
+  const looks = { mode: (chmod?.octal ?? 0o755) & 0o777, owner }
+  const written = target.slice(1)
+  tree.makeDirectories(tree.follow(targetIsDirectory ? written : parentOf(written)), looks)
+  const place = tree.follow(written)
+  const there = tree.stat(place)
+  if (source.becomes !== 'file') {
+    if (there === undefined)
+      tree.makeDirectories(source.becomes === 'contents' ? place : parentOf(place), looks)
+    return place
+  }
+  const destination =
+    there !== undefined && isDirectoryStat(there) ? joinPath(place, source.name) : place
+  tree.makeDirectories(parentOf(destination), looks)
+  return destination
+}
+
+/** Writes a here-document: a file of root's, mode 0644, unless the target says otherwise. */
+export function copyText(
+  { name, text }: { readonly name: string; readonly text: string },
+  to: CopyTarget,
+): void {
+  const tree = targetTree(to.rootFd)
+  const destination = prepareDestination(tree, { name, becomes: 'file' }, to)
+  const into = tree.open(parentOf(destination))
+  try {
+    makeWay({ into, destination })
+    const { uid, gid } = to.owner ?? rootOwner
+    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL
+    const fd = native().openAt(into, baseOf(destination), flags, 0o600)
+    try {
+      writeFileSync(fd, text)
+      const seconds = Math.floor(fstatSync(fd).mtimeMs / 1000)
+      native().finishFile(fd, uid, gid, to.chmod?.apply(0o644, false) ?? 0o644, seconds, 0)
+    } finally {
+      closeSync(fd)
+    }
+  } finally {
+    closeSync(into)
+  }
+}
+
+function copySingle(copy: Copy, entry: SourceEntry, directory: string): void {
+  const { source, tree, destination } = copy
+  const from = source.tree.open(directory)
+  try {
+    const into = tree.open(parentOf(destination))
+    try {
+      copyEntry(copy, entry, { from, into, directory, destination })
+    } finally {
+      closeSync(into)
+    }
+  } finally {
+    closeSync(from)
+  }
+}
+
+function copyDirectory(copy: Copy, walked: WalkedDirectory): void {
+  const { source, tree } = copy
+  const path = joinPath(copy.destination, walked.relative)
+  const from = source.tree.open(walked.path)
+  try {
+    makeDirectory(copy, walked, { path, from })
+    if (walked.files.length === 0) return
+    const into = tree.open(path)
+    try {
+      for (const entry of walked.files)
+        copyEntry(copy, entry, {
+          from,
+          into,
+          directory: walked.path,
+          destination: joinPath(path, entry.name),
+        })
+    } finally {
+      closeSync(into)
+    }
+  } finally {
+    closeSync(from)
+  }
+}
+
+function makeDirectory(
+  copy: Copy,
+  walked: WalkedDirectory,
+  { path, from }: { readonly path: string; readonly from: number },
+): void {
+  const { tree, made } = copy
+  const isTop = walked.relative === ''
+  const isNew = makeIfMissing(tree, path)
+  if (isTop && !isNew) {
+    made.push({ path, walked, looks: undefined })
+    return
+  }
+  // A directory that is there only for what is in it changes one that was there in nothing but its mode.
+  if (walked.isImplied && !isNew) {
+    inParent(tree, path, (fd, name) => native().setModeAt(fd, name, walked.entry.mode))
+    return
+  }
+  made.push({ path, walked, looks: { xattrs: readDirectoryXattrs(from) } })
+}
+
+/** True where it was made. */
+function makeIfMissing(tree: TargetTree, path: string): boolean {
+  if (path === '') return false
+  try {
+    inParent(tree, path, (fd, name) => native().makeDirectoryAt(fd, name, 0o700))
+    return true
+  } catch (error) {
+    if (!hasErrno(error, 'EEXIST')) throw error
+  }
+  const there = tree.stat(path)
+  if (there !== undefined && isDirectoryStat(there)) return false
+  throw new KauriError('PROCESS_FAILED', `cannot copy to non-directory: /${path}`, {
+    hint: 'remove what is in the way in an earlier step',
+  })
+}
+
+function inParent<T>(tree: TargetTree, path: string, work: (fd: number, name: string) => T): T {
+  const fd = tree.open(parentOf(path))
+  try {
+    return work(fd, baseOf(path))
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function finishDirectory(copy: Copy, { path, walked, looks }: FinishedDirectory): void {
+  const { entry } = walked
+  if (path === '') {
+    native().setTimes(
+      `/proc/self/fd/${copy.to.rootFd}/.`,
+      entry.mtimeSeconds,
+      entry.mtimeNanoseconds,
+    )
+    return
+  }
+  inParent(copy.tree, path, (fd, name) => {
+    if (looks !== undefined) {
+      const { uid, gid } = ownerOf(copy, entry)
+      native().setOwnerAt(fd, name, uid, gid)
+      for (const { name: xattr, value } of looks.xattrs) native().setXattrAt(fd, name, xattr, value)
+      native().setModeAt(fd, name, modeOf(copy, entry))
+    }
+    native().setTimesAt(fd, name, entry.mtimeSeconds, entry.mtimeNanoseconds)
+  })
+}
+
+/** Names in open directories. */
+interface EntryPlace {
+  readonly from: number
+  readonly into: number
+  /** Of the source, for messages. */
+  readonly directory: string
+  /** The path of the copy. */
+  readonly destination: string
+}
+
+function copyEntry(copy: Copy, entry: SourceEntry, place: EntryPlace): void {
+  try {
+    putEntry(copy, entry, place)
+  } catch (error) {
+    if (!hasErrno(error, 'EEXIST')) throw error
+    makeWay(place)
+    putEntry(copy, entry, place)
+  }
+}
+
+/** Removes what has the copy's name. @throws PROCESS_FAILED where that is a directory */
+function makeWay({ into, destination }: Pick<EntryPlace, 'into' | 'destination'>): void {
+  const name = baseOf(destination)
+  const there = native().statAt(into, name)
+  if (there === undefined) return
+  if (!isDirectoryStat(there)) return native().unlinkAt(into, name)
+  throw new KauriError('PROCESS_FAILED', `cannot replace to directory /${destination} with file`, {
+    hint: 'remove the directory in an earlier step',
+  })
+}
+
+function putEntry(copy: Copy, entry: SourceEntry, place: EntryPlace): void {
+  const { from, into, destination } = place
+  const name = baseOf(destination)
+  const calls = native()
+  if (entry.type === 'file') return putFile(copy, entry, place)
+  if (entry.type === 'link') calls.makeSymlinkAt(calls.readLinkAt(from, entry.name), into, name)
+  else {
+    const type = nodeTypes[entry.type] ?? constants.S_IFIFO
+    calls.makeNodeAt(into, name, type | 0o600, entry.deviceMajor, entry.deviceMinor)
+  }
+  const { uid, gid } = ownerOf(copy, entry)
+  calls.setOwnerAt(into, name, uid, gid)
+  if (entry.type !== 'link') {
+    setXattrs(place, readSourceXattrs(from, entry.name))
+    calls.setModeAt(into, name, modeOf(copy, entry))
+  }
+  calls.setTimesAt(into, name, entry.mtimeSeconds, entry.mtimeNanoseconds)
+}
+
+const nodeTypes: Readonly<Record<string, number>> = {
+  character: constants.S_IFCHR,
+  block: constants.S_IFBLK,
+  fifo: constants.S_IFIFO,
+}
+
+function putFile(copy: Copy, entry: SourceEntry, place: EntryPlace): void {
+  const { source, firstPaths } = copy
+  const { into, destination } = place
+  if (entry.links > 1) {
+    const inode = inodeOf(entry)
+    const first = firstPaths.get(inode)
+    if (first !== undefined) {
+      inParent(copy.tree, first, (fd, name) =>
+        native().makeLinkAt(fd, name, into, baseOf(destination)),
+      )
+      return
+    }
+    firstPaths.set(inode, destination)
+  }
+  const content = source.contents.find(entry)
+  const xattrs = content?.hasXattrs === false ? [] : readSourceXattrs(place.from, entry.name)
+  const { uid, gid } = ownerOf(copy, entry)
+  if (content === undefined && source.mayChange)
+    throw changed(source, joinPath(place.directory, entry.name))
+  const isCopied = copyFileVerified(
+    { directoryFd: place.from, entry, digest: content?.digest },
+    { directoryFd: into, name: baseOf(destination) },
+    { uid, gid, mode: modeOf(copy, entry), xattrs },
+  )
+  if (!isCopied) throw changed(source, joinPath(place.directory, entry.name))
+}
+
+function setXattrs({ into, destination }: EntryPlace, xattrs: readonly SourceXattr[]): void {
+  for (const { name, value } of xattrs) native().setXattrAt(into, baseOf(destination), name, value)
+}
+
+function ownerOf({ source, to }: Copy, { uid, gid }: SourceEntry): Owner {
+  return to.owner ?? (source.tree.keepsOwners ? { uid, gid } : { uid: 0, gid: 0 })
+}
+
+function modeOf({ to }: Copy, { mode, type }: SourceEntry): number {
+  return to.chmod?.apply(mode, type === 'directory') ?? mode
+}
+
+function changed({ tree }: ReadableSource, entryPath: string): KauriError {
+  return new KauriError(
+    'PROCESS_FAILED',
+    `${joinPath(tree.name, entryPath)} changed while it was used`,
+    {
+      hint: 'build again when nothing writes there',
+    },
+  )
+}

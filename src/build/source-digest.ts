@@ -1,0 +1,243 @@
+// Names what a step copies of a source: one digest over names, types, permission bits, owners where they are kept, contents,
+// link targets, devices, extended attributes and which names are one file. Never over times, and never over the name of a
+// directory whose contents are copied.
+
+import { createHash, hash } from 'node:crypto'
+import { closeSync, constants, read, readFileSync } from 'node:fs'
+import { promisify } from 'node:util'
+import { mapConcurrent } from '../core/concurrency.ts'
+import { cancelled } from '../core/process.ts'
+import { createPause } from '../layer/time-slice.ts'
+import { native } from '../native/native.ts'
+import { type Digest, parseDigest } from '../oci/digest.ts'
+import type { ContentIndex, FileContent } from './content-index.ts'
+import type { SourceEntry } from './source-entry.ts'
+import type { SourceMatch } from './source-patterns.ts'
+import { baseOf, explainDenied, joinPath, parentOf, type SourceTree } from './source-tree.ts'
+import { type WalkedDirectory, type WalkRules, walkSource } from './source-walk.ts'
+import { readDirectoryXattrs, readSourceXattrs, type SourceXattr } from './source-xattrs.ts'
+
+/** A tree to read from. */
+export interface ReadableSource {
+  readonly tree: SourceTree
+  /** What is known of its files. */
+  readonly contents: ContentIndex
+  /** False for snapshots, which nobody writes to. */
+  readonly mayChange: boolean
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Read in one go, at once; a promise for each small file would cost more than reading it (2,000 files: five times). */
+const smallFileBytes = 256 * 1024
+const largeReadsInFlight = 4
+
+/** The digest of what a match stands for, undefined where it is missing. Reads what the index does not know. @throws CANCELLED */
+export async function digestSource(
+  source: ReadableSource,
+  match: SourceMatch,
+  rules: WalkRules,
+): Promise<Digest | undefined> {
+  const entry = source.tree.find(match.path)
+  if (entry === undefined) return undefined
+  for (;;) {
+    const sum = createSum(source)
+    if (entry.type === 'directory')
+      await addTree(sum, walkSource(source.tree, match.path, rules), rules)
+    else addSingle(sum, { ...entry, name: baseOf(match.path) }, match)
+    if (sum.large.length === 0) return sum.digest()
+    // Large files are read several at a time; then everything is known.
+    await mapConcurrent(sum.large, largeReadsInFlight, file => readLarge(source, file))
+  }
+}
+
+/** A regular file whose content is not known. */
+interface UnreadFile {
+  readonly directory: string
+  readonly entry: SourceEntry
+}
+
+interface Sum {
+  readonly source: ReadableSource
+  /** Each field ends with NUL, which no name has. */
+  add(...fields: readonly (string | number)[]): void
+  readonly large: UnreadFile[]
+  /** Paths of files with several names, by inode. */
+  readonly firstNames: Map<string, string>
+  digest(): Digest
+}
+
+function createSum(source: ReadableSource): Sum {
+  const sha256 = createHash('sha256')
+  let waiting = source.tree.keepsOwners ? 'owners\0' : 'root\0'
+  // Names that are no UTF-8 have lone surrogates, which only this encoding tells apart.
+  const flush = (): void => {
+    sha256.update(waiting, 'utf16le')
+    waiting = ''
+  }
+  return {
+    source,
+    large: [],
+    firstNames: new Map(),
+    add(...fields) {
+      for (const field of fields) waiting += `${field}\0`
+      if (waiting.length > 64 * 1024) flush()
+    },
+    digest() {
+      flush()
+      return parseDigest(`sha256:${sha256.digest('hex')}`)
+    },
+  }
+}
+
+async function addTree(
+  sum: Sum,
+  directories: Iterable<WalkedDirectory>,
+  rules: WalkRules,
+): Promise<void> {
+  const { tree, signal } = sum.source
+  const pause = createPause()
+  for (const directory of directories) {
+    if (signal?.aborted) throw cancelled(signal)
+    const fd = tree.open(directory.path)
+    try {
+      if (directory.relative === '' && rules.directory === 'contents') sum.add('contents')
+      else addDirectory(sum, directory, fd)
+      for (const entry of directory.files)
+        addFile(sum, entry, {
+          fd,
+          directory: directory.path,
+          shown: joinPath(directory.relative, entry.name),
+        })
+    } finally {
+      closeSync(fd)
+    }
+    await pause()
+  }
+}
+
+function addSingle(sum: Sum, entry: SourceEntry, { path, name }: SourceMatch): void {
+  const directory = parentOf(path)
+  const fd = sum.source.tree.open(directory)
+  try {
+    addFile(sum, entry, { fd, directory, shown: name })
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function addDirectory(sum: Sum, { relative, entry, isImplied }: WalkedDirectory, fd: number): void {
+  sum.add(isImplied ? 'parent' : 'directory', relative, entry.mode, ownerOf(sum, entry))
+  addXattrs(sum, readDirectoryXattrs(fd))
+}
+
+/** Where a file of the source is, and how the digest calls it. */
+interface FilePlace {
+  readonly fd: number
+  readonly directory: string
+  readonly shown: string
+}
+
+function addFile(sum: Sum, entry: SourceEntry, place: FilePlace): void {
+  const { type, mode, name } = entry
+  const { fd, shown } = place
+  sum.add(type, shown, ownerOf(sum, entry))
+  if (type === 'link') {
+    sum.add(native().readLinkAt(fd, name))
+    return
+  }
+  sum.add(mode)
+  if (type === 'character' || type === 'block') sum.add(entry.deviceMajor, entry.deviceMinor)
+  if (type !== 'file') {
+    addXattrs(sum, readSourceXattrs(fd, name))
+    return
+  }
+  if (entry.links > 1) sum.add(firstNameOf(sum, entry, shown))
+  const content = contentOf(sum, entry, place)
+  sum.add(content.digest)
+  if (content.hasXattrs) addXattrs(sum, readSourceXattrs(fd, name))
+}
+
+function ownerOf({ source }: Sum, { uid, gid }: SourceEntry): string {
+  return source.tree.keepsOwners ? `${uid}:${gid}` : ''
+}
+
+function addXattrs(sum: Sum, xattrs: readonly SourceXattr[]): void {
+  for (const { name, value } of xattrs) sum.add('xattr', name, value.toString('hex'))
+}
+
+function firstNameOf({ firstNames }: Sum, entry: SourceEntry, shown: string): string {
+  const inode = inodeOf(entry)
+  const first = firstNames.get(inode)
+  if (first === undefined) firstNames.set(inode, shown)
+  return first ?? ''
+}
+
+/** Tells files with several names apart. */
+export function inodeOf({ dev, inodeHigh, inodeLow }: SourceEntry): string {
+  return `${dev}:${inodeHigh}:${inodeLow}`
+}
+
+/** Files that are too large to be read at once are put off; what stands for them then is thrown away. */
+function contentOf(
+  { source, large }: Sum,
+  entry: SourceEntry,
+  { fd, directory }: FilePlace,
+): FileContent {
+  const known = source.contents.find(entry)
+  if (known !== undefined) return known
+  if (entry.sizeBytes > smallFileBytes) {
+    large.push({ directory, entry })
+    return { digest: '', hasXattrs: false }
+  }
+  const content = readSmall(source, entry, { fd, directory })
+  source.contents.keep(entry, content)
+  return content
+}
+
+const readFlags = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY
+
+function readSmall(
+  { tree }: ReadableSource,
+  entry: SourceEntry,
+  { fd, directory }: Omit<FilePlace, 'shown'>,
+): FileContent {
+  const hasXattrs = readSourceXattrs(fd, entry.name).length > 0
+  const file = openOrExplain(fd, entry, joinPath(joinPath(tree.name, directory), entry.name))
+  try {
+    return { digest: hash('sha256', readFileSync(file), 'hex'), hasXattrs }
+  } finally {
+    closeSync(file)
+  }
+}
+
+function openOrExplain(fd: number, { name }: SourceEntry, shown: string): number {
+  try {
+    return native().openAt(fd, name, readFlags)
+  } catch (error) {
+    throw explainDenied(error, shown)
+  }
+}
+
+const readAsync = promisify(read)
+
+async function readLarge(source: ReadableSource, { directory, entry }: UnreadFile): Promise<void> {
+  const { tree, contents, signal } = source
+  const fd = tree.open(directory)
+  let file: number | undefined
+  try {
+    file = openOrExplain(fd, entry, joinPath(joinPath(tree.name, directory), entry.name))
+    const hasXattrs = readSourceXattrs(fd, entry.name).length > 0
+    const sha256 = createHash('sha256')
+    const buffer = Buffer.allocUnsafe(1024 * 1024)
+    for (;;) {
+      if (signal?.aborted) throw cancelled(signal)
+      const { bytesRead } = await readAsync(file, buffer, 0, buffer.length, null)
+      if (bytesRead === 0) break
+      sha256.update(buffer.subarray(0, bytesRead))
+    }
+    contents.keep(entry, { digest: sha256.digest('hex'), hasXattrs })
+  } finally {
+    if (file !== undefined) closeSync(file)
+    closeSync(fd)
+  }
+}

@@ -1,0 +1,108 @@
+// What a name in a source is, as lstat(2) said it: the vocabulary of everything that reads contexts and stages.
+
+import { constants } from 'node:fs'
+import { type DirectoryScan, type Stat, scanFields, scanWidth } from '../native/native.ts'
+
+/** Sockets are left out: nothing can be read from them. */
+export type SourceType = 'file' | 'directory' | 'link' | 'character' | 'block' | 'fifo'
+
+/** One name in a directory. */
+export interface SourceEntry {
+  readonly name: string
+  readonly type: SourceType
+  /** Permission bits with set-user-ID, set-group-ID and sticky. */
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+  readonly sizeBytes: number
+  readonly mtimeSeconds: number
+  readonly mtimeNanoseconds: number
+  /** When the inode changed last, which nobody can set. */
+  readonly ctimeSeconds: number
+  readonly ctimeNanoseconds: number
+  /** Names that the file has. */
+  readonly links: number
+  readonly inodeHigh: number
+  readonly inodeLow: number
+  /** The file system that it is on. */
+  readonly dev: number
+  readonly deviceMajor: number
+  readonly deviceMinor: number
+}
+
+/** Permission bits with set-user-ID, set-group-ID and sticky. */
+export const permissionBits = 0o7777
+
+const types: Readonly<Record<number, SourceType>> = {
+  [constants.S_IFREG]: 'file',
+  [constants.S_IFDIR]: 'directory',
+  [constants.S_IFLNK]: 'link',
+  [constants.S_IFCHR]: 'character',
+  [constants.S_IFBLK]: 'block',
+  [constants.S_IFIFO]: 'fifo',
+}
+
+/** The entries of a scanned directory, names sorted by their bytes; sockets are left out. */
+export function entriesOf({ names, stats }: DirectoryScan): SourceEntry[] {
+  const entries: SourceEntry[] = []
+  for (const [index, name] of names.entries()) {
+    const start = index * scanWidth
+    const field = (which: number): number => stats[start + which] ?? 0
+    const mode = field(scanFields.mode)
+    const type = types[mode & constants.S_IFMT]
+    if (type === undefined) continue
+    entries.push({
+      name,
+      type,
+      mode: mode & permissionBits,
+      uid: field(scanFields.uid),
+      gid: field(scanFields.gid),
+      sizeBytes: field(scanFields.size),
+      mtimeSeconds: field(scanFields.mtimeSeconds),
+      mtimeNanoseconds: field(scanFields.mtimeNanoseconds),
+      ctimeSeconds: field(scanFields.ctimeSeconds),
+      ctimeNanoseconds: field(scanFields.ctimeNanoseconds),
+      links: field(scanFields.nlink),
+      inodeHigh: field(scanFields.inodeHigh),
+      inodeLow: field(scanFields.inodeLow),
+      dev: field(scanFields.dev),
+      deviceMajor: field(scanFields.deviceMajor),
+      deviceMinor: field(scanFields.deviceMinor),
+    })
+  }
+  return entries
+}
+
+/** One name by its own lstat; undefined for a socket. */
+export function entryOf(name: string, stat: Stat): SourceEntry | undefined {
+  const type = types[stat.mode & constants.S_IFMT]
+  if (type === undefined) return undefined
+  const { uid, gid, mtimeSeconds, mtimeNanoseconds, ctimeSeconds, ctimeNanoseconds, dev } = stat
+  return {
+    name,
+    type,
+    mode: stat.mode & permissionBits,
+    uid,
+    gid,
+    sizeBytes: stat.size,
+    mtimeSeconds,
+    mtimeNanoseconds,
+    ctimeSeconds,
+    ctimeNanoseconds,
+    links: stat.nlink,
+    inodeHigh: Math.floor(stat.ino / 2 ** 32),
+    inodeLow: stat.ino % 2 ** 32,
+    dev,
+    deviceMajor: majorOf(stat.rdev),
+    deviceMinor: minorOf(stat.rdev),
+  }
+}
+
+/** As gnu_dev_major(3) and gnu_dev_minor(3) take a device number apart. */
+function majorOf(device: number): number {
+  return Number(((BigInt(device) >> 8n) & 0xfffn) | ((BigInt(device) >> 32n) & 0xfffff000n))
+}
+
+function minorOf(device: number): number {
+  return Number((BigInt(device) & 0xffn) | ((BigInt(device) >> 12n) & 0xffffff00n))
+}
