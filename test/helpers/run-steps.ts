@@ -34,6 +34,7 @@ export interface RunTrial extends Disposable {
       readonly stages?: readonly BuildStage[]
       readonly contexts?: Readonly<Record<string, PlanContext>>
       readonly scratch?: boolean
+      readonly parts?: ExecutorParts
     },
   ): Promise<TrialResult>
   /** Names of everything that a snapshot changed, sorted. */
@@ -72,13 +73,14 @@ export async function openRunTrial(): Promise<RunTrial> {
     dataRoot,
     parts,
     at,
-    async build(steps, { stages = [], contexts = {}, scratch = false, ...options } = {}) {
+    async build(steps, more = {}) {
+      const { stages = [], contexts = {}, scratch = false, parts: own = parts, ...options } = more
       const events: BuildEvent[] = []
       const plan: BuildPlan = {
         contexts: { small: { directory: at('small') }, ...contexts },
         stages: [baseStage, ...stages, mainStage(steps, scratch)],
       }
-      const built = await planExecutor(parts)(plan, {
+      const built = await planExecutor(own)(plan, {
         useCache: true,
         offline: true,
         caller: noCaller,
