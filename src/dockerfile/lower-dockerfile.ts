@@ -2,11 +2,12 @@
 // from, its steps, configuration and history.
 
 import { automaticArguments, globalArguments } from './automatic-arguments.ts'
+import { checkDiagnostics } from './check-diagnostics.ts'
 import type { ParsedDockerfile } from './instructions.ts'
 import { ignoredSources } from './lower-checks.ts'
 import type { ImageResolver, LoweredDockerfile, LowerOptions } from './lower-options.ts'
 import { addDirectory, lowerInstructions, openStage, originOf } from './lower-stage.ts'
-import { findingsAsDiagnostics, type LoweredStage, planOf } from './lowered-plan.ts'
+import { type LoweredStage, planOf } from './lowered-plan.ts'
 import { readSourceEpoch } from './source-epoch.ts'
 import { findFoundations, type StageChoice, wantedNodes } from './stage-bases.ts'
 import { createStageGraph, findTarget, type StageGraph, type StageNode } from './stage-graph.ts'
@@ -31,7 +32,7 @@ export async function lowerDockerfile(
   const epoch = readSourceEpoch(options.buildArgs, ground.globals.scope)
   return {
     plan: planOf(options, stages, target),
-    warnings: findingsAsDiagnostics(dockerfile, options.linter),
+    warnings: checkDiagnostics(options.linter.findings, dockerfile),
     stageNames: graph.nodes.slice(0, graph.stageCount).map(({ name, id }) => name || id),
     unusedBuildArgs: unusedArguments(ground),
     ...(epoch.seconds === undefined ? {} : { sourceDateEpoch: epoch.seconds }),

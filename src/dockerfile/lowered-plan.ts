@@ -1,10 +1,7 @@
 // Lowered stages as a plan: the wanted one last, with the caller's labels, and the contexts that steps read from.
 
-import type { Diagnostic } from '../core/errors.ts'
 import { formatPlatform } from '../oci/platform.ts'
 import type { BuildPlan, BuildStage, BuildStep, PlanContext, SourceRoot } from '../plan/plan.ts'
-import type { ParsedDockerfile } from './instructions.ts'
-import type { Linter } from './linter.ts'
 import { sortedMembers } from './lower-config.ts'
 import type { LowerOptions } from './lower-options.ts'
 import type { StageFoundation } from './stage-bases.ts'
@@ -102,22 +99,4 @@ function rootsOf(step: BuildStep): readonly SourceRoot[] {
   return (step.buildMounts ?? []).flatMap(mount =>
     'from' in mount && mount.from !== undefined ? [mount.from] : [],
   )
-}
-
-/** What the build checks found, with the lines it is about. */
-export function findingsAsDiagnostics(
-  { file, text }: ParsedDockerfile,
-  { findings }: Linter,
-): Diagnostic[] {
-  const lines = text.split('\n')
-  return findings.map(({ rule, detail, startLine }) => {
-    const excerpt = lines[startLine - 1]?.replace(/\r$/, '')
-    return {
-      severity: 'warning',
-      rule,
-      message: detail,
-      where: { file, line: Math.max(1, startLine), column: 1 },
-      ...(excerpt === undefined ? {} : { excerpt }),
-    }
-  })
 }

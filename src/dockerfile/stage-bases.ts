@@ -2,9 +2,9 @@
 // ONBUILD may need more of them.
 
 import { KauriError } from '../core/errors.ts'
-import type { ImageConfig } from '../oci/image-config.ts'
-import { defaultPath } from '../oci/image-config.ts'
+import { defaultPath, type ImageConfig } from '../oci/image-config.ts'
 import type { Platform } from '../oci/platform.ts'
+import { parseReference } from '../oci/reference.ts'
 import { quoteGo } from './go-values.ts'
 import { checkBasePlatform, isImageName } from './lower-checks.ts'
 import type { ImageResolver, NamedContext, ResolvedImage } from './lower-options.ts'
@@ -96,14 +96,25 @@ function refuseOddNames(ground: LowerGround, graph: StageGraph): void {
     const { baseName, base, replacement, where } = node
     if (base !== undefined || replacement !== undefined || baseName === 'scratch') continue
     if (contextOf(ground, node) !== undefined || isImageName(baseName)) continue
-    const lower = isImageName(baseName.toLowerCase())
-    const detail = lower ? `: repository name (${baseName}) must be lowercase` : ''
     throw new KauriError(
       'DESCRIPTION_INVALID',
-      `failed to parse stage name ${quoteGo(baseName)}: invalid reference format${detail}`,
+      `failed to parse stage name ${quoteGo(baseName)}: invalid reference format${caseDetail(baseName)}`,
       { where },
     )
   }
+}
+
+/** Where only capitals are wrong, that is said with the path in the registry. */
+function caseDetail(baseName: string): string {
+  const lower = baseName.toLowerCase()
+  if (!isImageName(lower)) return ''
+  const { repository } = parseReference(lower)
+  const at = lower.indexOf(repository)
+  const path =
+    at < 0
+      ? `library/${baseName.replace(/[:@].*$/s, '')}`
+      : baseName.slice(at, at + repository.length)
+  return `: repository name (${path}) must be lowercase`
 }
 
 function contextOf(ground: LowerGround, node: StageNode): NamedContext | undefined {
@@ -129,7 +140,9 @@ async function findOne(
   const reference = context?.reference ?? node.baseName
   if (context?.kind === 'image' && reference === 'scratch')
     return { kind: 'scratch', platform, config: emptyConfig }
-  const image = await findImage(graph, node, resolver.findImage(reference, platform, node.where))
+  const image = await findImage(graph, node, () =>
+    resolver.findImage(reference, platform, node.where),
+  )
   if (context === undefined)
     checkBasePlatform(ground.options.linter, node.baseName, [platform, image.config], {
       startLine: node.where.line,
@@ -142,10 +155,10 @@ async function findOne(
 async function findImage(
   graph: StageGraph,
   node: StageNode,
-  image: Promise<ResolvedImage>,
+  find: () => Promise<ResolvedImage>,
 ): Promise<ResolvedImage> {
   try {
-    return await image
+    return await find()
   } catch (error) {
     throw withStageHint(positioned(error, node.where), node, graph)
   }

@@ -210,10 +210,10 @@ test('arguments that nothing takes are told, the known ones are not', async t =>
 })
 
 for (const [text, message, line] of [
-  ['FROM busybox\n\nENV A=${B:?must be set}\n', /must be set/, 3],
+  ['FROM busybox\n\nENV A="${B:?must be set}"\n', /must be set/, 3],
   ["FROM busybox\nENV A='x\n", /unexpected end of statement/, 2],
   ['ARG A=${B?}\nFROM busybox\n', /is not allowed to be unset/, 1],
-  ['FROM busybox\nUSER ${A\n', /missing/, 2],
+  ['FROM busybox\nUSER ${A\n', /^failed to process "\$\{A": /, 2],
   ['FROM busybox\nVOLUME $A\n', /^VOLUME specified can not be an empty string$/, 2],
   ['FROM busybox\nSTOPSIGNAL NOPE\n', /^invalid signal: NOPE$/, 2],
   ['FROM busybox\nSTOPSIGNAL 0\n', /^invalid signal: 0$/, 2],

@@ -5,7 +5,7 @@ import { createLinter } from '../../src/dockerfile/linter.ts'
 import { lowerDockerfile } from '../../src/dockerfile/lower-dockerfile.ts'
 import type { LoweredDockerfile, LowerOptions } from '../../src/dockerfile/lower-options.ts'
 import { readDockerfile } from '../../src/dockerfile/read-dockerfile.ts'
-import { parseDigest } from '../../src/oci/digest.ts'
+import { type Digest, parseDigest } from '../../src/oci/digest.ts'
 import { defaultPath, type ImageConfig, type RunConfig } from '../../src/oci/image-config.ts'
 import type { Platform } from '../../src/oci/platform.ts'
 import type { AddStep, BuildStage, RunStep } from '../../src/plan/plan.ts'
@@ -29,7 +29,7 @@ export interface Lowering extends LoweredDockerfile {
   readonly result: BuildStage
 }
 
-export const manifest = parseDigest(`sha256:${'a'.repeat(64)}`)
+export const manifest: Digest = parseDigest(`sha256:${'a'.repeat(64)}`)
 
 /** @throws whatever reading and lowering throw */
 export async function lowerText(text: string, options: LoweringOptions = {}): Promise<Lowering> {
@@ -57,8 +57,9 @@ export async function lowerText(text: string, options: LoweringOptions = {}): Pr
         asked.push(`${reference} ${platform.os}/${platform.architecture}`)
         if (missing.includes(reference))
           throw new KauriError('IMAGE_NOT_FOUND', `no image ${reference}`, { where })
-        const { architecture = platform.architecture, ...config } =
+        const known: RunConfig & { readonly architecture?: string } =
           images[reference] ?? busyboxConfig
+        const { architecture = platform.architecture, ...config } = known
         const image: ImageConfig = {
           ...platform,
           architecture,
