@@ -143,7 +143,7 @@ export function isPlainHttpAnswer(error: unknown): boolean {
   )
 }
 
-/** True for failures that may be gone in a moment: lost connections, not wrong names or certificates. */
+/** True for failures that may be gone in a moment: lost connections, not wrong names or hosts that are not there. */
 export function isPassing(error: unknown): boolean {
   return hasErrno(
     error,
@@ -151,12 +151,10 @@ export function isPassing(error: unknown): boolean {
     'ECONNABORTED',
     'EPIPE',
     'ETIMEDOUT',
-    'EAI_AGAIN',
     'ENETRESET',
     'UND_ERR_SOCKET',
     'UND_ERR_HEADERS_TIMEOUT',
     'UND_ERR_BODY_TIMEOUT',
-    'UND_ERR_CONNECT_TIMEOUT',
     'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
     'HPE_INVALID_EOF_STATE',
     'ERR_STREAM_PREMATURE_CLOSE',

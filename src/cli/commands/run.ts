@@ -7,6 +7,7 @@ import type { ContainerRequest } from '../../container/container.ts'
 import { KauriError } from '../../core/errors.ts'
 import type { ContainerExit } from '../../runtime/runtime.ts'
 import type { CommandContext, CommandInput, CommandSpec } from '../command.ts'
+import { openContainerImage, pullOption } from '../container-image.ts'
 import { openTrees } from '../open-trees.ts'
 import { readRunRequest, runOptions } from '../run-options.ts'
 import { signalRelay } from '../signal-relay.ts'
@@ -16,13 +17,14 @@ export const command: CommandSpec = {
   summary: 'Run a command in a new container',
   details: [
     'Options, defaults and exit codes are those of docker run. The network is none unless --network host is given, and setuid programs gain no rights unless --security-opt no-new-privileges=false is given.',
+    'An image that is not stored is pulled.',
     'Without --rm the container stays, stopped, until kauri rm removes it.',
   ],
   operands: 'IMAGE [COMMAND] [ARG...]',
   minOperands: 1,
   stopsAtOperand: true,
   containerExitCodes: true,
-  options: runOptions,
+  options: [...runOptions, pullOption],
   async run(input) {
     try {
       return await runCommand(input)
@@ -38,7 +40,7 @@ async function runCommand({ options, positionals, context }: CommandInput): Prom
   const asked = await readRunRequest(options)
   requireRoot()
   if (asked.terminal && asked.interactive) requireTerminal()
-  const image = await openNamedImage(imageName, options.text('platform'), context)
+  const image = await openContainerImage(imageName, options, context)
   const exit = await runHere({ ...asked, image, imageName, command: words }, context)
   if (exit.outOfMemory) context.emit({ kind: 'warning', message: outOfMemoryText(asked) })
   return exit.code
@@ -60,26 +62,6 @@ function outOfMemoryText({ resources }: Pick<ContainerRequest, 'resources'>): st
   const limit = resources.memory?.limit
   const of = limit === undefined ? 'the machine' : `its limit of ${limit} bytes (-m)`
   return `a process of the container was killed: no memory left within ${of}`
-}
-
-async function openNamedImage(
-  name: string,
-  platform: string | undefined,
-  { dataRoot }: CommandContext,
-): Promise<ContainerRequest['image']> {
-  const [{ layoutReader }, { getImage }] = await Promise.all([
-    import('../../store/layout-reader.ts'),
-    import('../../image/find-image.ts'),
-  ])
-  const store = layoutReader(path.join(dataRoot, 'oci'))
-  const { descriptor } = await getImage(store, name)
-  if (platform === undefined) {
-    const { openKnownImage } = await import('../../container/known-image.ts')
-    return await openKnownImage(path.join(dataRoot, 'cache/images'), store, descriptor)
-  }
-  const { openImage } = await import('../../image/open-image.ts')
-  const { parsePlatform } = await import('../../oci/platform.ts')
-  return await openImage(store, descriptor, parsePlatform(platform))
 }
 
 async function runHere(request: ContainerRequest, context: CommandContext): Promise<ContainerExit> {
