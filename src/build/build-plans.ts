@@ -1,16 +1,24 @@
 // From plans, one for each platform, to images and everything that is made of them: names in the store, archives,
 // directories, registries and caches. What was made before is found by name and not made again.
 
+import { mapConcurrent } from '../core/concurrency.ts'
+import { KauriError } from '../core/errors.ts'
+import { emptyIndex, storeIndex } from '../image/edit-index.ts'
 import type { Image } from '../image/image.ts'
 import type { LayerCompression } from '../layer/layer.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
-import type { Platform } from '../oci/platform.ts'
+import { formatPlatform, type Platform } from '../oci/platform.ts'
 import type { Reference } from '../oci/reference.ts'
 import type { BuildPlan } from '../plan/plan.ts'
 import type { Registries } from '../registry/registry.ts'
 import type { DiskStore } from '../store/disk-store.ts'
 import type { BuildOptions, StepRecord } from './build.ts'
+import { type CommittedImage, commitInstructions } from './commit-instructions.ts'
+import { explainFullDisk } from './disk-full.ts'
+import { resultStage } from './execute-plan.ts'
+import { openPlanRun, type PlanRun } from './plan-run.ts'
+import { withCurrentKeys } from './stage-contents.ts'
 import type { ExecutorParts } from './stage-run.ts'
 
 export interface BuildRequest {
@@ -108,15 +116,121 @@ export interface BuildPlansParts extends ExecutorParts {
 
 /** What became of a build. */
 export interface BuildOutcome {
-  /** Of the manifest, or of the index over several platforms. */
-  readonly descriptor: Descriptor
+  /** Of the manifest, or of the index over several platforms; undefined where no output is an image. */
+  readonly descriptor: Descriptor | undefined
   readonly images: readonly BuiltPlatform[]
 }
 
 /** The image for one platform. */
 export interface BuiltPlatform {
   readonly platform: Platform
-  readonly image: Image
+  /** Undefined where no output is an image. */
+  readonly image: Image | undefined
   /** Steps of all stages, in the order of the plan. */
   readonly stages: readonly { readonly id: string; readonly steps: readonly StepRecord[] }[]
+}
+
+/** Builds and writes every output. @throws what the steps throw; USAGE for outputs that do not fit; DISK_FULL, CANCELLED */
+export async function buildPlans(
+  request: BuildRequest,
+  parts: BuildPlansParts,
+): Promise<BuildOutcome> {
+  checkRequest(request)
+  try {
+    return await withCurrentKeys(() => buildAll(request, parts))
+  } catch (error) {
+    throw await explainFullDisk(error, parts.dataRoot)
+  }
+}
+
+function checkRequest({ plans, outputs, times }: BuildRequest): void {
+  if (times.layers !== 'kept' && times.createdSeconds === undefined)
+    throw new KauriError('USAGE', 'no time to give to the files of new layers', {
+      hint: 'add --source-date-epoch N, or --build-arg SOURCE_DATE_EPOCH=N',
+    })
+  if (plans.length > 1 && outputs.some(({ kind }) => kind === 'docker-archive'))
+    throw new KauriError('USAGE', 'a docker-archive holds the image of one platform', {
+      hint: 'write --output type=oci,dest=FILE, or build one platform',
+    })
+}
+
+const platformsAtOnce = 2
+
+async function buildAll(request: BuildRequest, parts: BuildPlansParts): Promise<BuildOutcome> {
+  await using runs = new AsyncDisposableStack()
+  using batch = parts.store.openBatch()
+  const opened = request.plans.map(plan => runs.use(openRun(plan, request, parts)))
+  const needsImage = request.outputs.some(isImageOutput)
+  const built = await mapConcurrent(opened, platformsAtOnce, async run => {
+    await run.learnKeys()
+    if (needsImage) return await commitInstructions(run, request, { ...parts, batch })
+    await run.reach(run.result)
+    return undefined
+  })
+  const images = built.filter(image => image !== undefined)
+  await batch.commit({ signal: request.options.signal })
+  for (const { remember } of images) await remember()
+  const descriptor = await describe(images, request, parts)
+  const outcome = { descriptor, images: opened.map((run, index) => platformOf(run, built[index])) }
+  if (request.outputs.length > 0) {
+    const { writeOutputs } = await import('./build-outputs.ts')
+    await writeOutputs(request, { outcome, runs: opened, parts })
+  }
+  return outcome
+}
+
+function openRun(
+  plan: BuildPlan,
+  { plans, options }: BuildRequest,
+  parts: BuildPlansParts,
+): PlanRun {
+  const { platform } = resultStage(plan)
+  const idPrefix = plans.length === 1 ? '' : `${formatPlatform(platform)}-`
+  return openPlanRun({ options, parts, idPrefix }, plan)
+}
+
+function isImageOutput({ kind }: BuildOutput): boolean {
+  return kind !== 'tar' && kind !== 'directory'
+}
+
+/** The manifest, or an index over those of several platforms. */
+async function describe(
+  images: readonly CommittedImage[],
+  { plans, annotations }: BuildRequest,
+  { store }: BuildPlansParts,
+): Promise<Descriptor | undefined> {
+  const [first] = images
+  if (plans.length === 1) return first?.image.descriptor
+  if (first === undefined) return undefined
+  const manifests = images.map(({ image, platform }) => {
+    const notes = annotationsFor(annotations, 'manifest-descriptor', platform)
+    return { ...image.descriptor, platform, ...notes }
+  })
+  const notes = annotationsFor(annotations, 'index', undefined)
+  return await storeIndex(store, { ...emptyIndex, manifests, ...notes })
+}
+
+/** The annotations of one document; none as no member. */
+export function annotationsFor(
+  annotations: readonly ImageAnnotation[],
+  on: ImageAnnotation['on'],
+  platform: Platform | undefined,
+): { readonly annotations?: Readonly<Record<string, string>> } {
+  const fitting = annotations.filter(
+    one =>
+      one.on === on &&
+      (one.platform === undefined ||
+        platform === undefined ||
+        formatPlatform(one.platform) === formatPlatform(platform)),
+  )
+  if (fitting.length === 0) return {}
+  return { annotations: Object.fromEntries(fitting.map(({ key, value }) => [key, value])) }
+}
+
+function platformOf(run: PlanRun, committed: CommittedImage | undefined): BuiltPlatform {
+  return {
+    platform: run.result.stage.imagePlatform ?? run.result.stage.platform,
+    image: committed?.image,
+    stages: run.stages.map(stage => ({ id: stage.stage.id, steps: stage.records() })),
+  }
 }

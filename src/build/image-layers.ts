@@ -2,35 +2,27 @@
 // with the same options is taken from the store.
 
 import type { Json } from '../core/canonical-json.ts'
-import { type Emit, inStep } from '../core/events.ts'
+import { inStep } from '../core/events.ts'
 import type { LayerOfImage } from '../image/create-image.ts'
-import type { DockerArchiveFile } from '../image/docker-archive-file.ts'
-import type { PackSource } from '../layer/layer.ts'
-import { packLayer } from '../layer/pack-layer.ts'
-import { packTree } from '../layer/pack-tree.ts'
-import { layerMediaType } from '../oci/media-types.ts'
 import type { SnapshotId, Snapshotter } from '../rootfs/rootfs.ts'
-import type { BlobBatch } from '../store/blob-batch.ts'
 import type { DiskStore } from '../store/disk-store.ts'
 import type { LayerRecord } from '../store/layer-records.ts'
 import type { BuiltRoot, CommitOptions } from './build.ts'
 import { byteProgress } from './byte-progress.ts'
 import { layerRecords } from './layer-records.ts'
 import { isLeftOut } from './left-out.ts'
+import { type PackWork, packSource } from './pack-source.ts'
+import { openSnapshotChange } from './snapshot-change.ts'
 
 /** Raised whenever equal snapshots and options would give another tar than before. */
 const packFormat = 1
+/** The same for layers that hold a change. */
+const changeFormat = 2
 
-export interface LayerWork {
+export interface LayerWork extends PackWork {
   readonly dataRoot: string
   readonly snapshotter: Snapshotter
   readonly store: DiskStore
-  /** Takes the blobs; stays open until the image has its names, so that none of them is collected. */
-  readonly batch: BlobBatch
-  /** Called when something is packed: an archive that takes the tars as they pass, so that nobody unpacks them again. */
-  readonly openArchive?: (() => Promise<DockerArchiveFile | undefined>) | undefined
-  readonly signal?: AbortSignal | undefined
-  readonly emit: Emit
 }
 
 /** Snapshots of one layer: what `top` has beyond `below`. */
@@ -98,7 +90,8 @@ export function imageEpoch(built: BuiltRoot, options: CommitOptions): number {
 function inputsOf(span: LayerSpan, built: BuiltRoot, options: CommitOptions): Json {
   const { codec, level } = options.compression
   const epoch = imageEpoch(built, options)
-  return { format: packFormat, top: span.top, below: span.below, codec, level, epoch }
+  const changes = span.below === undefined ? undefined : changeFormat
+  return { format: packFormat, top: span.top, below: span.below, changes, codec, level, epoch }
 }
 
 function packStepId({ top }: LayerSpan): string {
@@ -112,57 +105,13 @@ interface SpanWork {
 }
 
 async function packSpan(span: LayerSpan, { built, options, work }: SpanWork): Promise<LayerRecord> {
-  const { batch, signal, emit } = work
-  using opened = await openSpan(span, work.snapshotter)
-  const progress = byteProgress(emit, packStepId(span))
-  const slot = (await work.openArchive?.())?.startLayer()
-  const tar = packTree(opened.source, {
+  using opened = await openSnapshotChange(span.top, span.below, work.snapshotter)
+  const progress = byteProgress(work.emit, packStepId(span))
+  const packing = {
+    compression: options.compression,
     clampMtime: imageEpoch(built, options),
     exclude: isLeftOut,
-    reuseChunks: true,
-    signal,
-    emit,
-  })
-  const packed = await packLayer(tar, {
-    compression: options.compression,
-    sink: bytes => batch.put(bytes, { signal }),
-    tee: async chunk => {
-      progress.add(chunk.byteLength)
-      await slot?.write(chunk)
-    },
-    signal,
-  })
-  await slot?.finish(packed)
-  const { diffId, digest, tarBytes, packedBytes: size } = packed
-  return { diffId, digest, size, tarBytes, mediaType: layerMediaType(packed.compression) }
-}
-
-interface OpenSpan extends Disposable {
-  readonly source: PackSource
-}
-
-async function openSpan(span: LayerSpan, snapshotter: Snapshotter): Promise<OpenSpan> {
-  if (span.below === undefined) {
-    const tree = snapshotter.open(span.top)
-    const source: PackSource = { kind: 'tree', path: tree.path }
-    return { source, [Symbol.dispose]: () => tree[Symbol.dispose]() }
+    onBytes: (count: number) => progress.add(count),
   }
-  const changes = await changesOf(span, span.below, snapshotter)
-  return { source: changes, [Symbol.dispose]: () => {} }
-}
-
-/** The changes of every snapshot from `below` up to the span's top. */
-async function changesOf(
-  span: LayerSpan,
-  below: SnapshotId,
-  snapshotter: Snapshotter,
-): Promise<PackSource> {
-  const uppers: string[] = []
-  let id: SnapshotId | undefined = span.top
-  while (id !== undefined && id !== below) {
-    const change = snapshotter.changes(id)
-    if (change.kind === 'overlay-upper') uppers.push(change.path)
-    id = (await snapshotter.findSnapshot(id))?.parent
-  }
-  return { kind: 'overlay-uppers', paths: uppers }
+  return await packSource(opened.source, packing, work)
 }

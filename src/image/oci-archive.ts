@@ -55,7 +55,8 @@ export async function writeOciDirectory(
   }
 }
 
-async function layoutFiles(
+/** The files of a layout: its marker, its index and every blob. */
+export async function layoutFiles(
   store: BlobSource,
   roots: readonly LayoutRoot[],
 ): Promise<ArchiveFile[]> {
@@ -74,7 +75,8 @@ async function layoutFiles(
   ]
 }
 
-function rootEntries(descriptor: Descriptor, names: readonly Reference[]): Descriptor[] {
+/** What index.json says of an image: an entry for each name. */
+export function rootEntries(descriptor: Descriptor, names: readonly Reference[]): Descriptor[] {
   const { annotations: _, ...bare } = descriptor
   if (names.length === 0) return [bare]
   return names.map(name => ({

@@ -37,6 +37,10 @@ export interface PackOptions {
   readonly clampMtime?: number
   /** Every time is this one, in seconds since 1970; goes before `clampMtime`. */
   readonly setMtime?: number
+  /** The directory of the archive that everything goes below; its own entry stands in the root's place. */
+  readonly prefix?: string
+  /** Leaves out the end of the archive: another one follows. */
+  readonly withoutEnd?: boolean
   /** Leaves out the entry `./` that a whole tree begins with. */
   readonly withoutRoot?: boolean
   /** True leaves the entry, and all below it, out. Paths are relative without a leading slash: `etc/hosts`. */

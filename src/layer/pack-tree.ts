@@ -62,7 +62,7 @@ function* tarChunks(source: PackSource, options: PackOptions): Chunks {
     const walk = walkTree({ roots, isOverlay: source.kind !== 'tree', enters: isIncluded })
     for (const walked of walk) if (isIncluded(walked)) yield* entryChunks(packing, walked)
   }
-  yield* writer.write(endOfArchive)
+  if (options.withoutEnd !== true) yield* writer.write(endOfArchive)
   yield* writer.end()
 }
 
@@ -70,7 +70,7 @@ function rootEntry(path: string, options: PackOptions): TarEntry {
   const { mode, uid, gid, mtimeSeconds } = statRoot(path)
   return {
     ...emptyEntry,
-    path: rootPath,
+    path: options.prefix ?? rootPath,
     type: 'directory',
     mode: mode & 0o7777,
     uid,
@@ -175,10 +175,12 @@ function typeOf(mode: number): TarEntryType | undefined {
 
 function tarEntryOf(
   packing: Packing,
-  { path, name, directoryFd, stat }: WalkedEntry,
+  { path: pathInTree, name, directoryFd, stat }: WalkedEntry,
   type: TarEntryType,
   xattrs: ReadonlyMap<string, Buffer>,
 ): TarEntry {
+  const { prefix = rootPath } = packing.options
+  const path = joinPath(prefix, pathInTree)
   const first = firstPathOf(packing, path, stat)
   const isDevice = type === 'character' || type === 'block'
   return {
