@@ -1,13 +1,13 @@
 // `kauri build` of a Dockerfile: reads what the options say, lowers the file once for each platform, builds, and tells
 // what came of it.
 
-import { writeFileSync } from 'node:fs'
 import process from 'node:process'
 import { type BuildOutcome, buildPlans } from '../build/build-plans.ts'
+import { writeFileAtomic } from '../core/atomic-file.ts'
 import type { Diagnostic } from '../core/errors.ts'
-import type { ImageResolver } from '../dockerfile/lower-options.ts'
-import type { ImageSource } from '../image/image.ts'
+import { formatPlatform } from '../oci/platform.ts'
 import { formatFamiliar, type Reference } from '../oci/reference.ts'
+import type { Registries } from '../registry/registry.ts'
 import { openBuildInput } from './build-input.ts'
 import { type BuildSettings, readSettings } from './build-settings.ts'
 import { openStandardInput } from './build-standard-input.ts'
@@ -24,8 +24,9 @@ import {
 import { requireRoot } from './host-needs.ts'
 import { imageResolver } from './image-resolver.ts'
 import { type LoweredBuild, type LowerRequest, lowerForPlatforms } from './lower-platforms.ts'
-import { type NamedContexts, openNamedContexts } from './named-contexts.ts'
+import { openNamedContexts } from './named-contexts.ts'
 import { openStore } from './open-store.ts'
+import { openImageSource, openRegistries } from './registry-access.ts'
 
 /** Builds; the result is the exit status. @throws whatever stands in the way, with the place in the Dockerfile */
 export async function buildDockerfile(
@@ -52,23 +53,37 @@ export async function buildDockerfile(
     standardInput: () => openStandardInput(context.signal),
     command: context,
   })
+  if (options.flag('check') || options.text('call') === 'check') {
+    const { reportChecks } = await import('./build-checks.ts')
+    return await reportChecks({ ...input, settings, target: options.text('target') }, context)
+  }
   const store = openStore(context)
   const parts = { remoteSources, store, command: context }
   await using named = await openNamedContexts(options.texts('build-context'), parts)
+  await using images = openImageSource(context, { store, pull: pullPolicy(options), options })
   try {
-    const resolver = openResolver({ layouts: named.layouts, options }, context)
-    const { dockerfile, context: main } = input
-    const target = options.text('target')
-    const request = { dockerfile, context: main, named, settings, target, resolver }
+    const request: LowerRequest = {
+      ...input,
+      named,
+      settings,
+      target: options.text('target'),
+      resolver: imageResolver({
+        store,
+        layouts: named.layouts,
+        images,
+        pull: options.flag('pull'),
+        signal: context.signal,
+      }),
+    }
     return await carryOut(request, options, context)
   } catch (error) {
     throw withExcerpt(error, input.dockerfile)
   }
 }
 
-/** Only what is in the store. */
-async function openRemote(): Promise<ImageSource> {
-  return { findImage: async () => undefined }
+function pullPolicy(options: ParsedOptions): 'always' | 'missing' | 'never' {
+  if (options.flag('offline')) return 'never'
+  return options.flag('pull') ? 'always' : 'missing'
 }
 
 function isOutputTerminal(): boolean {
@@ -77,17 +92,6 @@ function isOutputTerminal(): boolean {
 
 function isTrue(text: string | undefined): boolean {
   return /^(?:1|t|true)$/i.test(text ?? '')
-}
-
-interface ResolverInput {
-  readonly layouts: NamedContexts['layouts']
-  readonly options: ParsedOptions
-}
-
-function openResolver({ layouts, options }: ResolverInput, context: CommandContext): ImageResolver {
-  const { signal, emit } = context
-  const store = openStore(context)
-  return imageResolver({ store, layouts, openRemote, pull: options.flag('pull'), signal, emit })
 }
 
 async function carryOut(
@@ -99,7 +103,7 @@ async function carryOut(
   try {
     checkEmulation(lowered.plans)
     const outcome = await build(lowered, { request, options, context })
-    report(outcome, { settings: request.settings, options, context })
+    await report(outcome, { settings: request.settings, options, context })
     return 0
   } finally {
     tellWarnings(lowered.warnings, context)
@@ -120,7 +124,10 @@ async function build(
   const { results, caller, annotations, cacheFrom, cacheTo } = settings
   const isOffline = options.flag('offline')
   await using remoteSources = openBuildSources(context, caller, isOffline)
-  const parts = await openDockerfileParts(context, remoteSources)
+  await using stack = new AsyncDisposableStack()
+  const registries = async (): Promise<Registries> =>
+    stack.use(await openRegistries(context, options))
+  const parts = await openDockerfileParts(context, { remoteSources, registries })
   const { signal, emit } = context
   return await buildPlans(
     {
@@ -165,19 +172,31 @@ interface ReportInput {
   readonly context: CommandContext
 }
 
-function report(
-  { descriptor, images }: BuildOutcome,
+async function report(
+  outcome: BuildOutcome,
   { settings, options, context }: ReportInput,
-): void {
-  const digest = descriptor?.digest
-  const iidFile = options.text('iidfile')
-  if (iidFile !== undefined && digest !== undefined) writeFileSync(iidFile, digest)
+): Promise<void> {
+  const digest = outcome.descriptor?.digest
+  const names = namesOf(settings)
+  const idFile = options.text('iidfile')
+  // The digest that every command of kauri finds the image by.
+  if (idFile !== undefined && digest !== undefined) await writeFileAtomic(idFile, digest)
+  const metadataFile = options.text('metadata-file')
+  if (metadataFile !== undefined) {
+    const { buildMetadata } = await import('../build/build-metadata.ts')
+    const metadata = JSON.stringify(buildMetadata(outcome, names), undefined, 2)
+    await writeFileAtomic(metadataFile, `${metadata}\n`)
+  }
   if (settings.results.usesStandardOutput) return
   if (digest !== undefined) context.print(digest)
   context.printJson({
     digest: digest ?? null,
-    names: namesOf(settings).map(formatFamiliar),
-    steps: images.flatMap(({ stages }) =>
+    names: names.map(formatFamiliar),
+    platforms: outcome.images.map(({ platform, image }) => ({
+      platform: formatPlatform(platform),
+      digest: image?.descriptor.digest ?? null,
+    })),
+    steps: outcome.images.flatMap(({ stages }) =>
       stages.flatMap(({ steps }) =>
         steps.map(({ title, key, cached, seconds }) => ({ title, key, cached, seconds })),
       ),

@@ -2,6 +2,7 @@
 // one, loaded when a build runs.
 
 import type { OptionSpec } from './command.ts'
+import { registryOptions } from './registry-options.ts'
 
 /** What is built, and what goes in. */
 const inputOptions: readonly OptionSpec[] = [
@@ -143,8 +144,8 @@ const otherOptions: readonly OptionSpec[] = [
   {
     long: 'call',
     value: 'WHAT',
-    choices: ['build', 'check', 'outline', 'targets'],
-    summary: 'build (default), check, or tell the arguments or the stages of the Dockerfile',
+    choices: ['build', 'check'],
+    summary: 'build (default), or check, which is the same as --check',
   },
   { long: 'rm', summary: 'Taken as always: nothing of a step stays behind' },
   { long: 'force-rm', summary: 'Taken as always: nothing of a step stays behind' },
@@ -179,6 +180,7 @@ export const buildOptions: readonly OptionSpec[] = [
   ...runOptions,
   ...resultOptions,
   ...cacheOptions,
+  ...registryOptions,
   ...otherOptions,
   ...descriptionOnly,
 ]

@@ -3,6 +3,7 @@
 import type { ImageTimes } from '../build/build-plans.ts'
 import { KauriError } from '../core/errors.ts'
 import { formatPlatform, hostPlatform, type Platform, parsePlatform } from '../oci/platform.ts'
+import { parseBuildArguments } from './build-arguments.ts'
 import { commaList } from './build-fields.ts'
 import type { ParsedOptions } from './command.ts'
 import { readSourceDateEpoch } from './described-plan.ts'
@@ -11,19 +12,12 @@ import { badValue } from './option-values.ts'
 
 const epochName = 'SOURCE_DATE_EPOCH'
 
-/** --build-arg values; a name alone takes the caller's variable, or nothing where that is not set. @throws USAGE */
+/** --build-arg values, and the time that --source-date-epoch says. @throws USAGE */
 export function readBuildArguments(
   options: ParsedOptions,
   environment: Environment,
 ): ReadonlyMap<string, string> {
-  const values = new Map<string, string>()
-  for (const text of options.texts('build-arg')) {
-    const equals = text.indexOf('=')
-    const name = equals < 0 ? text : text.slice(0, equals)
-    if (name === '') throw badValue('--build-arg', text, 'write NAME=VALUE or NAME')
-    const value = equals < 0 ? environment[name] : text.slice(equals + 1)
-    if (value !== undefined) values.set(name, value)
-  }
+  const values = parseBuildArguments(options.texts('build-arg'), environment)
   // Stages that declare it see the time that the image gets.
   const epoch = readSourceDateEpoch(options)
   if (epoch !== undefined && !values.has(epochName)) values.set(epochName, String(epoch))

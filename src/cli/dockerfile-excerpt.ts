@@ -17,7 +17,7 @@ export function withExcerpt(error: unknown, dockerfile: FoundDockerfile): unknow
 
 /** The instruction's lines, marked, and some around them. */
 export function excerptOf(text: string, where: SourcePosition): string[] {
-  const lines = text.split(/\r?\n/)
+  const lines = text.replace(/\r?\n$/, '').split(/\r?\n/)
   const first = Math.max(1, Math.min(where.line, lines.length))
   const last = lastLineOf(lines, first)
   const from = Math.max(1, first - linesAround)

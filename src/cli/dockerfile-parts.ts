@@ -9,7 +9,7 @@ import type { CallerOptions, SshSource } from '../build/build.ts'
 import type { BuildPlansParts } from '../build/build-plans.ts'
 import { openRemoteSources, type RemoteSources } from '../build/remote-source.ts'
 import { sweepScratchDirectories } from '../build/scratch-directory.ts'
-import { KauriError } from '../core/errors.ts'
+import { hasErrno, KauriError } from '../core/errors.ts'
 import { createBuiltinRuntime } from '../runtime/builtin-runtime.ts'
 import { sweepRuntime } from '../runtime/sweep-runtime.ts'
 import type { CommandContext } from './command.ts'
@@ -18,10 +18,10 @@ import { openTrees } from './open-trees.ts'
 
 const buildMountsFile = '/etc/kauri/build-mounts.conf'
 
-/** For root only. Disposing the remote sources is the caller's. */
+/** For root only. Disposing what is handed in is the caller's. */
 export async function openDockerfileParts(
   context: CommandContext,
-  remoteSources: RemoteSources,
+  { remoteSources, registries }: Required<Pick<BuildPlansParts, 'remoteSources' | 'registries'>>,
 ): Promise<BuildPlansParts> {
   const { dataRoot, runRoot, signal, endProgress } = context
   const cacheRoot = path.join(dataRoot, 'cache')
@@ -33,14 +33,26 @@ export async function openDockerfileParts(
     runtime: createBuiltinRuntime({ runRoot, cacheRoot }),
     store: openStore(context),
     remoteSources,
+    registries,
     buildMountsFile: process.env['KAURI_BUILD_MOUNTS_CONF'] ?? buildMountsFile,
     packageManager: async () => {
       throw new KauriError('INTERNAL', 'a Dockerfile has no package manager')
     },
     writeOut: async bytes => {
       await endProgress()
-      await pipeline(bytes, process.stdout, { signal, end: false })
+      await writeToReader(bytes, signal)
     },
+  }
+}
+
+async function writeToReader(bytes: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
+  try {
+    await pipeline(bytes, process.stdout, { signal, end: false })
+  } catch (error) {
+    if (!hasErrno(error, 'EPIPE')) throw error
+    throw new KauriError('PROCESS_FAILED', 'whoever read standard output went away', {
+      cause: error,
+    })
   }
 }
 

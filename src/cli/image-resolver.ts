@@ -2,7 +2,6 @@
 // named.
 
 import { KauriError, type SourcePosition } from '../core/errors.ts'
-import type { Emit } from '../core/events.ts'
 import type { ImageResolver, ResolvedImage } from '../dockerfile/lower-options.ts'
 import type { Image, ImageSource } from '../image/image.ts'
 import { openImage } from '../image/open-image.ts'
@@ -21,12 +20,11 @@ export interface ResolverParts {
   readonly store: DiskStore
   /** Images of --build-context oci-layout://…, in the store, by the text they were named with. */
   readonly layouts: ReadonlyMap<string, Descriptor>
-  /** Asks registries; opened only when something is missing, or newer ones are asked for. */
-  readonly openRemote: () => Promise<ImageSource>
+  /** Asked for what is missing, or newer than what is here. */
+  readonly images: ImageSource
   /** Ask registries also for what is here. */
   readonly pull: boolean
   readonly signal: AbortSignal
-  readonly emit: Emit
 }
 
 /** An image is asked for once, however many platforms and stages stand on it. */
@@ -65,14 +63,13 @@ function referenceAt(text: string, where: SourcePosition): Reference {
 async function findImage(
   reference: Reference,
   platform: Platform,
-  { store, openRemote, pull, signal }: ResolverParts,
+  { store, images, pull, signal }: ResolverParts,
 ): Promise<Image | undefined> {
   const descriptor = pull ? undefined : await store.findImage(reference)
   const local =
     descriptor === undefined ? undefined : await openIfOffered(store, descriptor, platform)
   if (local !== undefined) return local
-  const remote = await openRemote()
-  return (await remote.findImage(reference, platform, { signal }))?.image
+  return (await images.findImage(reference, platform, { signal }))?.image
 }
 
 /** Undefined where an index has nothing for the platform, which a registry may have. */
