@@ -126,15 +126,17 @@ function readResolver(options: ParsedOptions): ContainerRequest['resolver'] {
     if (isIP(text) > 0) return text
     throw badValue('--dns', text, 'write an IP address')
   })
-  const word = (option: string, text: string): string => {
-    if (/^[^\s\p{Cc}]+$/u.test(text)) return text
-    throw badValue(option, text, 'write one word')
-  }
   return {
     servers,
-    search: options.texts('dns-search').map(text => word('--dns-search', text)),
-    options: options.texts('dns-option').map(text => word('--dns-option', text)),
+    search: options.texts('dns-search').map(text => parseWord('--dns-search', text)),
+    options: options.texts('dns-option').map(text => parseWord('--dns-option', text)),
   }
+}
+
+/** What stands in one line of a file among others. */
+function parseWord(option: string, text: string): string {
+  if (/^[^\s\p{Cc}]+$/u.test(text)) return text
+  throw badValue(option, text, 'write one word')
 }
 
 function readExtraHosts(texts: readonly string[]): readonly string[] {

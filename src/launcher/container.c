@@ -127,10 +127,11 @@ void become_container(const struct plan *plan, const struct inheritance *inherit
   if (plan->hostname != NULL && sethostname(plan->hostname, strlen(plan->hostname)) != 0)
     die_errno("setting the host name");
   if (plan->loopback_up) set_loopback_up();
-  connect_network(plan, inheritance->netlink_socket);
   set_limits(plan);
   int root_fd = mount_root(&plan->root);
   for (size_t i = 0; i < plan->step_count; i++) do_step(root_fd, &plan->steps[i]);
+  // After the sysctls: what they say of new interfaces holds for this one.
+  connect_network(plan, inheritance->netlink_socket);
   if (setsid() < 0) die_errno("setsid");
   leave_keyring();
   if (plan->has_terminal)

@@ -15,14 +15,14 @@ import {
   linkExists,
   openBridge,
 } from './bridge.ts'
+import { type BridgeUse, blockFor, portName } from './bridge-ports.ts'
 import { formatIpv4, type Ipv4 } from './ipv4.ts'
 import { addAddress, addDefaultRoute, makeVethPair } from './link-messages.ts'
 import { encodeMessages } from './netlink.ts'
 import type { NetworkSetup } from './runtime.ts'
 
 export interface LeaseOptions extends BridgeOptions {
-  /** What a build runs reaches the host and what is behind it, and no other container. */
-  readonly use: 'container' | 'build'
+  readonly use: BridgeUse
 }
 
 /** An address on the bridge; it is this process's until it is disposed of, or the process ends. Idempotent. */
@@ -34,7 +34,9 @@ export interface BridgeLease extends NetworkSetup, Disposable {
 /** Leases an address of the bridge, which is made where it is missing. @throws NETWORK_UNAVAILABLE */
 export async function leaseBridgeAddress(options: LeaseOptions): Promise<BridgeLease> {
   const bridge = await openBridge(options)
-  const held = lockAddress(bridge)
+  const { use } = options
+  const { block } = bridge
+  const held = lockAddress(bridge, use)
   const { address } = held
   return {
     address: formatIpv4(address),
@@ -42,26 +44,18 @@ export async function leaseBridgeAddress(options: LeaseOptions): Promise<BridgeL
     outside: encodeMessages(
       makeVethPair({
         inner: { name: 'eth0', index: interfaceIndex, hardwareAddress: hardwareAddressOf(address) },
-        port: portName(bridge, address, options.use),
+        port: portName(bridgeName, { address, block, use }),
         bridge: bridge.index,
         mtu: bridge.mtu,
-        isolated: options.use === 'build',
+        isolated: use === 'build',
       }),
     ),
     inside: encodeMessages([
-      addAddress({ index: interfaceIndex, address, prefixLength: bridge.block.prefixLength }),
+      addAddress({ index: interfaceIndex, address, prefixLength: block.prefixLength }),
       addDefaultRoute(interfaceIndex, bridge.gateway),
     ]),
     [Symbol.dispose]: held[Symbol.dispose],
   }
-}
-
-const uses = ['container', 'build'] as const
-
-/** `kauri0r` or `kauri0b` and the address within the block; at most 15 bytes. */
-function portName({ block }: Bridge, address: Ipv4, use: LeaseOptions['use']): string {
-  const host = (address - block.address).toString(16).padStart(4, '0')
-  return `${bridgeName}${use === 'build' ? 'b' : 'r'}${host}`
 }
 
 /** Above those that the kernel gives to the tunnels it may put into each new namespace. */
@@ -72,18 +66,18 @@ interface HeldAddress extends Disposable {
 }
 
 /** Tries from a random place on, so that an address is not soon another container's. */
-function lockAddress(bridge: Bridge): HeldAddress {
+function lockAddress(bridge: Bridge, use: BridgeUse): HeldAddress {
   const { block, gateway } = bridge
-  const size = 2 ** (32 - block.prefixLength)
+  const own = blockFor(block, use)
+  const size = 2 ** (32 - own.prefixLength)
+  const broadcast = block.address + 2 ** (32 - block.prefixLength) - 1
   const start = Math.floor(Math.random() * size)
   const fd = openLeases()
   for (let step = 0; step < size; step++) {
-    const host = (start + step) % size
-    const address = block.address + host
-    const isReserved = host === 0 || host === size - 1 || address === gateway
-    if (isReserved || !native().tryLockByte(fd, address)) continue
-    if (!uses.some(use => linkExists(portName(bridge, address, use))))
-      return heldAddress(address, fd)
+    const address = own.address + ((start + step) % size)
+    if ([block.address, gateway, broadcast].includes(address)) continue
+    if (!native().tryLockByte(fd, address)) continue
+    if (!linkExists(portName(bridgeName, { address, block, use }))) return heldAddress(address, fd)
   }
   closeSync(fd)
   throw new KauriError('NETWORK_UNAVAILABLE', 'every address of the bridge network is in use', {

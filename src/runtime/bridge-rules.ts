@@ -1,10 +1,11 @@
-// What the packet filter does for kauri's bridge, in a table of kauri's own: packets from containers have a container's
-// address, those that leave for elsewhere get the host's, and nothing comes in but answers. An accept here decides
-// nothing for the tables of others; host-firewall.ts sees to those.
+// What the packet filter does for kauri's bridge, in tables of kauri's own. Packets from a container have an address of
+// those that it may have, those that leave for elsewhere get the host's, and nothing comes in but answers; what a build runs
+// is alone with the host. An accept here decides nothing for the tables of others; host-firewall.ts sees to those.
 
 import { hasErrno } from '../core/errors.ts'
 import { fingerprint } from '../core/fingerprint.ts'
-import { type Ipv4Block, maskOf, toBytes } from './ipv4.ts'
+import { type BridgeUse, blockFor, portPrefix } from './bridge-ports.ts'
+import { type Ipv4, type Ipv4Block, maskOf, toBytes } from './ipv4.ts'
 import { encodeMessages, netlinkProtocol, netlinkRequest } from './netlink.ts'
 import {
   decide,
@@ -25,18 +26,55 @@ import {
   transaction,
 } from './nft-messages.ts'
 
-const table: NftTable = { family: nftFamily.ip, name: 'kauri' }
+/** A bridge, the host's address on it, and the block of all addresses. */
+export interface GuardedBridge {
+  readonly name: string
+  readonly gateway: Ipv4
+  readonly block: Ipv4Block
+}
 
-/** Of an IPv4 header. */
-const sourceAt = { base: 'network', offset: 12 } as const
+interface GuardTable {
+  readonly table: NftTable
+  readonly chains: readonly NftChain[]
+}
 
-/** Before connections are looked up; where they are let through; where they get another source. */
+/** Before connections are looked up; where packets are let through; where they get another source. */
 const priority = { raw: -300, filter: 0, sourceNat: 100 } as const
 
-/** The chains for a bridge and the block of its containers. */
-export function bridgeChains(bridge: string, block: Ipv4Block): readonly NftChain[] {
-  const source = (is: 'equal' | 'unequal'): Expression[] =>
-    payloadIs(sourceAt, toBytes(block.address), { mask: toBytes(maskOf(block.prefixLength)), is })
+/** Where fields of Ethernet, ARP and IPv4 headers are. */
+const field = {
+  hardwareSource: { base: 'link', offset: 6 },
+  etherType: { base: 'link', offset: 12 },
+  arpSender: { base: 'network', offset: 14 },
+  source: { base: 'network', offset: 12 },
+  destination: { base: 'network', offset: 16 },
+} as const
+
+const etherType = { ip: Uint8Array.of(0x08, 0x00), arp: Uint8Array.of(0x08, 0x06) } as const
+
+/** How the hardware address of every container begins. */
+export const hardwarePrefix: Uint8Array = Uint8Array.of(0x02, 0x6b)
+
+/** The tables for a bridge. */
+export function bridgeTables(bridge: GuardedBridge): readonly GuardTable[] {
+  return [
+    { table: { family: nftFamily.ip, name: 'kauri' }, chains: routingChains(bridge) },
+    { table: { family: nftFamily.bridge, name: 'kauri' }, chains: portChains(bridge) },
+  ]
+}
+
+function within(
+  at: (typeof field)[keyof typeof field],
+  { address, prefixLength }: Ipv4Block,
+  is: 'equal' | 'unequal' = 'equal',
+): Expression[] {
+  return payloadIs(at, toBytes(address), { mask: toBytes(maskOf(prefixLength)), is })
+}
+
+/** What goes through the host. */
+function routingChains({ name, block }: GuardedBridge): readonly NftChain[] {
+  const through = [...interfaceIs('in', name), ...interfaceIs('out', name)]
+  const builds = blockFor(block, 'build')
   return [
     {
       name: 'prerouting',
@@ -44,7 +82,9 @@ export function bridgeChains(bridge: string, block: Ipv4Block): readonly NftChai
       hook: nftHook.preRouting,
       priority: priority.raw,
       // Raw sockets are among a container's rights, and with them any source address.
-      rules: [[...interfaceIs('in', bridge), ...source('unequal'), decide('drop')]],
+      rules: [
+        [...interfaceIs('in', name), ...within(field.source, block, 'unequal'), decide('drop')],
+      ],
     },
     {
       name: 'forward',
@@ -52,8 +92,11 @@ export function bridgeChains(bridge: string, block: Ipv4Block): readonly NftChai
       hook: nftHook.forward,
       priority: priority.filter,
       rules: [
-        [...interfaceIs('out', bridge), ...isAnswer(), decide('accept')],
-        [...interfaceIs('out', bridge), ...interfaceIs('in', bridge, 'unequal'), decide('drop')],
+        // By way of the host a build would get past what keeps it from other ports.
+        [...through, ...within(field.source, builds), decide('drop')],
+        [...through, ...within(field.destination, builds), decide('drop')],
+        [...interfaceIs('out', name), ...isAnswer(), decide('accept')],
+        [...interfaceIs('out', name), ...interfaceIs('in', name, 'unequal'), decide('drop')],
       ],
     },
     {
@@ -61,40 +104,105 @@ export function bridgeChains(bridge: string, block: Ipv4Block): readonly NftChai
       type: 'nat',
       hook: nftHook.postRouting,
       priority: priority.sourceNat,
-      rules: [[...source('equal'), ...interfaceIs('out', bridge, 'unequal'), masquerade()]],
+      rules: [
+        [...within(field.source, block), ...interfaceIs('out', name, 'unequal'), masquerade()],
+      ],
     },
   ]
 }
 
-/** True while the table is there as this version of kauri makes it, whole. @throws a system error */
-export function hasBridgeRules(bridge: string, block: Ipv4Block): boolean {
-  const chains = bridgeChains(bridge, block)
-  try {
-    const [mark] = netlinkRequest(netlinkProtocol.netfilter, [getTable(table)]).flatMap(
-      reply => parseTableMark(reply) ?? [],
-    )
-    if (mark === undefined || !mark.equals(markOf(chains))) return false
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return false
-    throw error
-  }
-  const found = netlinkRequest(netlinkProtocol.netfilter, [listRules(table)]).flatMap(
-    reply => parseRule(reply) ?? [],
-  )
-  return found.length === chains.flatMap(({ rules }) => rules).length
+/** What goes from port to port, or from a port to the host. */
+function portChains(bridge: GuardedBridge): readonly NftChain[] {
+  const anyPort = interfaceIs('in', `${bridge.name}*`)
+  const builds = `${portPrefix(bridge.name, 'build')}*`
+  const gateway = { address: bridge.gateway, prefixLength: 32 }
+  const is = (type: keyof typeof etherType): Expression[] =>
+    payloadIs(field.etherType, etherType[type])
+  const isNot = (type: keyof typeof etherType): Expression[] =>
+    payloadIs(field.etherType, etherType[type], { is: 'unequal' })
+  return [
+    {
+      name: 'prerouting',
+      type: 'filter',
+      hook: nftHook.preRouting,
+      priority: priority.raw,
+      rules: [
+        [...anyPort, ...isNot('ip'), ...isNot('arp'), decide('drop')],
+        [
+          ...anyPort,
+          ...payloadIs(field.hardwareSource, hardwarePrefix, { is: 'unequal' }),
+          decide('drop'),
+        ],
+        // Who answers for the gateway reads what others send out.
+        [...anyPort, ...is('arp'), ...within(field.arpSender, gateway), decide('drop')],
+        [...anyPort, ...is('ip'), ...within(field.source, gateway), decide('drop')],
+        ...ownAddressRules(bridge, 'container', is),
+        ...ownAddressRules(bridge, 'build', is),
+      ],
+    },
+    {
+      name: 'forward',
+      type: 'filter',
+      hook: nftHook.forward,
+      priority: priority.filter,
+      rules: [
+        [...interfaceIs('in', builds), decide('drop')],
+        [...interfaceIs('out', builds), decide('drop')],
+      ],
+    },
+  ]
 }
 
-/** Makes the table anew, in one transaction. @throws a system error */
-export function makeBridgeRules(bridge: string, block: Ipv4Block): void {
-  const chains = bridgeChains(bridge, block)
-  netlinkRequest(
-    netlinkProtocol.netfilter,
-    transaction(replaceTable(table, chains, markOf(chains))),
+/** Containers and builds each have a half of the block, so that one cannot pass for the other. */
+function ownAddressRules(
+  { name, block }: GuardedBridge,
+  use: BridgeUse,
+  is: (type: keyof typeof etherType) => Expression[],
+): Expression[][] {
+  const port = interfaceIs('in', `${portPrefix(name, use)}*`)
+  const own = blockFor(block, use)
+  return [
+    [...port, ...is('ip'), ...within(field.source, own, 'unequal'), decide('drop')],
+    [...port, ...is('arp'), ...within(field.arpSender, own, 'unequal'), decide('drop')],
+  ]
+}
+
+/** True while the tables are there as this version of kauri makes them, whole. @throws a system error */
+export function hasBridgeRules(bridge: GuardedBridge): boolean {
+  return bridgeTables(bridge).every(guard => {
+    const found = findMark(guard.table)
+    if (found === undefined || !found.equals(markOf(guard))) return false
+    return countRules(guard.table) === guard.chains.flatMap(({ rules }) => rules).length
+  })
+}
+
+function findMark(table: NftTable): Buffer | undefined {
+  try {
+    return netlinkRequest(netlinkProtocol.netfilter, [getTable(table)]).flatMap(
+      reply => parseTableMark(reply) ?? [],
+    )[0]
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT')) return undefined
+    throw error
+  }
+}
+
+function countRules(table: NftTable): number {
+  return netlinkRequest(netlinkProtocol.netfilter, [listRules(table)]).flatMap(
+    reply => parseRule(reply) ?? [],
+  ).length
+}
+
+/** Makes the tables anew, in one transaction. @throws a system error */
+export function makeBridgeRules(bridge: GuardedBridge): void {
+  const messages = bridgeTables(bridge).flatMap(guard =>
+    replaceTable(guard.table, guard.chains, markOf(guard)),
   )
+  netlinkRequest(netlinkProtocol.netfilter, transaction(messages))
 }
 
 /** What the rules are made of is remembered with them, so that another version's rules are known as such. */
-function markOf(chains: readonly NftChain[]): Uint8Array {
+function markOf({ table, chains }: GuardTable): Uint8Array {
   const messages = replaceTable(table, chains, new Uint8Array())
   return Buffer.from(fingerprint(encodeMessages(messages).toString('latin1')))
 }

@@ -7,7 +7,7 @@ import path from 'node:path'
 import { hasErrno, KauriError } from '../core/errors.ts'
 import type { Emit } from '../core/events.ts'
 import { lockFile } from '../native/file-lock.ts'
-import { hasBridgeRules, makeBridgeRules } from './bridge-rules.ts'
+import { hardwarePrefix, hasBridgeRules, makeBridgeRules } from './bridge-rules.ts'
 import { chooseSubnet } from './bridge-subnet.ts'
 import { hostFirewallPasses, openHostFirewall } from './host-firewall.ts'
 import { blockOf, type Ipv4, type Ipv4Block, parseIpv4, toBytes } from './ipv4.ts'
@@ -133,10 +133,10 @@ function readBridge({ mtu }: Uplink): Bridge | undefined {
   return { index: link.index, gateway: own.address, block, mtu }
 }
 
-function isWhole({ block }: Bridge, uplink: Uplink): boolean {
+function isWhole(bridge: Bridge, uplink: Uplink): boolean {
   return (
     isForwarding() &&
-    hasBridgeRules(bridgeName, block) &&
+    hasBridgeRules({ name: bridgeName, ...bridge }) &&
     hostFirewallPasses({ name: bridgeName, uplink: uplink.index })
   )
 }
@@ -145,7 +145,8 @@ function isWhole({ block }: Bridge, uplink: Uplink): boolean {
 function mendBridge(uplink: Uplink, { emit }: BridgeOptions): Bridge {
   const bridge = readBridge(uplink) ?? makeWholeBridge(uplink)
   // Rules first: at no moment does the host let through what they hold back.
-  if (!hasBridgeRules(bridgeName, bridge.block)) makeBridgeRules(bridgeName, bridge.block)
+  const guarded = { name: bridgeName, ...bridge }
+  if (!hasBridgeRules(guarded)) makeBridgeRules(guarded)
   openHostFirewall({ name: bridgeName, uplink: uplink.index })
   startForwarding(emit)
   return bridge
@@ -199,7 +200,7 @@ function refuseIpv6(): void {
 
 /** Locally administered, and told by the address: whoever gets an address again is found under what neighbours remember. */
 export function hardwareAddressOf(address: Ipv4): Uint8Array {
-  return Uint8Array.of(0x02, 0x6b, ...toBytes(address))
+  return Uint8Array.of(...hardwarePrefix, ...toBytes(address))
 }
 
 const forwardingFile = '/proc/sys/net/ipv4/ip_forward'

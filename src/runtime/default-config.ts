@@ -102,10 +102,19 @@ const networkSysctl: Readonly<Record<string, string>> = {
   'net.ipv4.ping_group_range': '0 2147483647',
 }
 
+/** The bridge gives no IPv6 address, so programs shall not wait for one; `::1` stays. */
+const noIpv6 = 'net.ipv6.conf.default.disable_ipv6'
+
+function sysctlFor(network: DefaultConfigOptions['network']): Readonly<Record<string, string>> {
+  if (network === 'host') return {}
+  const hasIpv6 = network === 'bridge' && existsSync('/proc/sys/net/ipv6')
+  return hasIpv6 ? { ...networkSysctl, [noIpv6]: '1' } : networkSysctl
+}
+
 /** @throws USAGE for capabilities that do not exist */
 export function defaultRuntimeConfig(options: DefaultConfigOptions): RuntimeConfig {
   const { hostname, network, devices = [], seccomp = { kind: 'default' } } = options
-  const sysctl = { ...(network === 'host' ? {} : networkSysctl), ...options.sysctl }
+  const sysctl = { ...sysctlFor(network), ...options.sysctl }
   return {
     ociVersion: '1.2.1',
     ...(hostname === undefined ? {} : { hostname }),

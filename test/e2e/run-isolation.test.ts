@@ -38,7 +38,7 @@ test('limits of the process are set', async t => {
 })
 
 test('network none has nothing but a loopback that is up', async t => {
-  t.regex(await printed('ip -o link'), /^1: lo: <LOOPBACK,UP,LOWER_UP>[^\n]*$/)
+  t.regex(await printed('ip -o link', '--network', 'none'), /^1: lo: <LOOPBACK,UP,LOWER_UP>[^\n]*$/)
 })
 
 test('network host is that of the host', async t => {
@@ -64,7 +64,7 @@ test('the host name is the one given, or the short id', async t => {
 
 test('lines are added to /etc/hosts', async t => {
   const lines = ['--add-host', 'one:192.0.2.1', '--add-host', 'six:2001:db8::1']
-  const text = await printed('cat /etc/hosts', ...lines)
+  const text = await printed('cat /etc/hosts', '--network', 'none', ...lines)
   t.regex(text, /^127\.0\.0\.1\tlocalhost\n/)
   t.regex(text, /\n192\.0\.2\.1\tone\n2001:db8::1\tsix$/)
 })

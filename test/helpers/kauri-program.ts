@@ -25,7 +25,7 @@ export interface KauriProgram extends Disposable {
   /** Runs to the end. */
   run(args: readonly string[], input?: ProgramInput): Promise<ProgramResult>
   /** Starts it; standard output is a pipe. */
-  start(args: readonly string[]): ChildProcess
+  start(args: readonly string[], input?: Omit<ProgramInput, 'input'>): ChildProcess
   /** Mounts, processes and cgroups of the machine that name this state, or its containers. */
   traces(): string[]
 }
@@ -45,7 +45,7 @@ export function kauriProgram(): KauriProgram {
   return {
     dataRoot,
     runRoot,
-    start: args => start(args),
+    start,
     async run(args, input = {}) {
       const child = start(args, input)
       child.stdin.on('error', () => {})

@@ -1,0 +1,129 @@
+// What containers of the network tests do. Each prints one line and exits with 0 where it worked.
+//
+//   connect ADDRESS PORT        what a server says, or the error, within two seconds
+//   listen PORT SECONDS         says "hello" to who comes
+//   abstract NAME               connects to an abstract socket
+//   send-as SOURCE DESTINATION  one UDP datagram to port 9 with a source address of choice
+//   claim ADDRESS               an ARP answer that ADDRESS is this machine's
+
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <netinet/if_ether.h>
+#include <netinet/ip.h>
+#include <netinet/udp.h>
+#include <netpacket/packet.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static int fail(void) {
+  printf("%s\n", strerror(errno));
+  return 1;
+}
+
+static struct sockaddr_in address_of(const char *text, int port) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+  inet_pton(AF_INET, text, &address.sin_addr);
+  return address;
+}
+
+static int print_answer(int fd) {
+  char text[256];
+  ssize_t length = read(fd, text, sizeof text);
+  if (length < 0) return fail();
+  fwrite(text, 1, (size_t)length, stdout);
+  return 0;
+}
+
+static int connect_to(const char *host, const char *port) {
+  int fd = socket(AF_INET, SOCK_STREAM, 0);
+  const struct timeval limit = {.tv_sec = 2};
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  struct sockaddr_in address = address_of(host, atoi(port));
+  if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) return fail();
+  return print_answer(fd);
+}
+
+static int listen_on(const char *port, const char *seconds) {
+  int fd = socket(AF_INET, SOCK_STREAM, 0);
+  struct sockaddr_in address = address_of("0.0.0.0", atoi(port));
+  if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(fd, 16) != 0) return fail();
+  printf("listening\n");
+  fflush(stdout);
+  alarm((unsigned)atoi(seconds));
+  for (;;) {
+    int client = accept(fd, NULL, NULL);
+    if (client < 0 || write(client, "hello\n", 6) != 6) return fail();
+    close(client);
+  }
+}
+
+static int connect_abstract(const char *name) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  strncpy(address.sun_path + 1, name, sizeof address.sun_path - 2);
+  int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(name));
+  if (connect(fd, (struct sockaddr *)&address, length) != 0) return fail();
+  return print_answer(fd);
+}
+
+static int send_as(const char *source, const char *destination) {
+  struct {
+    struct iphdr ip;
+    struct udphdr udp;
+    char data[4];
+  } packet = {
+      .ip = {.version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_UDP},
+      .udp = {.source = htons(9), .dest = htons(9), .len = htons(12)},
+      .data = "spy",
+  };
+  inet_pton(AF_INET, source, &packet.ip.saddr);
+  inet_pton(AF_INET, destination, &packet.ip.daddr);
+  int fd = socket(AF_INET, SOCK_RAW, IPPROTO_RAW);
+  struct sockaddr_in address = address_of(destination, 0);
+  if (sendto(fd, &packet, sizeof packet, 0, (struct sockaddr *)&address, sizeof address) < 0) return fail();
+  printf("sent\n");
+  return 0;
+}
+
+static int claim(const char *host) {
+  struct {
+    struct ether_header link;
+    struct ether_arp arp;
+  } frame = {.link = {.ether_type = htons(ETHERTYPE_ARP)}};
+  int fd = socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ARP));
+  struct ifreq request = {.ifr_name = "eth0"};
+  if (fd < 0 || ioctl(fd, SIOCGIFHWADDR, &request) != 0) return fail();
+  memset(frame.link.ether_dhost, 0xff, ETH_ALEN);
+  memcpy(frame.link.ether_shost, request.ifr_hwaddr.sa_data, ETH_ALEN);
+  frame.arp.ea_hdr = (struct arphdr){.ar_hrd = htons(ARPHRD_ETHER), .ar_pro = htons(ETHERTYPE_IP),
+                                     .ar_hln = ETH_ALEN, .ar_pln = 4, .ar_op = htons(ARPOP_REPLY)};
+  memcpy(frame.arp.arp_sha, request.ifr_hwaddr.sa_data, ETH_ALEN);
+  inet_pton(AF_INET, host, frame.arp.arp_spa);
+  memset(frame.arp.arp_tha, 0xff, ETH_ALEN);
+  memcpy(frame.arp.arp_tpa, frame.arp.arp_spa, 4);
+  if (ioctl(fd, SIOCGIFINDEX, &request) != 0) return fail();
+  struct sockaddr_ll target = {.sll_family = AF_PACKET, .sll_ifindex = request.ifr_ifindex, .sll_halen = ETH_ALEN};
+  if (sendto(fd, &frame, sizeof frame, 0, (struct sockaddr *)&target, sizeof target) < 0) return fail();
+  printf("sent\n");
+  return 0;
+}
+
+int main(int count, char *words[]) {
+  const char *word = count > 2 ? words[1] : "";
+  if (count == 4 && strcmp(word, "connect") == 0) return connect_to(words[2], words[3]);
+  if (count == 4 && strcmp(word, "listen") == 0) return listen_on(words[2], words[3]);
+  if (count == 4 && strcmp(word, "send-as") == 0) return send_as(words[2], words[3]);
+  if (count == 3 && strcmp(word, "abstract") == 0) return connect_abstract(words[2]);
+  if (count == 3 && strcmp(word, "claim") == 0) return claim(words[2]);
+  return 2;
+}

@@ -1,0 +1,259 @@
+// Containers on the bridge: the way out and what must stay closed, on a host of the tests' own with a world behind it.
+
+import { execFileSync, spawn } from 'node:child_process'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import anyTest from 'ava'
+import type { ProgramResult } from '../helpers/kauri-program.ts'
+import { testWith } from '../helpers/needs.ts'
+import { type PrivateHost, startPrivateHost } from '../helpers/private-host.ts'
+import { useContainers } from '../helpers/run-containers.ts'
+import { makeScratch } from '../helpers/scratch.ts'
+
+const test = testWith({ root: true, programs: ['ip', 'nsenter', 'iptables'] })
+const { kauri, importRoot } = useContainers()
+
+const talkSource = path.join(import.meta.dirname, 'programs/network-talk.c')
+
+let host: PrivateHost
+
+anyTest.before(async () => {
+  if (process.getuid?.() !== 0) return
+  host = await startPrivateHost({ mtu: 1400 })
+  await importRoot('talker', root => {
+    execFileSync('cc', ['-O1', '-static', '-o', path.join(root, 'bin/talk'), talkSource])
+  })
+})
+
+anyTest.after.always(() => host?.[Symbol.dispose]())
+
+/** `kauri run --rm OPTIONS talker sh -c SCRIPT` on the private host. */
+function run(script: string, ...options: readonly string[]): Promise<ProgramResult> {
+  const words = ['run', '--rm', ...options, 'talker', 'sh', '-c', script]
+  return kauri.run(words, { through: host.through })
+}
+
+/** What a script prints, whatever its exit code. */
+async function printed(script: string, ...options: readonly string[]): Promise<string> {
+  const { stdout, stderr } = await run(script, ...options)
+  return stdout.trimEnd() + stderr
+}
+
+/** A container that runs until it is disposed of, and its address. */
+async function startContainer(script: string): Promise<Disposable & { readonly address: string }> {
+  const words = ['run', '--rm', 'talker', 'sh', '-c', `hostname -i; ${script}`]
+  const child = kauri.start(words, { through: host.through })
+  const ended = new Promise(resolve => child.once('close', resolve))
+  let text = ''
+  child.stdout?.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
+  child.stderr?.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
+  for (let waited = 0; !/^10\.[^]*\n[^]*\n/.test(text); waited++) {
+    if (waited > 500 || child.exitCode !== null) throw new Error(text)
+    await sleep(10)
+  }
+  return {
+    address: /^(10\.\S+)/.exec(text)?.[1] ?? '',
+    [Symbol.dispose]() {
+      child.kill('SIGKILL')
+      void ended
+    },
+  }
+}
+
+/** Waits until the host has no interface but its own and the bridge: the kernel takes namespaces down in its own time. */
+async function onlyBridgeIsLeft(): Promise<string[]> {
+  for (let waited = 0; ; waited++) {
+    const others = host.interfaces().filter(name => !['lo', 'way-out', 'kauri0'].includes(name))
+    if (others.length === 0 || waited > 500) return others
+    await sleep(10)
+  }
+}
+
+test('a container reaches the world under the address of the host', async t => {
+  t.is(await printed(`talk connect ${host.world} 80`), `from ${host.address}`)
+  t.deepEqual(await onlyBridgeIsLeft(), [])
+})
+
+test('it has one interface beside the loopback, with an address, a route and the MTU of the host’s way out', async t => {
+  const text = await printed('ip -o -4 addr show dev eth0; ip route; ip -o link; cat /etc/hosts')
+  const [, address = ''] = /inet (10\.77\.\d+\.\d+)\/20 brd 10\.77\.15\.255/.exec(text) ?? []
+  t.not(address, '', text)
+  t.regex(text, /^default via 10\.77\.0\.1 dev eth0/m)
+  t.regex(text, /eth0@.* mtu 1400 /)
+  t.is(text.match(/^\d+: /gm)?.length, 3, text)
+  t.regex(text, new RegExp(`^${address}\\t[0-9a-f]{12}$`, 'm'))
+})
+
+test('there is no IPv6 address but the loopback’s', async t => {
+  t.regex(await printed('cat /proc/net/if_inet6'), /^0{31}1 01 80 10 80 +lo$/)
+})
+
+test('sockets on the host’s loopback and its abstract ones are out of reach, those on all its addresses are not', async t => {
+  using scratch = makeScratch()
+  const script = `const net = require('node:net'); const say = socket => socket.end('host')
+    net.createServer(say).listen(81, '127.0.0.1'); net.createServer(say).listen(82, '0.0.0.0')
+    net.createServer(say).listen('\\0kauri-test-abstract')
+    setTimeout(() => require('node:fs').writeFileSync('${scratch.at('ready')}', ''), 100)
+    setTimeout(() => {}, 20000)`
+  const [program = '', ...args] = [...host.through, process.execPath, '-e', script]
+  const child = spawn(program, args, { stdio: 'inherit' })
+  try {
+    while (!existsSync(scratch.at('ready'))) await sleep(10)
+    t.regex(await printed('talk connect 127.0.0.1 81'), /refused/)
+    t.regex(await printed('talk connect 10.77.0.1 81'), /refused/)
+    t.is(await printed('talk connect 10.77.0.1 82'), 'host')
+    t.regex(await printed('talk abstract kauri-test-abstract'), /refused/)
+    t.is(await printed('talk abstract kauri-test-abstract', '--network', 'host'), 'host')
+  } finally {
+    child.kill('SIGKILL')
+  }
+})
+
+test('containers reach each other, the world does not reach them', async t => {
+  using server = await startContainer('talk listen 7000 30')
+  t.is(await printed(`talk connect ${server.address} 7000`), 'hello')
+  host.inWorld('ip', 'route', 'replace', '10.77.0.0/20', 'via', host.address)
+  using scratch = makeScratch()
+  const probe = scratch.at('talk')
+  execFileSync('cc', ['-O1', '-static', '-o', probe, talkSource])
+  t.throws(() => host.inWorld(probe, 'connect', server.address, '7000'))
+  t.is(host.onHost(probe, 'connect', server.address, '7000'), 'hello\n')
+  host.inWorld('ip', 'route', 'del', '10.77.0.0/20')
+})
+
+test('a packet with a source address of somebody else goes nowhere', async t => {
+  using heard = listenInWorld()
+  for (const source of ['192.0.2.99', '127.0.0.1', '10.77.0.1', '10.77.9.9'])
+    t.is(await printed(`talk send-as ${source} ${host.world}`), 'sent')
+  // One with the own address comes through, so the ear is open.
+  t.is(await printed(`talk send-as $(hostname -i) ${host.world}`), 'sent')
+  for (let waited = 0; heard.sources().length === 0 && waited < 300; waited++) await sleep(10)
+  t.deepEqual(heard.sources(), [host.address])
+})
+
+function listenInWorld(): Disposable & { readonly sources: () => string[] } {
+  const scratch = makeScratch()
+  const file = scratch.at('heard')
+  writeFileSync(file, '')
+  const script = `const socket = require('node:dgram').createSocket('udp4')
+    socket.on('message', (_, from) => require('node:fs').appendFileSync('${file}', from.address + '\\n'))
+    socket.bind(9, () => require('node:fs').writeFileSync('${scratch.at('ready')}', ''))`
+  const child = host.spawnInWorld(process.execPath, '-e', script)
+  while (!existsSync(scratch.at('ready'))) execFileSync('sleep', ['0.02'])
+  return {
+    sources: () => readFileSync(file, 'utf8').split('\n').filter(Boolean),
+    [Symbol.dispose]() {
+      child.kill('SIGKILL')
+      scratch[Symbol.dispose]()
+    },
+  }
+}
+
+test('nobody answers for the gateway', async t => {
+  const seen = 'talk connect 10.77.0.1 99; sleep 1.5; cat /proc/net/arp'
+  const victim = printed(seen)
+  await sleep(700)
+  t.is(await printed('talk claim 10.77.0.1'), 'sent')
+  t.regex(await victim, /^10\.77\.0\.1 .* 02:6b:0a:4d:00:01 /m)
+})
+
+test('twenty containers at once have twenty addresses, and leave nothing', async t => {
+  const results = await Promise.all(Array.from({ length: 20 }, () => run('hostname -i; sleep 0.3')))
+  for (const { code, stderr } of results) t.is(code, 0, stderr)
+  t.is(new Set(results.map(({ stdout }) => stdout)).size, 20)
+  t.deepEqual(await onlyBridgeIsLeft(), [])
+})
+
+for (const afterMs of [60, 75, 90, 120, 200])
+  test(`kauri killed after ${afterMs} ms leaves no interface`, async t => {
+    const words = ['run', '--rm', 'talker', 'sleep', '30']
+    const child = kauri.start(words, { through: host.through })
+    const ended = new Promise(resolve => child.once('close', resolve))
+    await sleep(afterMs)
+    child.kill('SIGKILL')
+    child.stdout?.resume()
+    child.stderr?.resume()
+    await ended
+    t.deepEqual(await onlyBridgeIsLeft(), [])
+    t.is(await printed(`talk connect ${host.world} 80`), `from ${host.address}`)
+  })
+
+for (const { what, harm } of [
+  { what: 'the bridge removed', harm: () => host.onHost('ip', 'link', 'del', 'kauri0') },
+  { what: 'the bridge down', harm: () => host.onHost('ip', 'link', 'set', 'kauri0', 'down') },
+  { what: 'its address taken', harm: () => host.onHost('ip', 'addr', 'flush', 'dev', 'kauri0') },
+  {
+    what: 'forwarding switched off',
+    harm: () => host.onHost('sh', '-c', 'echo 0 > /proc/sys/net/ipv4/ip_forward'),
+  },
+  { what: 'the rules flushed', harm: () => flushRules() },
+  {
+    what: 'a filter that drops what it does not know',
+    harm: () => host.onHost('iptables', '-P', 'FORWARD', 'DROP'),
+  },
+])
+  test(`${what}: the next container has a way out again`, async t => {
+    t.is(await printed('true'), '')
+    harm()
+    const { stdout, stderr } = await run(`talk connect ${host.world} 80`)
+    t.is(stdout, `from ${host.address}\n`, stderr)
+  })
+
+/** What `nft flush ruleset` does to kauri's table of that family. */
+function flushRules(): void {
+  const netlink = path.join(import.meta.dirname, '../../src/runtime/netlink.ts')
+  const script = `const { netlinkRequest, nameBytes } = await import('${netlink}')
+    const header = Uint8Array.of(0, 0, 0, 10), own = Uint8Array.of(2, 0, 0, 0)
+    const edge = { flags: 1, header, attributes: [], purpose: 'flushing' }
+    netlinkRequest(12, [{ ...edge, type: 0x10 },
+      { type: 0xa02, flags: 5, header: own, attributes: [[1, nameBytes('kauri')]], purpose: 'flushing' },
+      { ...edge, type: 0x11 }])`
+  host.onHost(process.execPath, '--input-type=module', '-e', script)
+}
+
+test('the bridge keeps away from addresses that the host has a route for', async t => {
+  using other = await startPrivateHost()
+  other.onHost('ip', 'route', 'add', '10.77.0.0/17', 'via', '192.0.2.1')
+  const words = ['run', '--rm', 'talker', 'sh', '-c', `hostname -i; talk connect ${other.world} 80`]
+  const { stdout, stderr } = await kauri.run(words, { through: other.through })
+  t.regex(stdout, /^10\.77\.1(2[89]|[3-9]\d)\.\d+\nfrom 192\.0\.2\.10\n$/, stderr)
+})
+
+test('an interface of that name that is no bridge is left alone', async t => {
+  using other = await startPrivateHost()
+  other.onHost('ip', 'link', 'add', 'kauri0', 'type', 'veth', 'peer', 'name', 'other')
+  const words = ['run', '--rm', 'talker', 'true']
+  const { code, stderr } = await kauri.run(words, { through: other.through })
+  t.is(code, 125)
+  t.regex(stderr, /kauri0 is no bridge but veth[^]*--network none/)
+})
+
+test('without the right to change networks the error names the networks that need none', async t => {
+  const through = [...host.through, 'setpriv', '--bounding-set', '-net_admin']
+  const { code, stderr } = await kauri.run(['run', '--rm', 'talker', 'true'], { through })
+  t.is(code, 125)
+  t.regex(stderr, /no bridge network: .*EPERM[^]*CAP_NET_ADMIN.*--network none and --network host/)
+  const none = ['run', '--rm', '--network', 'none', 'talker', 'sh', '-c', 'echo works']
+  t.is((await kauri.run(none, { through })).stdout, 'works\n')
+})
+
+test('the caller names resolvers, domains, options and hosts', async t => {
+  const options = ['--dns', '192.0.2.53', '--dns', '2001:db8::53', '--dns-search', 'example.org']
+  const more = ['--dns-option', 'ndots:2', '--add-host', 'h:host-gateway', '--hostname', 'a.b.c']
+  const text = await printed('cat /etc/resolv.conf /etc/hosts', ...options, ...more)
+  const resolver =
+    'nameserver 192.0.2.53\nnameserver 2001:db8::53\nsearch example.org\noptions ndots:2\n'
+  t.true(text.startsWith(resolver), text)
+  t.regex(text, /\n10\.77\.0\.1\th\n10\.77\.\d+\.\d+\ta\.b\.c a$/)
+})
+
+test('words that are no resolver are refused', async t => {
+  for (const words of [
+    ['--dns', 'name'],
+    ['--dns-search', 'a b'],
+    ['--dns-option', ''],
+    ['--network', 'container:x'],
+  ])
+    t.is((await run('true', ...words)).code, 125, words.join(' '))
+})
