@@ -1,10 +1,25 @@
 // Whether a file is an archive that ADD unpacks: a tar, as it is or packed by gzip, bzip2, xz or zstd, told by its content.
 
-import { createReadStream, fstatSync } from 'node:fs'
+import { fstatSync, read } from 'node:fs'
+import { promisify } from 'node:util'
 import { hasErrno, KauriError } from '../core/errors.ts'
 import { decompress } from '../layer/decompress.ts'
 import { defaultArchiveLimits } from '../layer/layer.ts'
 import { TarReader } from '../layer/tar-reader.ts'
+
+const readAsync = promisify(read)
+const chunkBytes = 128 * 1024
+
+/** The bytes of an open file from its start; the descriptor stays the caller's. */
+export async function* readFrom(fd: number): AsyncGenerator<Uint8Array> {
+  for (let position = 0; ; ) {
+    const buffer = Buffer.allocUnsafe(chunkBytes)
+    const { bytesRead } = await readAsync(fd, buffer, 0, buffer.length, position)
+    if (bytesRead === 0) return
+    position += bytesRead
+    yield buffer.subarray(0, bytesRead)
+  }
+}
 
 /** Headers before the first entry are bounded, so what begins with more than this is none. */
 const mostBytesBefore = 4 * 1024 * 1024
@@ -18,8 +33,7 @@ export async function isArchive(fd: number, signal?: AbortSignal): Promise<boole
     { archive: 'the archive', limits: defaultArchiveLimits },
   )
   try {
-    const packed = createReadStream('', { fd, start: 0, autoClose: false })
-    const { bytes } = await decompress(packed, { signal })
+    const { bytes } = await decompress(readFrom(fd), { signal })
     let read = 0
     for await (const chunk of bytes) {
       reader.write(chunk)

@@ -1,7 +1,7 @@
 // COPY and ADD. What the sources select is what the step reads; their names and addresses are not, so that a renamed
 // directory or another mirror of equal bytes changes nothing.
 
-import { closeSync, constants, createReadStream, openSync } from 'node:fs'
+import { closeSync, constants, openSync } from 'node:fs'
 import path from 'node:path'
 import type { Json } from '../../core/canonical-json.ts'
 import { KauriError } from '../../core/errors.ts'
@@ -15,7 +15,7 @@ import type { AddStep, FileSource } from '../../plan/plan.ts'
 import { memoryIndex } from '../content-index.ts'
 import { type CopyTarget, copySource, copyText } from '../copy-source.ts'
 import type { RemoteFile, RemoteTree, ResolvedSource } from '../remote-source.ts'
-import { isArchive } from '../source-archive.ts'
+import { isArchive, readFrom } from '../source-archive.ts'
 import type { ReadableSource } from '../source-digest.ts'
 import { findOwner } from '../source-owner.ts'
 import type { SourceMatch } from '../source-patterns.ts'
@@ -162,8 +162,7 @@ async function unpackArchive(
     place.makeDirectories(directory, { mode: 0o755, owner })
     const intoFd = place.open(directory)
     try {
-      const packed = createReadStream('', { fd, start: 0, autoClose: false })
-      const { bytes } = await decompress(packed, { name: `/${file}`, signal })
+      const { bytes } = await decompress(readFrom(fd), { name: `/${file}`, signal })
       await applyTar(bytes, intoFd, {
         name: `/${file}`,
         whiteouts: 'ordinary',
