@@ -30,6 +30,7 @@ export const commandGroups: readonly CommandGroup[] = [
   {
     title: 'Images',
     commands: {
+      copy: () => import('./commands/copy.ts'),
       df: () => import('./commands/df.ts'),
       diff: () => import('./commands/diff.ts'),
       export: () => import('./commands/export.ts'),
@@ -43,6 +44,8 @@ export const commandGroups: readonly CommandGroup[] = [
       import: () => import('./commands/import.ts'),
       inspect: () => import('./commands/inspect.ts'),
       load: () => import('./commands/load.ts'),
+      login: () => import('./commands/login.ts'),
+      logout: () => import('./commands/logout.ts'),
       'manifest add': () => import('./commands/manifest-add.ts'),
       'manifest annotate': () => import('./commands/manifest-annotate.ts'),
       'manifest create': () => import('./commands/manifest-create.ts'),

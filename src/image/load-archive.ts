@@ -18,6 +18,8 @@ import { readLayoutItems } from './load-layout-items.ts'
 export interface LoadedImage {
   readonly descriptor: Descriptor
   readonly names: readonly Reference[]
+  /** What an OCI layout calls it, as written: a tag alone, at times. */
+  readonly labels?: readonly string[]
 }
 
 export interface LoadOptions {

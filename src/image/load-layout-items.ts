@@ -22,9 +22,14 @@ export function layoutImages(entries: readonly Descriptor[]): LoadedImage[] {
   for (const entry of entries) {
     if (!isManifestType(entry.mediaType) && !isIndexType(entry.mediaType)) continue
     const { annotations, ...descriptor } = entry
-    const names = images.get(entry.digest)?.names ?? []
+    const { names = [], labels = [] } = images.get(entry.digest) ?? {}
     const name = layoutName(annotations)
-    images.set(entry.digest, { descriptor, names: name === undefined ? names : [...names, name] })
+    const label = annotations?.[refNameAnnotation]
+    images.set(entry.digest, {
+      descriptor,
+      names: name === undefined ? names : [...names, name],
+      labels: label === undefined ? labels : [...labels, label],
+    })
   }
   return [...images.values()]
 }

@@ -20,6 +20,8 @@ import { type ArchiveFile, blobName, documentFile, tarOf } from './archive-entry
 export interface LayoutRoot {
   readonly descriptor: Descriptor
   readonly names: readonly Reference[]
+  /** Names of other programs' kind, such as a tag alone; kept as they are. */
+  readonly labels?: readonly string[]
 }
 
 /** The archive's bytes, streamed from the store. @throws BLOB_NOT_FOUND, BLOB_CORRUPT */
@@ -62,7 +64,7 @@ export async function layoutFiles(
 ): Promise<ArchiveFile[]> {
   const blobs = new Map<Digest, Descriptor>()
   for (const { descriptor } of roots) await collectBlobs(store, descriptor, blobs)
-  const index = roots.flatMap(({ descriptor, names }) => rootEntries(descriptor, names))
+  const index = roots.flatMap(rootEntries)
   return [
     documentFile('oci-layout', '{"imageLayoutVersion":"1.0.0"}'),
     documentFile(
@@ -76,16 +78,18 @@ export async function layoutFiles(
 }
 
 /** What index.json says of an image: an entry for each name. */
-export function rootEntries(descriptor: Descriptor, names: readonly Reference[]): Descriptor[] {
+export function rootEntries({ descriptor, names, labels = [] }: LayoutRoot): Descriptor[] {
   const { annotations: _, ...bare } = descriptor
-  if (names.length === 0) return [bare]
-  return names.map(name => ({
+  if (names.length === 0 && labels.length === 0) return [bare]
+  const named = names.map(name => ({
     ...bare,
     annotations: {
       [refNameAnnotation]: formatReference(name),
       'io.containerd.image.name': formatReference(name),
     },
   }))
+  const labelled = labels.map(label => ({ ...bare, annotations: { [refNameAnnotation]: label } }))
+  return [...named, ...labelled]
 }
 
 async function collectBlobs(
@@ -96,7 +100,7 @@ async function collectBlobs(
   if (found.has(descriptor.digest)) return
   found.set(descriptor.digest, descriptor)
   for (const { descriptor: child, optional } of await childrenOf(store, descriptor)) {
-    if (await store.hasBlob(child.digest)) await collectBlobs(store, child, found)
+    if (await store.hasBlob(child.digest, child.mediaType)) await collectBlobs(store, child, found)
     else if (!optional)
       throw new KauriError('BLOB_NOT_FOUND', `the image needs ${child.digest}, which is not stored`)
   }

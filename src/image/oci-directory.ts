@@ -76,7 +76,7 @@ async function addFiles(
       await rm(temporary, { force: true })
     }
   }
-  const added = roots.flatMap(({ descriptor, names }) => rootEntries(descriptor, names))
+  const added = roots.flatMap(rootEntries)
   const manifests = [...keptEntries(index, added), ...added]
   const document = { schemaVersion: 2, mediaType: mediaTypes.index, manifests }
   await writeFileAtomic(index, canonicalJson(document))
