@@ -7,6 +7,7 @@ import type { LayerCompression } from '../layer/layer.ts'
 import { parseReference, type Reference } from '../oci/reference.ts'
 import { csvFields, type OptionFields, readFields } from './build-fields.ts'
 import type { ParsedOptions } from './command.ts'
+import { compressionOf, parseCompression } from './compression-option.ts'
 import { badValue } from './option-values.ts'
 
 /** What -o and its like ask for, all of them together. */
@@ -219,31 +220,4 @@ function theOnly(compressions: readonly LayerCompression[]): LayerCompression | 
       hint: 'build twice: the second time everything is cached',
     })
   return first
-}
-
-const codecs = ['zstd', 'gzip', 'none', 'zstd-codec'] as const
-const highestLevel = { zstd: 19, gzip: 9, none: 0, 'zstd-codec': 19 } as const
-
-/** `zstd`, `gzip:9`. @throws USAGE */
-function parseCompression(text: string): LayerCompression {
-  const [codec = '', level, ...rest] = text.split(':')
-  if (rest.length > 0) throw badCompression(text)
-  return compressionOf(codec, level)
-}
-
-function compressionOf(name: string, levelText: string | undefined): LayerCompression {
-  const codec = name === 'uncompressed' ? 'none' : codecs.find(one => one === name)
-  const level = levelText === undefined ? undefined : Number(levelText)
-  const isLevel = level === undefined || (Number.isInteger(level) && level >= 1)
-  if (codec === undefined || !isLevel || (level ?? 0) > highestLevel[codec])
-    throw badCompression(levelText === undefined ? name : `${name}:${levelText}`)
-  return level === undefined ? { codec } : { codec, level }
-}
-
-function badCompression(text: string): KauriError {
-  return badValue(
-    '--compression',
-    text,
-    'write zstd, gzip, none or zstd-codec; zstd:1 to zstd:19 and gzip:1 to gzip:9 choose a level',
-  )
 }

@@ -6,9 +6,9 @@ import { formatPlatform, hostPlatform, type Platform, parsePlatform } from '../o
 import { parseBuildArguments } from './build-arguments.ts'
 import { commaList } from './build-fields.ts'
 import type { ParsedOptions } from './command.ts'
-import { readSourceDateEpoch } from './described-plan.ts'
 import type { Environment } from './global-options.ts'
 import { badValue } from './option-values.ts'
+import { readSourceDateEpoch } from './source-date-epoch.ts'
 
 const epochName = 'SOURCE_DATE_EPOCH'
 

@@ -1,8 +1,6 @@
 // From a description's directory and the command line to a plan; `system build` and `plan` share it.
 
 import { machine } from 'node:os'
-import process from 'node:process'
-import { KauriError } from '../core/errors.ts'
 import { imageReferences } from '../description/container-config.ts'
 import type { ImageTypeName } from '../description/description.ts'
 import { lowerDescription } from '../description/lower-description.ts'
@@ -70,17 +68,4 @@ function withRemovals(plan: BuildPlan, names: readonly string[]): BuildPlan {
     return { ...stage, steps: stage.steps.toSpliced(last + 1, 0, removal) }
   })
   return { ...plan, stages }
-}
-
-/** Seconds since 1970 that the option or the environment asks for. @throws USAGE */
-export function readSourceDateEpoch(options: ParsedOptions): number | undefined {
-  const option = options.text('source-date-epoch')
-  const text = option ?? (process.env['SOURCE_DATE_EPOCH'] || undefined)
-  if (text === undefined) return undefined
-  // Up to the year 9999: image configurations have no later dates.
-  if (/^\d{1,12}$/.test(text) && Number(text) <= 253_402_300_799) return Number(text)
-  const where = option === undefined ? 'SOURCE_DATE_EPOCH' : '--source-date-epoch'
-  throw new KauriError('USAGE', `${where} does not take "${text}"`, {
-    hint: 'write seconds since 1970 as a whole number',
-  })
 }

@@ -17,6 +17,11 @@ export const command: CommandSpec = {
   progressLines: 'numbered',
   run: async ({ options, positionals, context }) => {
     const [word = ''] = positionals
+    const { isDescribed } = await import('../is-described.ts')
+    if (isDescribed(word, options)) {
+      const { buildDescribed } = await import('../build-described.ts')
+      return await buildDescribed(word, options, context)
+    }
     const { buildDockerfile } = await import('../build-dockerfile.ts')
     return await buildDockerfile(word, options, context)
   },

@@ -5,6 +5,7 @@ import { hexOf } from '../../oci/digest.ts'
 import type { CommandSpec } from '../command.ts'
 import { buildOptions, descriptionOptions, repositoryTuple } from '../description-options.ts'
 import { requireRoot } from '../host-needs.ts'
+import { readSourceDateEpoch } from '../source-date-epoch.ts'
 
 export const command: CommandSpec = {
   name: 'plan',
@@ -20,7 +21,7 @@ export const command: CommandSpec = {
   run: async ({ options, positionals, context }) => {
     requireRoot('asking the repositories')
     const [directory = ''] = positionals
-    const { readDescribedPlan, readSourceDateEpoch } = await import('../described-plan.ts')
+    const { readDescribedPlan } = await import('../described-plan.ts')
     const { plan } = await readDescribedPlan(directory, options, context)
     const { openBuildParts } = await import('../build-parts.ts')
     const { inspectPlan } = await import('../../build/inspect-plan.ts')
