@@ -17,8 +17,13 @@ async function step(lines: string): Promise<unknown> {
 const pattern = (text: string): object => ({ kind: 'pattern', pattern: text })
 const context = { kind: 'context', context: 'context' }
 const copied = {
-  ...{ kind: 'add', from: context, targetIsDirectory: false, parents: false, excludes: [] },
-  ...{ link: false, unpack: 'none' },
+  kind: 'add',
+  from: context,
+  targetIsDirectory: false,
+  parents: false,
+  excludes: [],
+  link: false,
+  unpack: 'none',
 }
 
 for (const [line, want] of [
@@ -116,7 +121,8 @@ for (const [line, want] of [
           submodules: true,
         },
       ],
-      ...{ target: '/b', unpack: 'local' },
+      target: '/b',
+      unpack: 'local',
     },
   ],
   [
@@ -131,7 +137,8 @@ for (const [line, want] of [
           commit: 'abcdef',
         },
       ],
-      ...{ target: '/b', unpack: 'local' },
+      target: '/b',
+      unpack: 'local',
     },
   ],
   [
@@ -158,7 +165,9 @@ for (const [line, want] of [
         { kind: 'text', name: 'A', text: '1\n' },
         { kind: 'text', name: 'B', text: '2\n' },
       ],
-      ...{ target: '/d', targetIsDirectory: true, unpack: 'local' },
+      target: '/d',
+      targetIsDirectory: true,
+      unpack: 'local',
     },
   ],
 ] as const)

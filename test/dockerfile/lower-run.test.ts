@@ -89,10 +89,10 @@ test('the script of a here-document cannot be put anywhere else', async t => {
 test('a program runs as the user and in the directory of the instructions before', async t => {
   const step = await run('USER me:staff\nWORKDIR /a\nWORKDIR b\nRUN x')
   t.is(step.user, 'me:staff')
-  t.is<string>(step.directory, '/a/b')
+  t.is<string, string>(step.directory, '/a/b')
   const plain = await run('RUN x')
   t.is(plain.user, '')
-  t.is<string>(plain.directory, '/')
+  t.is<string, string>(plain.directory, '/')
   t.is(plain.hostname, undefined)
 })
 
@@ -171,36 +171,65 @@ for (const [flag, want] of [
   [
     'type=cache,target=/c/',
     {
-      ...{ kind: 'cache', target: '/c', id: '//c', sharing: 'shared', writable: true, source: '/' },
-      ...{ mode: 0o755, ...root },
+      kind: 'cache',
+      target: '/c',
+      id: '//c',
+      sharing: 'shared',
+      writable: true,
+      source: '/',
+      mode: 0o755,
+      ...root,
     },
   ],
   [
     'type=cache,target=c/./d,ro,sharing=locked,mode=0700,uid=$N,gid=6',
     {
-      ...{ kind: 'cache', target: '/w/c/d', id: '/c/d', sharing: 'locked', writable: false },
-      ...{ source: '/', mode: 0o700, uid: 5, gid: 6 },
+      kind: 'cache',
+      target: '/w/c/d',
+      id: '/c/d',
+      sharing: 'locked',
+      writable: false,
+      source: '/',
+      mode: 0o700,
+      uid: 5,
+      gid: 6,
     },
   ],
   [
     'type=cache,id=../../../etc,target=/c,from=base,source=/s',
     {
-      ...{ kind: 'cache', target: '/c', id: '/../../../etc', sharing: 'shared', writable: true },
-      ...{ from: stage, source: '/s', mode: 0o755, ...root },
+      kind: 'cache',
+      target: '/c',
+      id: '/../../../etc',
+      sharing: 'shared',
+      writable: true,
+      from: stage,
+      source: '/s',
+      mode: 0o755,
+      ...root,
     },
   ],
   [
     'type=secret,id=a/b',
     {
-      ...{ kind: 'secret', id: 'a/b', target: '/run/secrets/b', required: false },
-      ...{ mode: 0o400, ...root },
+      kind: 'secret',
+      id: 'a/b',
+      target: '/run/secrets/b',
+      required: false,
+      mode: 0o400,
+      ...root,
     },
   ],
   [
     'type=secret,target=/etc/key,required,mode=0440,uid=1',
     {
-      ...{ kind: 'secret', id: 'key', target: '/etc/key', required: true },
-      ...{ mode: 0o440, uid: 1, gid: 0 },
+      kind: 'secret',
+      id: 'key',
+      target: '/etc/key',
+      required: true,
+      mode: 0o440,
+      uid: 1,
+      gid: 0,
     },
   ],
   [
@@ -210,15 +239,24 @@ for (const [flag, want] of [
   [
     'type=secret,id=a,env=TOKEN,target=s',
     {
-      ...{ kind: 'secret', id: 'a', target: '/w/s', variable: 'TOKEN', required: false },
-      ...{ mode: 0o400, ...root },
+      kind: 'secret',
+      id: 'a',
+      target: '/w/s',
+      variable: 'TOKEN',
+      required: false,
+      mode: 0o400,
+      ...root,
     },
   ],
   [
     'type=ssh',
     {
-      ...{ kind: 'ssh', id: 'default', target: '/run/buildkit/ssh_agent.0', required: false },
-      ...{ mode: 0o600, ...root },
+      kind: 'ssh',
+      id: 'default',
+      target: '/run/buildkit/ssh_agent.0',
+      required: false,
+      mode: 0o600,
+      ...root,
     },
   ],
   [
@@ -227,7 +265,7 @@ for (const [flag, want] of [
   ],
 ] as const)
   test(`RUN --mount=${flag} is lowered`, async t => {
-    t.deepEqual<unknown>(await mount(flag), want)
+    t.deepEqual<unknown, unknown>(await mount(flag), want)
   })
 
 test('ids of caches are put into the namespace that a build argument names', async t => {

@@ -67,7 +67,7 @@ for (const [text, want] of [
   ['.', undefined],
 ] as const)
   test(`what ADD makes of ${JSON.stringify(text)}`, t => {
-    t.deepEqual<unknown>(findSourceAddress(text), want)
+    t.deepEqual<unknown, unknown>(findSourceAddress(text), want)
   })
 
 for (const [query, message] of [
@@ -94,10 +94,13 @@ test('a fragment and a query that disagree are refused', t => {
 })
 
 test('a context may leave out the scheme for github.com', t => {
-  t.deepEqual<unknown>(
+  t.deepEqual<unknown, unknown>(
     findContextAddress('github.com/a/b#main:dir'),
     git('https://github.com/a/b', { revision: 'main', directory: 'dir' }),
   )
-  t.deepEqual<unknown>(findContextAddress('https://example.org/a'), http('https://example.org/a'))
+  t.deepEqual<unknown, unknown>(
+    findContextAddress('https://example.org/a'),
+    http('https://example.org/a'),
+  )
   t.is(findContextAddress('github.org/a/b'), undefined)
 })

@@ -26,7 +26,7 @@ for (const [text, want] of [
   ],
 ] as const)
   test(`the platform ${text} is understood`, t => {
-    t.deepEqual<unknown>(parseStagePlatform(text, own), want)
+    t.deepEqual<unknown, unknown>(parseStagePlatform(text, own), want)
   })
 
 for (const [text, message] of [
@@ -47,8 +47,11 @@ for (const [text, message] of [
   })
 
 test('variants that everybody means are left out', t => {
-  t.deepEqual<unknown>(normalPlatform({ os: 'linux', architecture: 'arm64', variant: 'v8' }), {
-    os: 'linux',
-    architecture: 'arm64',
-  })
+  t.deepEqual<unknown, unknown>(
+    normalPlatform({ os: 'linux', architecture: 'arm64', variant: 'v8' }),
+    {
+      os: 'linux',
+      architecture: 'arm64',
+    },
+  )
 })
