@@ -11,11 +11,11 @@ import {
   closeSync,
   constants,
   existsSync,
+  lstatSync,
   mkdirSync,
   openSync,
   renameSync,
   rmSync,
-  statSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
@@ -23,6 +23,7 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sweepTemporaries, temporaryBeside } from '../core/atomic-file.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
+import { KauriError } from '../core/errors.ts'
 import { cancelled } from '../core/process.ts'
 import { type FileLock, lockFile, tryLockFile } from '../native/file-lock.ts'
 import { oPath } from '../native/in-root.ts'
@@ -166,7 +167,7 @@ async function makeAlone(
   }
 }
 
-/** Makes the directory of one copy, whole or not at all; the caller holds its lock. */
+/** Makes the directory of one copy, whole or not at all; the caller holds its lock. @throws FILE_NOT_FOUND where it starts with no directory */
 export async function makeCacheMount(
   copy: string,
   identity: CacheMountIdentity,
@@ -203,5 +204,6 @@ async function fillDirectory(
   } finally {
     closeSync(fd)
   }
-  statSync(path.join(directory, dataName))
+  if (lstatSync(path.join(directory, dataName)).isDirectory()) return
+  throw new KauriError('FILE_NOT_FOUND', 'what a cache starts with must be a directory')
 }

@@ -35,6 +35,7 @@ export interface RunTrial extends Disposable {
       readonly contexts?: Readonly<Record<string, PlanContext>>
       readonly scratch?: boolean
       readonly parts?: ExecutorParts
+      readonly onLine?: (line: string) => void
     },
   ): Promise<TrialResult>
   /** Names of everything that a snapshot changed, sorted. */
@@ -74,7 +75,14 @@ export async function openRunTrial(): Promise<RunTrial> {
     parts,
     at,
     async build(steps, more = {}) {
-      const { stages = [], contexts = {}, scratch = false, parts: own = parts, ...options } = more
+      const {
+        stages = [],
+        contexts = {},
+        scratch = false,
+        parts: own = parts,
+        onLine,
+        ...options
+      } = more
       const events: BuildEvent[] = []
       const plan: BuildPlan = {
         contexts: { small: { directory: at('small') }, ...contexts },
@@ -85,7 +93,10 @@ export async function openRunTrial(): Promise<RunTrial> {
         offline: true,
         caller: noCaller,
         ...options,
-        emit: event => events.push(event),
+        emit(event) {
+          events.push(event)
+          if (event.kind === 'step-output') onLine?.(event.line)
+        },
       })
       const lines = events.flatMap(event => (event.kind === 'step-output' ? [event.line] : []))
       return { ...built, lines, events }

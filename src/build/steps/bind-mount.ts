@@ -2,22 +2,23 @@
 
 import type { BuildMount, RunStep } from '../../plan/plan.ts'
 import type { PreparedMount } from './build-mount.ts'
-import { readMountSource } from './mount-source.ts'
+import { digestMountSource, openMountSource } from './mount-source.ts'
 import type { StepContext } from './step.ts'
 
 /** @throws FILE_NOT_FOUND */
 export async function prepareBind(
-  { from, source, target, writable }: Extract<BuildMount, { readonly kind: 'bind' }>,
+  { from, source: path, target, writable }: Extract<BuildMount, { readonly kind: 'bind' }>,
   { where }: RunStep,
   context: StepContext,
 ): Promise<PreparedMount> {
-  const shown = await readMountSource(context, { from, source, where })
+  const place = { from, path, where }
+  const digest = await digestMountSource(context, place)
   return {
-    reads: shown.digest,
+    reads: digest,
     async open({ stack }) {
-      const { tree, path } = await shown.open(stack)
+      const { tree, path: source } = await openMountSource(context, place, { digest, stack })
       const options = ['bind', writable ? 'rw' : 'ro']
-      return { mounts: [{ type: 'bind', source: path, destination: target, options, tree }] }
+      return { mounts: [{ type: 'bind', source, destination: target, options, tree }] }
     },
   }
 }

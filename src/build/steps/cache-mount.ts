@@ -1,15 +1,17 @@
 // `RUN --mount=type=cache`: a directory that outlives the build.
 
-import { KauriError } from '../../core/errors.ts'
+import type { Digest } from '../../oci/digest.ts'
 import { type BuildMount, guestPath, type RunStep } from '../../plan/plan.ts'
 import {
   type CacheMountIdentity,
+  type CacheMountRequest,
   cacheMountName,
   dataName,
   openCacheMount,
 } from '../cache-mounts.ts'
+import { copyPath } from '../source-selection.ts'
 import type { MountWork, PreparedMount } from './build-mount.ts'
-import { type MountSource, readMountSource } from './mount-source.ts'
+import { digestMountSource } from './mount-source.ts'
 import type { StepContext } from './step.ts'
 
 type CacheBuildMount = Extract<BuildMount, { readonly kind: 'cache' }>
@@ -20,21 +22,16 @@ export async function prepareCache(
   { where }: RunStep,
   context: StepContext,
 ): Promise<PreparedMount> {
-  const { from, source } = mount
-  const base = from && (await readMountSource(context, { from, source, where }))
-  if (base?.isDirectory === false)
-    throw new KauriError('FILE_NOT_FOUND', `the source ${source} of a cache is no directory`, {
-      where,
-    })
+  const base = await digestBase(mount, where, context)
   const { id, mode, uid, gid } = mount
-  const identity = { id, mode, uid, gid, base: base?.digest }
+  const identity = { id, mode, uid, gid, base }
   const name = cacheMountName(identity)
   return {
-    reads: base?.digest ?? null,
+    reads: base ?? null,
     order: name,
     async open(work) {
-      const held = work.caches.get(name)
-      const directory = held ?? (await openCache({ mount, identity, base }, context, work))
+      const directory =
+        work.caches.get(name) ?? (await openCache(mount, identity, { context, work }))
       work.caches.set(name, directory)
       const options = ['bind', mount.writable ? 'rw' : 'ro']
       return {
@@ -44,26 +41,41 @@ export async function prepareCache(
   }
 }
 
-interface NamedCache {
-  readonly mount: CacheBuildMount
-  readonly identity: CacheMountIdentity
-  readonly base: MountSource | undefined
+/** What the cache starts with; undefined: nothing. */
+async function digestBase(
+  { from, source: path }: CacheBuildMount,
+  where: RunStep['where'],
+  context: StepContext,
+): Promise<Digest | undefined> {
+  return from && (await digestMountSource(context, { from, path, where }))
+}
+
+interface CacheWork {
+  readonly context: StepContext
+  readonly work: MountWork
 }
 
 async function openCache(
-  { mount: { id, sharing }, identity, base }: NamedCache,
-  { options, tools }: StepContext,
-  { stack, signal }: MountWork,
+  mount: CacheBuildMount,
+  identity: CacheMountIdentity,
+  { context, work: { stack, signal } }: CacheWork,
 ): Promise<string> {
-  const message = `waiting for the cache "${id}", which another step uses`
+  const { options, tools } = context
+  const message = `waiting for the cache "${mount.id}", which another step uses`
   const cache = await openCacheMount(tools.dataRoot, {
     identity,
-    sharing,
+    sharing: mount.sharing,
     signal,
+    fill: fillFrom(mount, context),
     onWait: () => options.emit({ kind: 'warning', message }),
-    ...(base === undefined
-      ? {}
-      : { fill: directoryFd => base.copyTo(directoryFd, guestPath(dataName)) }),
   })
   return stack.use(cache).directory
+}
+
+function fillFrom(
+  { from, source: path }: CacheBuildMount,
+  context: StepContext,
+): CacheMountRequest['fill'] {
+  if (from === undefined) return undefined
+  return rootFd => copyPath(context, { from, path }, { rootFd, target: guestPath(dataName) })
 }

@@ -2,32 +2,37 @@
 // is thrown away; of a context a copy that is kept as a snapshot, named by its content: an editor at work on the original
 // changes neither what the running step sees nor what its result is remembered as.
 
+import { closeSync, fstatSync } from 'node:fs'
 import { KauriError, type SourcePosition } from '../../core/errors.ts'
+import { oPath } from '../../native/in-root.ts'
+import { native } from '../../native/native.ts'
 import { type Digest, digestOf, hexOf } from '../../oci/digest.ts'
 import type { MountedTree } from '../../oci/runtime-config.ts'
 import { type GuestPath, guestPath, type SourceRoot } from '../../plan/plan.ts'
-import { type Rootfs, type SnapshotId, snapshotId } from '../../rootfs/rootfs.ts'
+import { type OpenTree, type Rootfs, type SnapshotId, snapshotId } from '../../rootfs/rootfs.ts'
 import type { RootMount } from '../../runtime/runtime.ts'
-
-interface SelectedSource {
-  readonly digest: Digest
-  readonly isDirectory: boolean
-  copyTo(rootFd: number, target: GuestPath): Promise<void>
-}
-async function selectSource(..._: readonly unknown[]): Promise<SelectedSource> {
-  throw new KauriError('INTERNAL', 'not there yet')
-}
-
+import { copyPath, digestPath } from '../source-selection.ts'
 import type { StepContext } from './step.ts'
 
+/** A place in another root. */
 export interface MountSource {
-  /** Of what is shown. */
-  readonly digest: Digest
-  readonly isDirectory: boolean
-  /** Makes what is missing; the tree goes with the stack. */
-  open(stack: AsyncDisposableStack): Promise<OpenedSource>
-  /** Copies what is shown onto a name of another tree. */
-  copyTo(rootFd: number, target: GuestPath): Promise<void>
+  readonly from: SourceRoot
+  readonly path: GuestPath
+  readonly where: SourcePosition | undefined
+}
+
+/** The digest of what is there, links followed inside the root. @throws FILE_NOT_FOUND in BuildKit's words */
+export async function digestMountSource(
+  context: StepContext,
+  { from, path, where }: MountSource,
+): Promise<Digest> {
+  try {
+    return await digestPath(context, from, path)
+  } catch (error) {
+    if (!(error instanceof KauriError) || error.code !== 'FILE_NOT_FOUND' || error.where)
+      throw error
+    throw new KauriError(error.code, error.message, { hint: error.hint, where, cause: error })
+  }
 }
 
 export interface OpenedSource {
@@ -36,42 +41,38 @@ export interface OpenedSource {
   readonly path: GuestPath
 }
 
-/** Where a source stands in the plan. */
-export interface NamedMountSource {
-  readonly from: SourceRoot
-  readonly source: GuestPath
-  readonly where: SourcePosition | undefined
-}
-
-/** @throws FILE_NOT_FOUND */
-export async function readMountSource(
+/** Makes what is missing; the tree goes with the stack. `digest` is what digestMountSource said. */
+export async function openMountSource(
   context: StepContext,
-  { from, source, where }: NamedMountSource,
-): Promise<MountSource> {
-  const selected = await selectSource(context, from, source, { where })
-  const { digest, isDirectory } = selected
-  return {
-    digest,
-    isDirectory,
-    copyTo: (rootFd, target) => selected.copyTo(rootFd, target),
-    async open(stack) {
-      const root =
-        from.kind === 'stage'
-          ? await context.prepareStage(from.stage)
-          : await context.tools.snapshotter.prepare(await keepCopy(context, selected))
-      return openedSource(stack.use(root), {
-        isDirectory,
-        path: from.kind === 'stage' ? source : copyPath,
-      })
-    },
+  { from, path }: MountSource,
+  { digest, stack }: { readonly digest: Digest; readonly stack: AsyncDisposableStack },
+): Promise<OpenedSource> {
+  const { snapshotter } = context.tools
+  if (from.kind === 'stage') {
+    const kind = kindIn(await context.openStage(from.stage), path)
+    return openedSource(stack.use(await context.prepareStage(from.stage)), { kind, path })
   }
+  const copy = await keepCopy(context, { from, path, digest })
+  const kind = kindIn(snapshotter.open(copy), copyName)
+  return openedSource(stack.use(await snapshotter.prepare(copy)), { kind, path: copyName })
 }
 
 function openedSource(
   { mount }: Rootfs,
-  { isDirectory, path }: { readonly isDirectory: boolean; readonly path: GuestPath },
+  { kind, path }: { readonly kind: MountedTree['kind']; readonly path: GuestPath },
 ): OpenedSource {
-  return { tree: { kind: isDirectory ? 'directory' : 'file', ...layersOf(mount) }, path }
+  return { tree: { kind, ...layersOf(mount) }, path }
+}
+
+/** What is at a path, links followed inside the tree, which is closed again. */
+function kindIn(opened: OpenTree, path: GuestPath): MountedTree['kind'] {
+  using tree = opened
+  const fd = native().openInRoot(tree.fd, path, oPath)
+  try {
+    return fstatSync(fd).isDirectory() ? 'directory' : 'file'
+  } finally {
+    closeSync(fd)
+  }
 }
 
 function layersOf(mount: RootMount): Omit<MountedTree, 'kind'> {
@@ -81,27 +82,25 @@ function layersOf(mount: RootMount): Omit<MountedTree, 'kind'> {
 }
 
 /** The copy's only name, so that equal contents have one snapshot, whatever they are called. */
-const copyPath = guestPath('/source')
+const copyName = guestPath('/source')
 
 /** Raised whenever a copy of equal content would look different from before. */
 const copyFormat = 1
 
 async function keepCopy(
-  { tools: { snapshotter }, options }: StepContext,
-  selected: SelectedSource,
+  context: StepContext,
+  { from, path, digest }: Omit<MountSource, 'where'> & { readonly digest: Digest },
 ): Promise<SnapshotId> {
-  const id = snapshotId(hexOf(digestOf(`mounted copy ${copyFormat} ${selected.digest}`)))
-  return await snapshotter.whileMaking(
-    id,
-    async () => {
-      if ((await snapshotter.findSnapshot(id)) !== undefined) return id
-      await using root = await snapshotter.prepare(undefined)
-      {
-        using tree = root.open()
-        await selected.copyTo(tree.fd, copyPath)
-      }
-      return (await snapshotter.commit(root, id)).id
-    },
-    options.signal,
-  )
+  const { snapshotter } = context.tools
+  const id = snapshotId(hexOf(digestOf(`mounted copy ${copyFormat} ${digest}`)))
+  const make = async (): Promise<SnapshotId> => {
+    if ((await snapshotter.findSnapshot(id)) !== undefined) return id
+    await using root = await snapshotter.prepare(undefined)
+    {
+      using tree = root.open()
+      await copyPath(context, { from, path }, { rootFd: tree.fd, target: copyName })
+    }
+    return (await snapshotter.commit(root, id)).id
+  }
+  return await snapshotter.whileMaking(id, make, context.options.signal)
 }
