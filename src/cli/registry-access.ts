@@ -5,20 +5,24 @@ import type { ImageSource } from '../image/image.ts'
 import type { PullPolicy } from '../registry/image-source.ts'
 import type { Registries } from '../registry/registry.ts'
 import type { DiskStore } from '../store/disk-store.ts'
-import type { CommandContext, ParsedOptions } from './command.ts'
-import { readRegistryOptions } from './registry-options.ts'
+import type { CommandContext, OptionSpec, ParsedOptions } from './command.ts'
+import { readRegistryOptions, registryOptions } from './registry-options.ts'
 
-/** `options` of a command that has the options of registries; the caller disposes the result. @throws USAGE */
+/**
+ * `options` of a command that has the options of registries, or those in `table`; the caller disposes the result.
+ * @throws USAGE
+ */
 export async function openRegistries(
   { emit }: Pick<CommandContext, 'emit'>,
   options?: ParsedOptions,
+  table: readonly OptionSpec[] = registryOptions,
 ): Promise<Registries> {
   const { openRegistries: open } = await import('../registry/open-registries.ts')
   return await open({
     environment: process.env,
     userId: process.geteuid?.() ?? 0,
     emit,
-    ...(options === undefined ? {} : readRegistryOptions(options)),
+    ...(options === undefined ? {} : readRegistryOptions(options, table)),
   })
 }
 

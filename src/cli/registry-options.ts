@@ -19,6 +19,11 @@ export const registryOptions: readonly OptionSpec[] = [
   { long: 'creds', value: 'USER[:PASSWORD]', summary: 'Name and password for this command' },
 ]
 
+/** Those of a command that is told a name and password some other way. */
+export const loginOptions: readonly OptionSpec[] = registryOptions.filter(
+  ({ long }) => long !== 'creds',
+)
+
 /** What the options say to the client; commands without these options give none. */
 export interface RegistryChoices {
   readonly tlsVerify?: boolean
@@ -31,13 +36,18 @@ export interface RegistryChoices {
   }
 }
 
-/** @throws USAGE */
-export function readRegistryOptions(options: ParsedOptions): RegistryChoices {
-  const authFile = options.text('authfile')
-  const certDirectory = options.text('cert-dir')
-  const creds = options.text('creds')
+/** `table` lists those of the options that the command has. @throws USAGE */
+export function readRegistryOptions(
+  options: ParsedOptions,
+  table: readonly OptionSpec[] = registryOptions,
+): RegistryChoices {
+  const text = (long: string): string | undefined =>
+    table.some(option => option.long === long) ? options.text(long) : undefined
+  const authFile = text('authfile')
+  const certDirectory = text('cert-dir')
+  const creds = text('creds')
   return {
-    tlsVerify: options.text('tls-verify') !== 'false',
+    tlsVerify: text('tls-verify') !== 'false',
     ...(authFile === undefined ? {} : { authFile }),
     ...(certDirectory === undefined ? {} : { certDirectory }),
     ...(creds === undefined ? {} : { credentials: parseCreds(creds) }),

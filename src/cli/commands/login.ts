@@ -8,7 +8,7 @@ import { canonicalRegistry, dockerHub } from '../../registry/registry-host.ts'
 import { askTerminal } from '../ask-terminal.ts'
 import type { CommandContext, CommandInput, CommandSpec, ParsedOptions } from '../command.ts'
 import { openRegistries } from '../registry-access.ts'
-import { readRegistryOptions, registryOptions } from '../registry-options.ts'
+import { loginOptions, readRegistryOptions } from '../registry-options.ts'
 import { standardInput } from '../standard-input.ts'
 
 export const command: CommandSpec = {
@@ -28,7 +28,7 @@ export const command: CommandSpec = {
       summary: 'Other users of the machine can see it; better use --password-stdin',
     },
     { long: 'password-stdin', summary: 'Read the password from standard input' },
-    ...registryOptions.filter(({ long }) => long !== 'creds'),
+    ...loginOptions,
   ],
   run: runLogin,
 }
@@ -37,12 +37,12 @@ async function runLogin({ options, positionals, context }: CommandInput): Promis
   const registry = registryOf(positionals[0])
   const credentials = await readCredentials(options, context)
   const { signal } = context
-  await using registries = await openRegistries(context, options)
+  await using registries = await openRegistries(context, options, loginOptions)
   await registries.checkCredentials(registry, credentials, { signal })
   const place = {
     environment: process.env,
     userId: process.geteuid?.() ?? 0,
-    ...readRegistryOptions(options),
+    ...readRegistryOptions(options, loginOptions),
   }
   const kept = await keepCredentials(place, registry, credentials, { signal })
   if (kept.kind === 'file' && !context.quiet)

@@ -8,15 +8,14 @@ import type { CommandInput, CommandSpec } from '../command.ts'
 import { readRegistryOptions, registryOptions } from '../registry-options.ts'
 import { registryOf } from './login.ts'
 
+const fileOption = registryOptions.filter(({ long }) => long === 'authfile')
+
 export const command: CommandSpec = {
   name: 'logout',
   summary: 'Log out of a registry',
   operands: '[REGISTRY]',
   maxOperands: 1,
-  options: [
-    { long: 'all', short: 'a', summary: 'Log out of every registry' },
-    ...registryOptions.filter(({ long }) => long === 'authfile'),
-  ],
+  options: [{ long: 'all', short: 'a', summary: 'Log out of every registry' }, ...fileOption],
   run: runLogout,
 }
 
@@ -24,7 +23,7 @@ async function runLogout({ options, positionals, context }: CommandInput): Promi
   const [operand] = positionals
   if (options.flag('all') && operand !== undefined)
     throw new KauriError('USAGE', `--all says every registry, ${operand} only one`)
-  const { tlsVerify: _, ...choices } = readRegistryOptions(options)
+  const { tlsVerify: _, ...choices } = readRegistryOptions(options, fileOption)
   const place = { environment: process.env, userId: process.geteuid?.() ?? 0, ...choices }
   const registries = options.flag('all')
     ? [...new Set(keptRegistries(place).map(canonicalRegistry))]
