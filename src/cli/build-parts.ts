@@ -9,6 +9,7 @@ import { sweepScratchDirectories } from '../build/scratch-directory.ts'
 import { aptPackageManager } from '../rootfs/package-managers/apt.ts'
 import { createBuiltinRuntime } from '../runtime/builtin-runtime.ts'
 import { sweepRuntime } from '../runtime/sweep-runtime.ts'
+import { buildMountsPath } from './build-mounts-path.ts'
 import type { CommandContext } from './command.ts'
 import { openStore } from './open-store.ts'
 import { openTrees } from './open-trees.ts'
@@ -36,6 +37,7 @@ export async function openBuildParts(context: CommandContext): Promise<ImagePart
     inventory: apt,
     packageManager: async () => apt,
     store: openStore(context),
+    buildMountsFile: buildMountsPath(),
   }
 }
 

@@ -12,11 +12,10 @@ import { sweepScratchDirectories } from '../build/scratch-directory.ts'
 import { hasErrno, KauriError } from '../core/errors.ts'
 import { createBuiltinRuntime } from '../runtime/builtin-runtime.ts'
 import { sweepRuntime } from '../runtime/sweep-runtime.ts'
+import { buildMountsPath } from './build-mounts-path.ts'
 import type { CommandContext } from './command.ts'
 import { openStore } from './open-store.ts'
 import { openTrees } from './open-trees.ts'
-
-const buildMountsFile = '/etc/kauri/build-mounts.conf'
 
 /** For root only. Disposing what is handed in is the caller's. */
 export async function openDockerfileParts(
@@ -34,7 +33,7 @@ export async function openDockerfileParts(
     store: openStore(context),
     remoteSources,
     registries,
-    buildMountsFile: process.env['KAURI_BUILD_MOUNTS_CONF'] ?? buildMountsFile,
+    buildMountsFile: buildMountsPath(),
     packageManager: async () => {
       throw new KauriError('INTERNAL', 'a Dockerfile has no package manager')
     },
