@@ -66,10 +66,12 @@ interface Expected {
 }
 
 /** What is known about a case; undefined where no engine that knows today's language ran it. */
-function expectationOf({ index }: BuildCase): Expected | undefined {
+function expectationOf({ index, dockerfile }: BuildCase): Expected | undefined {
   const tree = readEngineResult(newest, index)
   const whole = readEngineResult(engine, index)
-  const isKnown = tree !== undefined && (tree.note ?? '') === ''
+  // Archives were not unpacked where the newest results come from.
+  const addsLocally = /^add /im.test(dockerfile) && whole?.ok === true
+  const isKnown = tree !== undefined && (tree.note ?? '') === '' && !addsLocally
   if (isKnown && whole?.ok && tree.ok)
     return { result: { ...whole, fs: tree.fs ?? {} }, treeOnly: false }
   if (isKnown) return { result: tree, treeOnly: true }
@@ -101,7 +103,8 @@ interface Built {
   readonly directory: string
 }
 
-async function build(one: BuildCase, dockerfile = one.dockerfile): Promise<Built> {
+/** `rewritten` is what the engine was given in place of the Dockerfile in the context. */
+async function build(one: BuildCase, rewritten: string | undefined): Promise<Built> {
   if (shared === undefined) throw new Error('the base is not there')
   const { kauri, scratch } = shared
   const directory = scratch.at(String(one.index))
@@ -112,8 +115,7 @@ async function build(one: BuildCase, dockerfile = one.dockerfile): Promise<Built
   mkdirSync(context, { recursive: true })
   const file = path.join(context, one.dockerfileName || 'Dockerfile')
   mkdirSync(path.dirname(file), { recursive: true })
-  if (dockerfile !== null && (dockerfile !== one.dockerfile || !existsSync(file)))
-    writeFileSync(file, dockerfile)
+  if (!existsSync(file) || rewritten !== undefined) writeFileSync(file, rewritten ?? one.dockerfile)
   const args = Object.entries(one.buildArgs ?? {}).flatMap(([name, value]) => [
     '--build-arg',
     `${name}=${value}`,
@@ -134,8 +136,16 @@ async function compareConfig(
   const lines = (document: EngineResult['config']): unknown[] =>
     (document?.history ?? [])
       .filter(line => line.created_by !== undefined)
-      .map(line => [line.created_by, line.empty_layer ?? false])
+      .map(line => [sameWords(line.created_by ?? ''), line.empty_layer ?? false])
   t.deepEqual(lines(actual), lines(config))
+}
+
+/** The newest BuildKit writes more of three instructions into the history than the one that the results come from. */
+function sameWords(line: string): string {
+  return line
+    .replace(/^(COPY|ADD) (?:--\S+ )*/, '$1 ')
+    .replace(/^EXPOSE (?:map)?\[(.*?)(?::\{\})?\]$/, 'EXPOSE $1')
+    .replace(/^(ARG [^=]+)=.*$/s, '$1')
 }
 
 async function storedConfig(name: string): Promise<EngineResult['config']> {
