@@ -9,7 +9,7 @@ import type { RunConfig } from '../oci/image-config.ts'
 import type { RuntimeConfig, RuntimeMount } from '../oci/runtime-config.ts'
 import { type OpenTree, type Snapshotter, snapshotId } from '../rootfs/rootfs.ts'
 import { unpackImage } from '../rootfs/unpack-image.ts'
-import { type BridgeLease, leaseBridgeAddress } from '../runtime/bridge-lease.ts'
+import type { BridgeLease } from '../runtime/bridge-lease.ts'
 import { type ContainerUser, resolveContainerUser } from '../runtime/container-user.ts'
 import { defaultRuntimeConfig } from '../runtime/default-config.ts'
 import type { ContainerExit, RunningContainer, Runtime } from '../runtime/runtime.ts'
@@ -62,10 +62,7 @@ export async function runContainer(
   const base = await unpackImage(image, { snapshotter, signal, emit })
   const keepAs = removeAfter ? {} : { keepAs: snapshotId(id) }
   await using rootfs = await snapshotter.prepare(base, { signal, ...keepAs })
-  using lease =
-    request.network === 'bridge'
-      ? await leaseBridgeAddress({ use: 'container', signal, emit })
-      : undefined
+  using lease = request.network === 'bridge' ? await leaseAddress(host) : undefined
   const config = await openedTree(base && snapshotter.open(base), tree =>
     runtimeConfig(request, { imageConfig, command, container, tree, lease, signal }),
   )
@@ -85,6 +82,12 @@ export async function runContainer(
     container.end({ exitCode: exit.code, outOfMemory: exit.outOfMemory, finishedMs: Date.now() })
   }
   return exit
+}
+
+/** Containers without the bridge need not load what makes it. */
+async function leaseAddress({ signal, emit }: ContainerHost): Promise<BridgeLease> {
+  const { leaseBridgeAddress } = await import('../runtime/bridge-lease.ts')
+  return await leaseBridgeAddress({ use: 'container', signal, emit })
 }
 
 const settleAfterMs = 10_000

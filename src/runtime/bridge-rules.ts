@@ -13,6 +13,7 @@ import {
   getTable,
   interfaceIs,
   isAnswer,
+  jumpTo,
   listRules,
   masquerade,
   type NftChain,
@@ -31,6 +32,8 @@ export interface GuardedBridge {
   readonly name: string
   readonly gateway: Ipv4
   readonly block: Ipv4Block
+  /** Interfaces between which the host forwarded nothing before there was a bridge; that stays so. */
+  readonly strangers: readonly string[]
 }
 
 interface GuardTable {
@@ -71,16 +74,20 @@ function within(
   return payloadIs(at, toBytes(address), { mask: toBytes(maskOf(prefixLength)), is })
 }
 
+const betweenStrangers = 'between-strangers'
+
 /** What goes through the host. */
-function routingChains({ name, block }: GuardedBridge): readonly NftChain[] {
+function routingChains({ name, block, strangers }: GuardedBridge): readonly NftChain[] {
   const through = [...interfaceIs('in', name), ...interfaceIs('out', name)]
   const builds = blockFor(block, 'build')
   return [
     {
+      name: betweenStrangers,
+      rules: strangers.map(stranger => [...interfaceIs('out', stranger), decide('drop')]),
+    },
+    {
       name: 'prerouting',
-      type: 'filter',
-      hook: nftHook.preRouting,
-      priority: priority.raw,
+      base: { type: 'filter', hook: nftHook.preRouting, priority: priority.raw },
       // Raw sockets are among a container's rights, and with them any source address.
       rules: [
         [...interfaceIs('in', name), ...within(field.source, block, 'unequal'), decide('drop')],
@@ -88,10 +95,9 @@ function routingChains({ name, block }: GuardedBridge): readonly NftChain[] {
     },
     {
       name: 'forward',
-      type: 'filter',
-      hook: nftHook.forward,
-      priority: priority.filter,
+      base: { type: 'filter', hook: nftHook.forward, priority: priority.filter },
       rules: [
+        ...strangers.map(stranger => [...interfaceIs('in', stranger), jumpTo(betweenStrangers)]),
         // By way of the host a build would get past what keeps it from other ports.
         [...through, ...within(field.source, builds), decide('drop')],
         [...through, ...within(field.destination, builds), decide('drop')],
@@ -101,9 +107,7 @@ function routingChains({ name, block }: GuardedBridge): readonly NftChain[] {
     },
     {
       name: 'postrouting',
-      type: 'nat',
-      hook: nftHook.postRouting,
-      priority: priority.sourceNat,
+      base: { type: 'nat', hook: nftHook.postRouting, priority: priority.sourceNat },
       rules: [
         [...within(field.source, block), ...interfaceIs('out', name, 'unequal'), masquerade()],
       ],
@@ -123,9 +127,7 @@ function portChains(bridge: GuardedBridge): readonly NftChain[] {
   return [
     {
       name: 'prerouting',
-      type: 'filter',
-      hook: nftHook.preRouting,
-      priority: priority.raw,
+      base: { type: 'filter', hook: nftHook.preRouting, priority: priority.raw },
       rules: [
         [...anyPort, ...isNot('ip'), ...isNot('arp'), decide('drop')],
         [
@@ -142,9 +144,7 @@ function portChains(bridge: GuardedBridge): readonly NftChain[] {
     },
     {
       name: 'forward',
-      type: 'filter',
-      hook: nftHook.forward,
-      priority: priority.filter,
+      base: { type: 'filter', hook: nftHook.forward, priority: priority.filter },
       rules: [
         [...interfaceIs('in', builds), decide('drop')],
         [...interfaceIs('out', builds), decide('drop')],

@@ -1,6 +1,6 @@
 // The bridge that containers share, one for each network namespace of the host: made by the first that needs it, looked
-// over by each that comes, mended where somebody changed it. What the kernel shows is the only record of how it is, so
-// that no file can disagree with it.
+// over by each that comes, mended where somebody changed it. How it is, the kernel shows, so that no file can disagree with
+// it; how the host was before, a file remembers.
 
 import { existsSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
@@ -10,6 +10,12 @@ import { lockFile } from '../native/file-lock.ts'
 import { hardwarePrefix, hasBridgeRules, makeBridgeRules } from './bridge-rules.ts'
 import { chooseSubnet } from './bridge-subnet.ts'
 import { hostFirewallPasses, openHostFirewall } from './host-firewall.ts'
+import {
+  isForwarding,
+  readNetworkRecord,
+  recordNetwork,
+  startForwarding,
+} from './host-forwarding.ts'
 import { blockOf, type Ipv4, type Ipv4Block, parseIpv4, toBytes } from './ipv4.ts'
 import {
   addAddress,
@@ -17,6 +23,7 @@ import {
   findRoute,
   getLink,
   type Link,
+  type LinkAddress,
   listAddresses,
   listRoutes,
   makeBridge,
@@ -59,7 +66,7 @@ export async function openBridge(options: BridgeOptions): Promise<Bridge> {
     if (found !== undefined && isWhole(found, uplink)) return found
     const lock = path.join(bridgeDirectory(), 'bridge.lock')
     using _ = await lockFile(lock, 'exclusive', options.signal)
-    return mendBridge(uplink, options)
+    return await mendBridge(uplink, options)
   } catch (error) {
     if (options.signal?.aborted || error instanceof KauriError) throw error
     throw asUnavailable(error)
@@ -67,7 +74,7 @@ export async function openBridge(options: BridgeOptions): Promise<Bridge> {
 }
 
 /** What the kernel refused, and the way around it. */
-export function asUnavailable(error: unknown): KauriError {
+function asUnavailable(error: unknown): KauriError {
   const message = error instanceof Error ? error.message : String(error)
   const hint = hasErrno(error, 'EPERM', 'EACCES')
     ? 'kauri needs CAP_NET_ADMIN for the bridge network; --network none and --network host do without'
@@ -124,51 +131,74 @@ function findUplink(): Uplink {
 /** The bridge as it is; undefined where it is missing, down or without an address. */
 function readBridge({ mtu }: Uplink): Bridge | undefined {
   const link = findLink(bridgeName)
-  if (link === undefined || !link.isUp) return undefined
-  const own = route(listAddresses())
+  const address = link?.isUp ? findAddress(link) : undefined
+  return link && address && bridgeOf(link, { ...address, mtu })
+}
+
+function findAddress({ index }: Link): LinkAddress | undefined {
+  return route(listAddresses())
     .flatMap(reply => parseAddress(reply) ?? [])
-    .find(({ index }) => index === link.index)
-  if (own === undefined) return undefined
-  const block = blockOf(own.address, own.prefixLength)
-  return { index: link.index, gateway: own.address, block, mtu }
+    .find(address => address.index === index)
+}
+
+function bridgeOf(
+  { index }: Link,
+  { address, prefixLength, mtu }: Omit<LinkAddress, 'index'> & Pick<Uplink, 'mtu'>,
+): Bridge {
+  return { index, gateway: address, block: blockOf(address, prefixLength), mtu }
 }
 
 function isWhole(bridge: Bridge, uplink: Uplink): boolean {
+  const record = readNetworkRecord(bridgeDirectory())
   return (
+    record !== undefined &&
     isForwarding() &&
-    hasBridgeRules({ name: bridgeName, ...bridge }) &&
+    hasBridgeRules({ ...bridge, ...record, name: bridgeName }) &&
     hostFirewallPasses({ name: bridgeName, uplink: uplink.index })
   )
 }
 
 /** Makes what is missing; the caller holds the lock. */
-function mendBridge(uplink: Uplink, { emit }: BridgeOptions): Bridge {
+async function mendBridge(uplink: Uplink, { emit }: BridgeOptions): Promise<Bridge> {
+  const record = recordNetwork(bridgeDirectory(), bridgeName)
   const bridge = readBridge(uplink) ?? makeWholeBridge(uplink)
   // Rules first: at no moment does the host let through what they hold back.
-  const guarded = { name: bridgeName, ...bridge }
+  const guarded = { ...bridge, ...record, name: bridgeName }
   if (!hasBridgeRules(guarded)) makeBridgeRules(guarded)
-  openHostFirewall({ name: bridgeName, uplink: uplink.index })
-  startForwarding(emit)
+  await openHostFirewall({ name: bridgeName, uplink: uplink.index })
+  if (isForwarding()) return bridge
+  startForwarding()
+  emit?.({
+    kind: 'warning',
+    message:
+      'this host forwards IPv4 packets from now on (net.ipv4.ip_forward), to and from the bridge network only',
+  })
   return bridge
 }
 
 function makeWholeBridge({ mtu }: Uplink): Bridge {
-  const found = findLink(bridgeName)
-  if (found !== undefined && found.kind !== 'bridge')
+  const link = findLink(bridgeName) ?? makeLink()
+  if (link.kind !== 'bridge')
     throw new KauriError(
       'NETWORK_UNAVAILABLE',
-      `the interface ${bridgeName} is no bridge but ${found.kind || 'another kind'}`,
-      { hint: `rename or remove it, or use --network none or --network host` },
+      `the interface ${bridgeName} is no bridge but ${link.kind || 'another kind'}`,
+      { hint: 'rename or remove it, or use --network none or --network host' },
     )
-  const block = freeBlock()
-  const gateway = block.address + 1
-  if (found === undefined) route(makeBridge(bridgeName, hardwareAddressOf(gateway)))
-  const link = findLink(bridgeName)
-  if (link === undefined) throw new Error(`${bridgeName} went away while it was made`)
   refuseIpv6()
   route(bringUp(link.index))
-  route(addAddress({ index: link.index, address: gateway, prefixLength: block.prefixLength }))
-  return { index: link.index, gateway, block, mtu }
+  const found = findAddress(link)
+  if (found !== undefined) return bridgeOf(link, { ...found, mtu })
+  const { address: first, prefixLength } = freeBlock()
+  const own = { address: first + 1, prefixLength }
+  route(addAddress({ index: link.index, ...own }))
+  return bridgeOf(link, { ...own, mtu })
+}
+
+function makeLink(): Link {
+  route(makeBridge(bridgeName, hardwareAddressOf(0)))
+  const link = findLink(bridgeName)
+  if (link !== undefined) return link
+  throw new Error(`${bridgeName} went away while it was made`)
 }
 
 /** @throws NETWORK_UNAVAILABLE where this host has a route for every block */
@@ -201,20 +231,4 @@ function refuseIpv6(): void {
 /** Locally administered, and told by the address: whoever gets an address again is found under what neighbours remember. */
 export function hardwareAddressOf(address: Ipv4): Uint8Array {
   return Uint8Array.of(...hardwarePrefix, ...toBytes(address))
-}
-
-const forwardingFile = '/proc/sys/net/ipv4/ip_forward'
-
-function isForwarding(): boolean {
-  return readFileSync(forwardingFile, 'latin1').trim() === '1'
-}
-
-function startForwarding(emit: Emit | undefined): void {
-  if (isForwarding()) return
-  writeFileSync(forwardingFile, '1')
-  emit?.({
-    kind: 'warning',
-    message:
-      'this host forwards IPv4 packets from now on (net.ipv4.ip_forward), for the bridge network',
-  })
 }

@@ -1,7 +1,8 @@
 // Other programs' packet filters that let nothing through unless told so: docker and ufw set the policy of iptables'
 // FORWARD chain to DROP. Packets of kauri's bridge pass where rules in that very chain accept them; docker keeps the chain
-// DOCKER-USER for rules of others. They are made as iptables would make them, which lists and deletes them as its own.
+// DOCKER-USER for rules of others. They are as iptables would make them, which lists and deletes them as its own.
 
+import { openLegacyFirewall, usesLegacyFirewall } from './legacy-firewall.ts'
 import { listLinks, parseLink } from './link-messages.ts'
 import { netlinkProtocol, netlinkRequest } from './netlink.ts'
 import {
@@ -30,18 +31,26 @@ export interface PassingBridge {
   readonly uplink: number
 }
 
+/** From one interface to another; undefined for any. */
+export interface Passage {
+  readonly from?: string
+  readonly to: string
+}
+
 /** True where nothing but kauri's own rules decides about the bridge's packets, or what does accepts them. @throws a system error */
 export function hostFirewallPasses(bridge: PassingBridge): boolean {
+  // What the old iptables has can only be learnt by running it.
+  if (usesLegacyFirewall()) return false
   const chain = decidingChain()
   return chain === undefined || missingRules(bridge, chain).length === 0
 }
 
-/** Adds the rules that are missing. @throws a system error */
-export function openHostFirewall(bridge: PassingBridge): void {
+/** Adds the rules that are missing. @throws a system error, PREREQUISITE_MISSING, PROCESS_FAILED */
+export async function openHostFirewall(bridge: PassingBridge): Promise<void> {
+  if (usesLegacyFirewall()) await openLegacyFirewall(passages(bridge))
   const chain = decidingChain()
-  if (chain === undefined) return
-  const missing = missingRules(bridge, chain)
-  if (missing.length === 0) return
+  const missing = chain === undefined ? [] : missingRules(bridge, chain)
+  if (chain === undefined || missing.length === 0) return
   const messages = missing.map(rule => ruleMessage(filter, chain, { rule, at: 'start' }))
   netlinkRequest(netlinkProtocol.netfilter, transaction(messages))
 }
@@ -63,20 +72,19 @@ function missingRules(bridge: PassingBridge, chain: string): readonly (readonly 
       .filter(rule => rule.chain === chain)
       .map(({ expressions }) => ruleText(expressions)),
   )
-  return wantedRules(bridge).filter(rule => !found.has(ruleText(rule)))
+  return passages(bridge)
+    .map(passage => acceptRule(passage))
+    .filter(rule => !found.has(ruleText(rule)))
+}
+
+function acceptRule({ from, to }: Passage): readonly Expression[] {
+  const incoming = from === undefined ? [] : interfaceIs('in', from)
+  return [...incoming, ...interfaceIs('out', to), counter(), decide('accept')]
 }
 
 /** What comes to the bridge was checked by kauri's own rules; what leaves it may go where it leaves the host. */
-function wantedRules({ name, uplink }: PassingBridge): readonly (readonly Expression[])[] {
-  return [
-    [...interfaceIs('out', name), counter(), decide('accept')],
-    ...waysOut(uplink).map(out => [
-      ...interfaceIs('in', name),
-      ...interfaceIs('out', out),
-      counter(),
-      decide('accept'),
-    ]),
-  ]
+function passages({ name, uplink }: PassingBridge): readonly Passage[] {
+  return [{ to: name }, ...waysOut(uplink).map(to => ({ from: name, to }))]
 }
 
 /** Interfaces that lead out of the host; other bridges and what is on them are guarded by their owners. */

@@ -53,9 +53,12 @@ export interface NftTable {
 
 export interface NftChain {
   readonly name: string
-  readonly type: 'filter' | 'nat'
-  readonly hook: (typeof nftHook)[keyof typeof nftHook]
-  readonly priority: number
+  /** Undefined where only jumps lead to it; it stands before the chains that have them. */
+  readonly base?: {
+    readonly type: 'filter' | 'nat'
+    readonly hook: (typeof nftHook)[keyof typeof nftHook]
+    readonly priority: number
+  }
   readonly rules: readonly (readonly Expression[])[]
 }
 
@@ -108,18 +111,22 @@ export function replaceTable(
   ]
 }
 
-function chainAttributes(table: string, { name, type, hook, priority }: NftChain): Attribute[] {
-  return [
+function chainAttributes(table: string, { name, base }: NftChain): Attribute[] {
+  const named: Attribute[] = [
     [chainAttribute.table, nameBytes(table)],
     [chainAttribute.name, nameBytes(name)],
+  ]
+  if (base === undefined) return named
+  return [
+    ...named,
     [
       chainAttribute.hook,
       [
-        [hookAttribute.number, u32BigEndian(hook)],
-        [hookAttribute.priority, u32BigEndian(priority)],
+        [hookAttribute.number, u32BigEndian(base.hook)],
+        [hookAttribute.priority, u32BigEndian(base.priority)],
       ],
     ],
-    [chainAttribute.type, nameBytes(type)],
+    [chainAttribute.type, nameBytes(base.type)],
   ]
 }
 
@@ -213,6 +220,7 @@ const register = 1
 const metaKey = { inName: 6, outName: 7 } as const
 const comparison = { equal: 0, unequal: 1 } as const
 const verdict = { drop: 0, accept: 1 } as const
+const jump = -3
 /** Bits of a connection's state, in the machine's byte order. */
 const connectionState = { established: 2, related: 4 } as const
 
@@ -299,9 +307,21 @@ export function counter(): Expression {
 }
 
 export function decide(what: keyof typeof verdict): Expression {
+  return setVerdict([[1, u32BigEndian(verdict[what])]])
+}
+
+/** Goes on with the rules of another chain of the table, and then behind this one. */
+export function jumpTo(chain: string): Expression {
+  return setVerdict([
+    [1, u32BigEndian(jump)],
+    [2, nameBytes(chain)],
+  ])
+}
+
+function setVerdict(verdictAttributes: readonly Attribute[]): Expression {
   return expression('immediate', [
     [1, u32BigEndian(0)],
-    [2, [[2, [[1, u32BigEndian(verdict[what])]]]]],
+    [2, [[2, verdictAttributes]]],
   ])
 }
 

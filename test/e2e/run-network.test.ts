@@ -1,6 +1,6 @@
 // Containers on the bridge: the way out and what must stay closed, on a host of the tests' own with a world behind it.
 
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -11,7 +11,7 @@ import { type PrivateHost, startPrivateHost } from '../helpers/private-host.ts'
 import { useContainers } from '../helpers/run-containers.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 
-const test = testWith({ root: true, programs: ['ip', 'nsenter', 'iptables'] })
+const test = testWith({ root: true, programs: ['ip', 'nsenter', 'iptables-legacy'] })
 const { kauri, importRoot } = useContainers()
 
 const talkSource = path.join(import.meta.dirname, 'programs/network-talk.c')
@@ -96,8 +96,7 @@ test('sockets on the host’s loopback and its abstract ones are out of reach, t
     net.createServer(say).listen('\\0kauri-test-abstract')
     setTimeout(() => require('node:fs').writeFileSync('${scratch.at('ready')}', ''), 100)
     setTimeout(() => {}, 20000)`
-  const [program = '', ...args] = [...host.through, process.execPath, '-e', script]
-  const child = spawn(program, args, { stdio: 'inherit' })
+  const child = host.spawnOnHost(process.execPath, '-e', script)
   try {
     while (!existsSync(scratch.at('ready'))) await sleep(10)
     t.regex(await printed('talk connect 127.0.0.1 81'), /refused/)
@@ -155,7 +154,7 @@ test('nobody answers for the gateway', async t => {
   const victim = printed(seen)
   await sleep(700)
   t.is(await printed('talk claim 10.77.0.1'), 'sent')
-  t.regex(await victim, /^10\.77\.0\.1 .* 02:6b:0a:4d:00:01 /m)
+  t.regex(await victim, /^10\.77\.0\.1 .* 02:6b:00:00:00:00 /m)
 })
 
 test('twenty containers at once have twenty addresses, and leave nothing', async t => {
@@ -190,7 +189,11 @@ for (const { what, harm } of [
   { what: 'the rules flushed', harm: () => flushRules() },
   {
     what: 'a filter that drops what it does not know',
-    harm: () => host.onHost('iptables', '-P', 'FORWARD', 'DROP'),
+    harm: () => host.onHost('iptables-nft', '-P', 'FORWARD', 'DROP'),
+  },
+  {
+    what: 'the old kind of such a filter',
+    harm: () => host.onHost('iptables-legacy', '-P', 'FORWARD', 'DROP'),
   },
 ])
   test(`${what}: the next container has a way out again`, async t => {
@@ -219,6 +222,26 @@ test('the bridge keeps away from addresses that the host has a route for', async
   const { stdout, stderr } = await kauri.run(words, { through: other.through })
   t.regex(stdout, /^10\.77\.1(2[89]|[3-9]\d)\.\d+\nfrom 192\.0\.2\.10\n$/, stderr)
 })
+
+for (const forwardedBefore of [false, true])
+  test(`a host that ${forwardedBefore ? 'was' : 'was not'} a router for others ${forwardedBefore ? 'stays' : 'becomes'} ${forwardedBefore ? 'one' : 'none'}`, async t => {
+    using other = await startPrivateHost()
+    const setting = '/proc/sys/net/ipv4/ip_forward'
+    other.onHost('sh', '-c', `echo ${forwardedBefore ? 1 : 0} > ${setting}`)
+    other.onHost('ip', 'link', 'add', 'lan', 'type', 'veth', 'peer', 'name', 'far')
+    other.onHost('ip', 'address', 'add', '203.0.113.1/24', 'dev', 'lan')
+    for (const name of ['lan', 'far']) other.onHost('ip', 'link', 'set', name, 'up')
+    const words = ['run', '--rm', 'talker', 'talk', 'connect', other.world, '80']
+    const { stdout, stderr } = await kauri.run(words, { through: other.through })
+    t.is(stdout, 'from 192.0.2.10\n', stderr)
+    t.is(/forwards IPv4 packets from now on/.test(stderr), !forwardedBefore)
+    other.inWorld('ip', 'route', 'add', '203.0.113.0/24', 'via', other.address)
+    other.inWorld('bash', '-c', 'echo x > /dev/udp/203.0.113.9/9')
+    // The host looks for the receiver of what it forwards.
+    const sought = (): string => other.onHost('ip', 'neighbour', 'show', 'dev', 'lan')
+    for (let waited = 0; waited < 30 && sought() === ''; waited++) await sleep(10)
+    t.is(sought().includes('203.0.113.9'), forwardedBefore)
+  })
 
 test('an interface of that name that is no bridge is left alone', async t => {
   using other = await startPrivateHost()

@@ -16,7 +16,9 @@ export interface PrivateHost extends Disposable {
   onHost(program: string, ...args: readonly string[]): string
   /** Runs a program in the world. */
   inWorld(program: string, ...args: readonly string[]): string
-  /** Starts a program in the world; the caller ends it. */
+  /** Starts a program on the host; the caller ends it. */
+  spawnOnHost(program: string, ...args: readonly string[]): ChildProcess
+  /** The same in the world. */
   spawnInWorld(program: string, ...args: readonly string[]): ChildProcess
   /** Names of the host's interfaces. */
   interfaces(): string[]
@@ -66,16 +68,18 @@ export async function startPrivateHost({
     world: worldAddress,
     onHost,
     inWorld,
-    spawnInWorld(...words) {
-      const [first = '', ...rest] = [...enter(world), ...words]
-      return spawn(first, rest, { stdio: 'inherit' })
-    },
+    spawnOnHost: (...words) => startProgram([...through, ...words]),
+    spawnInWorld: (...words) => startProgram([...enter(world), ...words]),
     interfaces: () =>
       [...onHost('ip', '-o', 'link').matchAll(/^\d+: ([^@:]+)/gm)].map(([, name = '']) => name),
     [Symbol.dispose]() {
       for (const holder of [host, world]) holder.kill('SIGKILL')
     },
   }
+}
+
+function startProgram([program = '', ...args]: readonly string[]): ChildProcess {
+  return spawn(program, args, { stdio: 'inherit' })
 }
 
 /** The words of a call of ip(8). */
