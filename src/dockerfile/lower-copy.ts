@@ -25,6 +25,8 @@ import { describeText } from './variable-scope.ts'
 
 type CopyCommand = StageCommand & { readonly instruction: CopyInstruction | AddInstruction }
 
+type RemoteSource = Extract<FileSource, { readonly kind: 'git' | 'http' }>
+
 /** An instruction with its variables expanded. */
 interface CopyWords {
   readonly sources: readonly string[]
@@ -126,11 +128,8 @@ function pathSources(
 ): readonly FileSource[] {
   const { instruction } = command
   return words.sources.map(source => {
-    const address = findSourceAddress(source)
-    if (address !== undefined && instruction.kind === 'copy')
-      throw refused(`source can't be a ${address.kind === 'git' ? 'git ref' : 'URL'} for COPY`)
-    if (address?.kind === 'git') return gitSource(address, instruction, words.checksum)
-    if (address !== undefined) return { ...address, ...checksumMember(words.checksum) }
+    const remote = remoteSource(source, instruction, words.checksum)
+    if (remote !== undefined) return remote
     if (command.sources[0] === undefined)
       checkIgnored(
         ground.options.linter,
@@ -143,6 +142,20 @@ function pathSources(
       pattern: isParents(instruction) ? pivotPattern(source) : guestPath(source),
     }
   })
+}
+
+/** What ADD fetches; undefined for a path. @throws DESCRIPTION_INVALID for COPY, and for addresses that are wrong */
+export function remoteSource(
+  text: string,
+  instruction: CopyInstruction | AddInstruction,
+  checksum: string,
+): RemoteSource | undefined {
+  const address = findSourceAddress(text)
+  if (address === undefined) return undefined
+  if (instruction.kind === 'copy')
+    throw refused(`source can't be a ${address.kind === 'git' ? 'git ref' : 'URL'} for COPY`)
+  if (address.kind === 'git') return gitSource(address, instruction, checksum)
+  return { ...address, ...checksumMember(checksum) }
 }
 
 /** `--parents` keeps what stands behind `/./`, or the whole path. */
@@ -177,10 +190,9 @@ function checksumMember(text: string): { checksum?: ReturnType<typeof parseDiges
 
 function gitSource(
   address: GitAddress,
-  instruction: CopyInstruction | AddInstruction,
+  { keepGitDirectory: keep }: AddInstruction,
   checksum: string,
-): FileSource {
-  const keep = instruction.kind === 'add' ? instruction.keepGitDirectory : undefined
+): RemoteSource {
   const { repository, revision, directory, fetchesCommit, times } = address
   if (keep !== undefined && address.keepGitDirectory === !keep)
     throw refused('inconsistent keep-git-dir configuration')

@@ -8,7 +8,7 @@ import { ignoredSources } from './lower-checks.ts'
 import type { ImageResolver, LoweredDockerfile, LowerOptions } from './lower-options.ts'
 import { addDirectory, lowerInstructions, openStage, originOf } from './lower-stage.ts'
 import { type LoweredStage, planOf } from './lowered-plan.ts'
-import { readSourceEpoch } from './source-epoch.ts'
+import { findSourceEpoch } from './source-epoch.ts'
 import { findFoundations, type StageChoice, wantedNodes } from './stage-bases.ts'
 import { createStageGraph, findTarget, type StageGraph, type StageNode } from './stage-graph.ts'
 import { readStageStarts } from './stage-starts.ts'
@@ -25,17 +25,16 @@ export async function lowerDockerfile(
   options: LowerOptions,
   resolver: ImageResolver,
 ): Promise<LoweredDockerfile> {
-  const { ground, graph } = openDockerfile(dockerfile, options)
+  const { ground, graph, seconds } = await openDockerfile(dockerfile, options, resolver)
   const target = findTarget(graph, options.target)
   const stages = await lowerStages(ground, graph, { target }, resolver)
   options.linter.throwIfFailed(dockerfile.file)
-  const epoch = readSourceEpoch(options.buildArgs, ground.globals.scope)
   return {
     plan: planOf(options, stages, target),
     warnings: checkDiagnostics(options.linter.findings, dockerfile),
     stageNames: graph.nodes.slice(0, graph.stageCount).map(({ name, id }) => name || id),
     unusedBuildArgs: unusedArguments(ground),
-    ...(epoch.seconds === undefined ? {} : { sourceDateEpoch: epoch.seconds }),
+    ...(seconds === undefined ? {} : { sourceDateEpoch: seconds }),
   }
 }
 
@@ -48,34 +47,45 @@ export async function lowerForCheck(
   options: LowerOptions,
   resolver: ImageResolver,
 ): Promise<void> {
-  const { ground, graph } = openDockerfile(dockerfile, options)
+  const timeless = { ...resolver, findTime: () => Promise.resolve(undefined) }
+  const { ground, graph } = await openDockerfile(dockerfile, options, timeless)
   const choice =
     options.target === undefined ? 'all' : { target: findTarget(graph, options.target) }
   await lowerStages(ground, graph, choice, resolver)
   options.linter.throwIfFailed(dockerfile.file)
 }
 
-function openDockerfile(
+interface OpenDockerfile {
+  readonly ground: LowerGround
+  readonly graph: StageGraph
+  /** Seconds since 1970 that SOURCE_DATE_EPOCH stands for. */
+  readonly seconds: number | undefined
+}
+
+async function openDockerfile(
   dockerfile: ParsedDockerfile,
   options: LowerOptions,
-): { readonly ground: LowerGround; readonly graph: StageGraph } {
+  resolver: ImageResolver,
+): Promise<OpenDockerfile> {
   const { file, escape, stages } = dockerfile
   const automatic = automaticArguments(options.buildPlatform, options.platform, {
     buildArgs: options.buildArgs,
     targetStage: options.target || (stages.at(-1)?.name ?? ''),
   })
+  const globals = readGlobals(dockerfile, options, automatic)
+  const { seconds, buildArgs } = await findSourceEpoch(dockerfile, globals.scope, options, resolver)
   const ground: LowerGround = {
     file,
     escape,
     options,
-    buildArgs: options.buildArgs,
-    globals: readGlobals(dockerfile, options, automatic),
+    buildArgs,
+    globals,
     isIgnored: ignoredSources(options.contexts[options.mainContext]?.ignore),
     finished: new Set(),
     usedArguments: new Set(),
   }
   const starts = readStageStarts(dockerfile, ground, automatic)
-  return { ground, graph: createStageGraph(starts, { file, escape }) }
+  return { ground, graph: createStageGraph(starts, { file, escape }), seconds }
 }
 
 function readGlobals(

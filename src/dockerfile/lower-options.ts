@@ -4,7 +4,7 @@ import type { Diagnostic, SourcePosition } from '../core/errors.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { ImageConfig } from '../oci/image-config.ts'
 import type { Platform } from '../oci/platform.ts'
-import type { BuildPlan, PlanContext } from '../plan/plan.ts'
+import type { BuildPlan, FileSource, PlanContext } from '../plan/plan.ts'
 import type { Linter } from './linter.ts'
 
 /** What a build's caller chose. */
@@ -54,10 +54,20 @@ export interface ResolvedImage {
   readonly config: ImageConfig
 }
 
-/** Finds images by name; lowering asks for each image and platform once. */
+/** Something whose time a build may take for its own: one of the plan's contexts, or what ADD would fetch. */
+export type TimedSource =
+  | { readonly kind: 'context'; readonly context: string }
+  | Extract<FileSource, { readonly kind: 'git' | 'http' }>
+
+/** Looks up what a Dockerfile only names. */
 export interface ImageResolver {
-  /** @throws KauriError where there is none */
+  /** @throws KauriError where there is no such image */
   findImage(reference: string, platform: Platform, where: SourcePosition): Promise<ResolvedImage>
+  /**
+   * Seconds since 1970: of a git repository the time of the commit, of a file the server's Last-Modified; undefined for
+   * what has no such time, as a directory.
+   */
+  findTime?(source: TimedSource, where: SourcePosition): Promise<number | undefined>
 }
 
 /** A Dockerfile as a plan. */

@@ -6,6 +6,7 @@ import { expandWord } from './expand-word.ts'
 export interface VariableScope {
   readonly get: (name: string) => string | undefined
   set(name: string, value: string): void
+  remove(name: string): void
   names(): readonly string[]
   /** `NAME=value` items. */
   items(): readonly string[]
@@ -21,6 +22,9 @@ export function createScope(start: Iterable<readonly [string, string]> = []): Va
     set: (name, value) => {
       values.delete(name)
       values.set(name, value)
+    },
+    remove: name => {
+      values.delete(name)
     },
     names: () => [...values.keys()],
     items: () => Array.from(values, ([name, value]) => `${name}=${value}`),

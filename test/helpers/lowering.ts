@@ -20,6 +20,8 @@ export interface LoweringOptions extends Partial<Omit<LowerOptions, 'linter'>> {
   readonly images?: Readonly<Record<string, RunConfig & { readonly architecture?: string }>>
   /** Names that no image has. */
   readonly missing?: readonly string[]
+  /** Times of contexts and addresses. */
+  readonly times?: Readonly<Record<string, number>>
 }
 
 /** A lowered text, and which images were asked for, as `name platform`. */
@@ -33,7 +35,7 @@ export const manifest: Digest = parseDigest(`sha256:${'a'.repeat(64)}`)
 
 /** @throws whatever reading and lowering throw */
 export async function lowerText(text: string, options: LoweringOptions = {}): Promise<Lowering> {
-  const { images = {}, missing = [], ...given } = options
+  const { images = {}, missing = [], times = {}, ...given } = options
   const asked: string[] = []
   const checks = given.buildArgs?.get('BUILDKIT_DOCKERFILE_CHECK')
   const linter = createLinter({ text, checks })
@@ -67,6 +69,11 @@ export async function lowerText(text: string, options: LoweringOptions = {}): Pr
           rootfs: { type: 'layers', diff_ids: [] },
         }
         return Promise.resolve({ reference: `full/${reference}`, manifest, config: image })
+      },
+      findTime: source => {
+        const name = source.kind === 'context' ? source.context : undefined
+        const address = source.kind === 'git' ? source.repository : undefined
+        return Promise.resolve(times[name ?? address ?? ('url' in source ? source.url : '')])
       },
     },
   )
