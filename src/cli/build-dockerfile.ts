@@ -124,9 +124,7 @@ async function build(
   const { results, caller, annotations, cacheFrom, cacheTo } = settings
   const isOffline = options.flag('offline')
   await using remoteSources = openBuildSources(context, caller, isOffline)
-  await using stack = new AsyncDisposableStack()
-  const registries = async (): Promise<Registries> =>
-    stack.use(await openRegistries(context, options))
+  const registries = (): Promise<Registries> => openRegistries(context, options)
   const parts = await openDockerfileParts(context, { remoteSources, registries })
   const { signal, emit } = context
   return await buildPlans(
