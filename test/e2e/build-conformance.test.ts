@@ -27,7 +27,12 @@ const engine = 'docker-buildkit-20.10.24'
 const baseNames = ['mirror.gcr.io/busybox', 'mirror.gcr.io/alpine', 'quay.io/libpod/centos:7']
 
 /** Cases whose result must differ, with the reason. */
-const exceptions: Readonly<Record<number, string>> = {}
+const exceptions: Readonly<Record<number, string>> = {
+  154: 'the engine of the results does not look for what `!` takes in again below a directory that is left out',
+  155: 'the same',
+  178: 'RUN on an empty root leaves no /dev, /etc, /proc and /sys: what is mounted is no part of an image',
+  179: 'the same',
+}
 
 let shared: { readonly kauri: KauriProgram; readonly scratch: Scratch; base: TreeOf } | undefined
 type TreeOf = ReadonlyMap<string, ResultEntry>
@@ -66,12 +71,12 @@ interface Expected {
 }
 
 /** What is known about a case; undefined where no engine that knows today's language ran it. */
-function expectationOf({ index, dockerfile }: BuildCase): Expected | undefined {
+function expectationOf({ index }: BuildCase): Expected | undefined {
   const tree = readEngineResult(newest, index)
   const whole = readEngineResult(engine, index)
+  const keepsArchive = Object.keys(tree?.fs ?? {}).some(name => /\.tar(?:\.\w+)?$/.test(name))
   // Archives were not unpacked where the newest results come from.
-  const addsLocally = /^add /im.test(dockerfile) && whole?.ok === true
-  const isKnown = tree !== undefined && (tree.note ?? '') === '' && !addsLocally
+  const isKnown = tree !== undefined && (tree.note ?? '') === '' && !(keepsArchive && whole?.ok)
   if (isKnown && whole?.ok && tree.ok)
     return { result: { ...whole, fs: tree.fs ?? {} }, treeOnly: false }
   if (isKnown) return { result: tree, treeOnly: true }
@@ -80,7 +85,7 @@ function expectationOf({ index, dockerfile }: BuildCase): Expected | undefined {
 
 async function compare(t: ExecutionContext, one: BuildCase): Promise<void> {
   const expected = expectationOf(one)
-  const { code, stderr, directory } = await build(one, expected?.result.dockerfileUsed)
+  const { code, stderr, directory } = await build(one, dockerfileOf(one, expected))
   if (expected === undefined) {
     t.true(code === 0 || stderr !== '')
     return
@@ -91,10 +96,15 @@ async function compare(t: ExecutionContext, one: BuildCase): Promise<void> {
     return
   }
   t.is(code, 0, stderr)
-  const from = /^from\s+(?:--\S+\s+)*(\S+)[^]*?$/im.exec(one.dockerfile)?.[1]
-  const base = from === 'scratch' ? new Map() : (shared?.base ?? new Map())
+  const base = expected.result.baseIncluded ? (shared?.base ?? new Map()) : new Map()
   t.deepEqual(compareTrees(readTree(path.join(directory, 'out')), base, expected.result), [])
   if (!expected.treeOnly) await compareConfig(t, one, expected.result)
+}
+
+/** What the engine was given in place of the Dockerfile in the context. */
+function dockerfileOf(one: BuildCase, expected: Expected | undefined): string | undefined {
+  if (expected?.treeOnly) return one.dockerfile.replace(/^# syntax=.*\n/, '')
+  return expected?.result.dockerfileUsed
 }
 
 interface Built {
@@ -103,7 +113,6 @@ interface Built {
   readonly directory: string
 }
 
-/** `rewritten` is what the engine was given in place of the Dockerfile in the context. */
 async function build(one: BuildCase, rewritten: string | undefined): Promise<Built> {
   if (shared === undefined) throw new Error('the base is not there')
   const { kauri, scratch } = shared

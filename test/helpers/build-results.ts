@@ -32,6 +32,8 @@ export interface EngineResult {
   readonly ok: boolean
   readonly note?: string
   readonly dockerfileUsed?: string
+  /** True where the result stands on the base, and not on nothing. */
+  readonly baseIncluded?: boolean
   /** What differs from the base. */
   readonly fs?: Readonly<Record<string, ResultEntry>>
   readonly removedFromBase?: readonly string[]
