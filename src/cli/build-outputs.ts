@@ -35,7 +35,7 @@ export function readOutputs(options: ParsedOptions, isTerminal: () => boolean): 
   const outputs = chosen.flatMap(({ outputs: some }) => some)
   checkDestinations(outputs, isTerminal)
   return {
-    outputs: outputs.length === 0 ? [{ kind: 'store', names }] : outputs,
+    outputs: chosen.length === 0 ? [{ kind: 'store', names }] : outputs,
     compression: theOnly(compressions) ?? { codec: 'zstd' },
     annotations: chosen.flatMap(({ annotations }) => annotations),
     rewritesTimestamps: chosen.some(({ rewritesTimestamps }) => rewritesTimestamps),
