@@ -9,7 +9,7 @@ const prefixLength = 20
 const candidates: readonly Ipv4Block[] = [
   ...blocks('10.77.0.0', 16),
   ...blocks('172.31.128.0', 8),
-  ...blocks('192.168.128.0', 5),
+  ...blocks('192.168.128.0', 4),
 ]
 
 function blocks(first: string, count: number): Ipv4Block[] {

@@ -16,7 +16,7 @@ export const command: CommandSpec = {
   name: 'run',
   summary: 'Run a command in a new container',
   details: [
-    'Options, defaults and exit codes are those of docker run. The network is none unless --network host is given, and setuid programs gain no rights unless --security-opt no-new-privileges=false is given.',
+    'Options, defaults and exit codes are those of docker run. Setuid programs gain no rights unless --security-opt no-new-privileges=false is given.',
     'An image that is not stored is pulled.',
     'Without --rm the container stays, stopped, until kauri rm removes it.',
   ],
