@@ -1,32 +1,22 @@
 // `kauri build` of a Dockerfile: reads what the options say, lowers the file once for each platform, builds, and tells
 // what came of it.
 
-import process from 'node:process'
 import { type BuildOutcome, buildPlans } from '../build/build-plans.ts'
 import { writeFileAtomic } from '../core/atomic-file.ts'
 import type { Diagnostic } from '../core/errors.ts'
 import { formatPlatform } from '../oci/platform.ts'
 import { formatFamiliar, type Reference } from '../oci/reference.ts'
 import type { Registries } from '../registry/registry.ts'
-import { openBuildInput } from './build-input.ts'
-import { type BuildSettings, readSettings } from './build-settings.ts'
-import { openStandardInput } from './build-standard-input.ts'
+import type { BuildSettings } from './build-settings.ts'
 import { readTimes } from './build-values.ts'
 import { checkEmulation } from './check-emulation.ts'
 import type { CommandContext, ParsedOptions } from './command.ts'
 import { withExcerpt } from './dockerfile-excerpt.ts'
-import {
-  makeStateDirectories,
-  openBuildSources,
-  openDockerfileParts,
-  withOwnAgent,
-} from './dockerfile-parts.ts'
+import { openBuildSources, openDockerfileParts } from './dockerfile-parts.ts'
 import { requireRoot } from './host-needs.ts'
-import { imageResolver } from './image-resolver.ts'
 import { type LoweredBuild, type LowerRequest, lowerForPlatforms } from './lower-platforms.ts'
-import { openNamedContexts } from './named-contexts.ts'
-import { openStore } from './open-store.ts'
-import { openImageSource, openRegistries } from './registry-access.ts'
+import { openInput } from './lower-request.ts'
+import { openRegistries } from './registry-access.ts'
 
 /** Builds; the result is the exit status. @throws whatever stands in the way, with the place in the Dockerfile */
 export async function buildDockerfile(
@@ -35,63 +25,17 @@ export async function buildDockerfile(
   context: CommandContext,
 ): Promise<number> {
   requireRoot('building an image')
-  const settings = readSettings(options, {
-    environment: process.env,
-    isTerminal: isOutputTerminal,
-  })
-  makeStateDirectories(context)
-  const { secrets, ssh } = settings.caller
-  const isOffline = options.flag('offline')
-  // The caller's own agent serves what the caller named; the Dockerfile's addresses get what --ssh hands over.
-  const own = { secrets, ssh: withOwnAgent(ssh) }
-  await using remoteSources = openBuildSources(context, own, isOffline)
-  await using input = await openBuildInput({
-    context: contextWord,
-    file: options.text('file'),
-    keepGitDirectory: isTrue(settings.buildArgs.get('BUILDKIT_CONTEXT_KEEP_GIT_DIR')),
-    remoteSources,
-    standardInput: () => openStandardInput(context.signal),
-    command: context,
-  })
+  await using input = await openInput(contextWord, options, context)
   if (options.flag('check') || options.text('call') === 'check') {
     const { reportChecks } = await import('./build-checks.ts')
-    return await reportChecks({ ...input, settings, target: options.text('target') }, context)
+    return await reportChecks({ ...input, target: options.text('target') }, context)
   }
-  const store = openStore(context)
-  const parts = { remoteSources, store, command: context }
-  await using named = await openNamedContexts(options.texts('build-context'), parts)
-  await using images = openImageSource(context, { store, pull: pullPolicy(options), options })
+  await using request = await input.openRequest()
   try {
-    const request: LowerRequest = {
-      ...input,
-      named,
-      settings,
-      target: options.text('target'),
-      resolver: imageResolver({
-        store,
-        layouts: named.layouts,
-        images,
-        pull: options.flag('pull'),
-        signal: context.signal,
-      }),
-    }
     return await carryOut(request, options, context)
   } catch (error) {
     throw withExcerpt(error, input.dockerfile)
   }
-}
-
-function pullPolicy(options: ParsedOptions): 'always' | 'missing' | 'never' {
-  if (options.flag('offline')) return 'never'
-  return options.flag('pull') ? 'always' : 'missing'
-}
-
-function isOutputTerminal(): boolean {
-  return process.stdout.isTTY
-}
-
-function isTrue(text: string | undefined): boolean {
-  return /^(?:1|t|true)$/i.test(text ?? '')
 }
 
 async function carryOut(

@@ -1,0 +1,96 @@
+// What a Dockerfile is lowered from: a context, the file, what names stand for, and images. `build` and `plan` share it.
+
+import process from 'node:process'
+import { type BuildInput, openBuildInput } from './build-input.ts'
+import { type BuildSettings, readSettings } from './build-settings.ts'
+import { openStandardInput } from './build-standard-input.ts'
+import type { CommandContext, ParsedOptions } from './command.ts'
+import { makeStateDirectories, openBuildSources, withOwnAgent } from './dockerfile-parts.ts'
+import { imageResolver } from './image-resolver.ts'
+import type { LowerRequest } from './lower-platforms.ts'
+import { openNamedContexts } from './named-contexts.ts'
+import { openStore } from './open-store.ts'
+import { openImageSource } from './registry-access.ts'
+
+/** A context and a Dockerfile, and what is needed to lower it. */
+export interface OpenedInput extends BuildInput {
+  readonly settings: BuildSettings
+  /** Opens named contexts and images; to be disposed before this. @throws USAGE, FILE_NOT_FOUND, DOWNLOAD_FAILED */
+  openRequest(): Promise<LowerRequest & AsyncDisposable>
+}
+
+/** @throws USAGE, REFERENCE_INVALID, UNSUPPORTED, FILE_NOT_FOUND, DOWNLOAD_FAILED, ARCHIVE_INVALID */
+export async function openInput(
+  contextWord: string,
+  options: ParsedOptions,
+  context: CommandContext,
+): Promise<OpenedInput> {
+  const settings = readSettings(options, {
+    environment: process.env,
+    isTerminal: () => process.stdout.isTTY,
+  })
+  makeStateDirectories(context)
+  await using stack = new AsyncDisposableStack()
+  const { secrets, ssh } = settings.caller
+  // The caller's own agent serves what the caller named; the Dockerfile's addresses get what --ssh hands over.
+  const own = { secrets, ssh: withOwnAgent(ssh) }
+  const remoteSources = stack.use(openBuildSources(context, own, options.flag('offline')))
+  const input = stack.use(
+    await openBuildInput({
+      context: contextWord,
+      file: options.text('file'),
+      keepGitDirectory: isTrue(settings.buildArgs.get('BUILDKIT_CONTEXT_KEEP_GIT_DIR')),
+      remoteSources,
+      standardInput: () => openStandardInput(context.signal),
+      command: context,
+    }),
+  )
+  const kept = stack.move()
+  return {
+    ...input,
+    settings,
+    openRequest: () => openRequest({ input, settings, remoteSources }, options, context),
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  }
+}
+
+function isTrue(text: string | undefined): boolean {
+  return /^(?:1|t|true)$/i.test(text ?? '')
+}
+
+interface RequestParts {
+  readonly input: BuildInput
+  readonly settings: BuildSettings
+  readonly remoteSources: ReturnType<typeof openBuildSources>
+}
+
+async function openRequest(
+  { input, settings, remoteSources }: RequestParts,
+  options: ParsedOptions,
+  context: CommandContext,
+): Promise<LowerRequest & AsyncDisposable> {
+  await using stack = new AsyncDisposableStack()
+  const store = openStore(context)
+  const parts = { remoteSources, store, command: context }
+  const named = stack.use(await openNamedContexts(options.texts('build-context'), parts))
+  const images = stack.use(openImageSource(context, { store, pull: pullPolicy(options), options }))
+  const resolver = imageResolver({
+    store,
+    layouts: named.layouts,
+    images,
+    pull: options.flag('pull'),
+    signal: context.signal,
+  })
+  const kept = stack.move()
+  const { dockerfile, context: main } = input
+  return {
+    ...{ dockerfile, context: main, named, settings, resolver },
+    target: options.text('target'),
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  }
+}
+
+function pullPolicy(options: ParsedOptions): 'always' | 'missing' | 'never' {
+  if (options.flag('offline')) return 'never'
+  return options.flag('pull') ? 'always' : 'missing'
+}
