@@ -1,7 +1,7 @@
 // Files with credentials: docker's config.json and containers' auth.json have one form. Where they are, what they say,
 // and changing one entry with everything else kept as it is.
 
-import { readFileSync, realpathSync, statSync } from 'node:fs'
+import { mkdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import path from 'node:path'
 import { writeFileAtomic } from '../core/atomic-file.ts'
@@ -194,5 +194,6 @@ export async function writeAuths(
   const auths = typeof found === 'object' && found !== null ? { ...found } : {}
   const document = { ...members, auths: change(auths) }
   const target = before === undefined ? file : realpathSync(file)
+  mkdirSync(path.dirname(target), { recursive: true, mode: 0o700 })
   await writeFileAtomic(target, `${JSON.stringify(document, undefined, '\t')}\n`, 0o600)
 }
