@@ -1,6 +1,8 @@
 // The configuration of everything that a build runs inside a root: scripts, maintainer scripts, RUN steps.
 
+import { existsSync } from 'node:fs'
 import type {
+  DeviceNode,
   ProcessConfig,
   Resources,
   Rlimit,
@@ -86,9 +88,29 @@ function withoutSandbox(config: RuntimeConfig): RuntimeConfig {
       },
       maskedPaths: [],
       readonlyPaths: [],
+      devices: [...(linux.devices ?? []), ...hostDevices()],
     },
   }
 }
+
+/** What BuildKit gives to such a step, as far as the host has it. */
+function hostDevices(): DeviceNode[] {
+  const loops = Array.from({ length: loopDevices }, (_, minor): DeviceNode => {
+    return { path: `/dev/loop${minor}`, type: 'b', major: 7, minor }
+  })
+  return [...insecureDevices, ...loops].filter(({ path }) => existsSync(path))
+}
+
+const loopDevices = 8
+
+const insecureDevices: readonly DeviceNode[] = [
+  { path: '/dev/kmsg', type: 'c', major: 1, minor: 11 },
+  { path: '/dev/cuse', type: 'c', major: 10, minor: 203 },
+  { path: '/dev/fuse', type: 'c', major: 10, minor: 229 },
+  { path: '/dev/kvm', type: 'c', major: 10, minor: 232 },
+  { path: '/dev/net/tun', type: 'c', major: 10, minor: 200 },
+  { path: '/dev/loop-control', type: 'c', major: 10, minor: 237 },
+]
 
 function writable(mount: RuntimeMount): RuntimeMount {
   return { ...mount, options: mount.options.filter(option => option !== 'ro') }

@@ -82,6 +82,7 @@ for (const [user, message] of [
   test(`the user "${user}" is refused in docker’s words`, async t => {
     const error = await failureOf(t, instruction('true', { user }))
     t.is(error.message, message)
+    t.is(error.where?.line, 3)
   })
 
 test('the caller’s proxy variables reach the program, and no key', async t => {
@@ -229,8 +230,10 @@ test('steps on an empty root leave nothing but what they wrote', async t => {
 
 test('a directory to work in that is missing is made', async t => {
   const run = await trial()
-  const built = await run.build([instruction('pwd', { directory: guestPath('/work/here') })])
-  t.deepEqual(built.lines, ['/work/here'])
+  const built = await run.build([
+    instruction('pwd; stat -c %u .', { directory: guestPath('/work/here'), user: 'app' }),
+  ])
+  t.deepEqual(built.lines, ['/work/here', '1000'])
   t.deepEqual(run.changes(built.snapshot), ['work', 'work/here'])
 })
 

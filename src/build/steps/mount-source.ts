@@ -3,7 +3,7 @@
 // changes neither what the running step sees nor what its result is remembered as.
 
 import { closeSync, fstatSync } from 'node:fs'
-import { KauriError, type SourcePosition } from '../../core/errors.ts'
+import type { SourcePosition } from '../../core/errors.ts'
 import { oPath } from '../../native/in-root.ts'
 import { native } from '../../native/native.ts'
 import { type Digest, digestOf, hexOf } from '../../oci/digest.ts'
@@ -12,6 +12,7 @@ import { type GuestPath, guestPath, type SourceRoot } from '../../plan/plan.ts'
 import { type OpenTree, type Rootfs, type SnapshotId, snapshotId } from '../../rootfs/rootfs.ts'
 import type { RootMount } from '../../runtime/runtime.ts'
 import { copyPath, digestPath } from '../source-selection.ts'
+import { locatedError } from './located-error.ts'
 import type { StepContext } from './step.ts'
 
 /** A place in another root. */
@@ -29,9 +30,7 @@ export async function digestMountSource(
   try {
     return await digestPath(context, from, path)
   } catch (error) {
-    if (!(error instanceof KauriError) || error.code !== 'FILE_NOT_FOUND' || error.where)
-      throw error
-    throw new KauriError(error.code, error.message, { hint: error.hint, where, cause: error })
+    throw locatedError(error, where)
   }
 }
 

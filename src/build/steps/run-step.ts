@@ -3,36 +3,19 @@
 
 import { randomUUID } from 'node:crypto'
 import type { Json } from '../../core/canonical-json.ts'
-import { readTextInRoot } from '../../native/in-root.ts'
-import type { RuntimeConfig, RuntimeMount } from '../../oci/runtime-config.ts'
 import type { RunStep } from '../../plan/plan.ts'
 import type { Rootfs } from '../../rootfs/rootfs.ts'
 import type { BridgeLease } from '../../runtime/bridge-lease.ts'
-import { buildStepConfig } from '../../runtime/build-step-config.ts'
-import { type ContainerUser, resolveContainerUser } from '../../runtime/container-user.ts'
 import type { ContainerExit, RootMount } from '../../runtime/runtime.ts'
-import type { CallerOptions } from '../build.ts'
 import { openScratchDirectory } from '../scratch-directory.ts'
-import type { OpenedMount } from './build-mount.ts'
 import { type RunMounts, readRunMounts } from './build-mounts.ts'
 import { checkEntitlements } from './entitlements.ts'
-import { nameFileMounts } from './name-files.ts'
-import { stepEnvironment } from './run-environment.ts'
+import { runConfig } from './run-config.ts'
 import { scriptFailure, startFailure } from './script-failure.ts'
-import {
-  epochOf,
-  nothingInstalled,
-  type PreparedStep,
-  type StepContext,
-  type StepGround,
-} from './step.ts'
-import { networkMounts } from './transient-mounts.ts'
+import { nothingInstalled, type PreparedStep, type StepContext, type StepGround } from './step.ts'
 
 /** Lines of output that an error can look at. */
 const keptLines = 50
-
-/** What BuildKit calls the machine that instructions run on; scripts of descriptions run on `localhost`. */
-const instructionHostname = 'buildkitsandbox'
 
 /** @throws FILE_NOT_FOUND, PERMISSION_DENIED; performing also SCRIPT_FAILED, USAGE, COMMAND_NOT_FOUND and others of the runtime */
 export async function prepareRun(step: RunStep, context: StepContext): Promise<PreparedStep> {
@@ -75,15 +58,15 @@ async function run(
     lines.push(line)
     if (lines.length > keptLines) lines.shift()
   }
-  const lease = step.network === 'bridge' ? stack.use(await leaseAddress(options)) : undefined
   const opened = await mounts.open({ directory, stack, signal })
+  const lease = step.network === 'bridge' ? stack.use(await leaseAddress(options)) : undefined
   const bundle = {
     id: `kauri-build-${randomUUID()}`,
-    config: configure(step, context, { ground, opened, directory, gateway: lease?.gateway }),
+    config: runConfig(step, context, { ground, opened, directory, gateway: lease?.gateway }),
     root: withoutSync(ground.root.mount),
     ...(lease === undefined ? {} : { network: lease }),
   }
-  const exit = await started(step, () =>
+  const exit = await started(step, context, () =>
     tools.runtime.run(bundle, { io: { kind: 'lines', onLine }, signal, emit: options.emit }),
   )
   if (exit.code !== 0) throw scriptFailure(step, exit, lines)
@@ -95,76 +78,16 @@ async function leaseAddress({ signal, emit }: StepContext['options']): Promise<B
   return await leaseBridgeAddress({ use: 'build', signal, emit })
 }
 
-async function started(step: RunStep, work: () => Promise<ContainerExit>): Promise<ContainerExit> {
+async function started(
+  step: RunStep,
+  { stage }: StepContext,
+  work: () => Promise<ContainerExit>,
+): Promise<ContainerExit> {
   try {
     return await work()
   } catch (error) {
-    throw startFailure(step, error)
+    throw startFailure(step, stage.platform, error)
   }
-}
-
-interface ConfigParts {
-  readonly ground: StepGround
-  readonly opened: OpenedMount
-  /** Where files for the container are written. */
-  readonly directory: string
-  /** The host's address on the step's network. */
-  readonly gateway: string | undefined
-}
-
-function configure(step: RunStep, { options }: StepContext, parts: ConfigParts): RuntimeConfig {
-  const { caller } = options
-  const { ground, opened } = parts
-  const user = findUser(ground.root, step)
-  return buildStepConfig({
-    command: step.command,
-    environment: stepEnvironment(step, {
-      epochSeconds: epochOf(options, ground),
-      home: user.home,
-      proxy: caller?.proxyEnvironment ?? [],
-      secret: opened.environment ?? [],
-    }),
-    directory: step.directory,
-    user,
-    network: step.network,
-    hostname: hostnameOf(step),
-    mounts: [...mountNames(step, parts, caller), ...opened.mounts],
-    insecure: step.security === 'insecure',
-    limits: caller?.limits,
-  })
-}
-
-function hostnameOf({ hostname, phase }: RunStep): string {
-  return hostname ?? (phase === 'instruction' ? instructionHostname : 'localhost')
-}
-
-function mountNames(
-  step: RunStep,
-  { ground, directory, gateway }: ConfigParts,
-  caller: CallerOptions | undefined,
-): RuntimeMount[] {
-  const { network } = step
-  if (step.phase === 'instruction')
-    return nameFileMounts({
-      directory,
-      hostname: hostnameOf(step),
-      network,
-      gateway,
-      extraHosts: caller?.limits.extraHosts ?? [],
-    })
-  using tree = ground.root.open()
-  return networkMounts(network, tree.fd, directory)
-}
-
-function findUser(root: Rootfs, { user }: RunStep): ContainerUser {
-  using tree = root.open()
-  const passwd = readTextInRoot(tree.fd, '/etc/passwd')
-  const group = readTextInRoot(tree.fd, '/etc/group')
-  // By number, so that it is there before any account file is.
-  return resolveContainerUser(user === 'root' ? '0' : user, {
-    ...(passwd === undefined ? {} : { passwd }),
-    ...(group === undefined ? {} : { group }),
-  })
 }
 
 /** What a power cut takes is the step, which runs again; so nobody waits for the disk. */

@@ -1,6 +1,7 @@
 // The error of a program that ended with another exit code than 0: what it printed last, and what may help.
 
 import { KauriError } from '../../core/errors.ts'
+import { hostPlatform, type Platform } from '../../oci/platform.ts'
 import type { RunStep } from '../../plan/plan.ts'
 import type { ContainerExit } from '../../runtime/runtime.ts'
 
@@ -38,7 +39,7 @@ function instructionFailure(
 }
 
 /** SCRIPT_FAILED for a program that could not even be started; other errors unchanged. */
-export function startFailure(step: RunStep, error: unknown): unknown {
+export function startFailure(step: RunStep, platform: Platform, error: unknown): unknown {
   if (step.phase !== 'instruction' || !(error instanceof KauriError)) return error
   const code = startCodes.get(error.code)
   if (code === undefined) return error
@@ -46,9 +47,19 @@ export function startFailure(step: RunStep, error: unknown): unknown {
   return new KauriError(
     'SCRIPT_FAILED',
     `process ${command} did not complete successfully: exit code: ${code}: ${error.message}`,
-    { where: step.where, cause: error },
+    { hint: hintForPlatform(platform), where: step.where, cause: error },
   )
 }
+
+function hintForPlatform(platform: Platform): string | undefined {
+  const own = hostPlatform().architecture
+  const foreign = platform.architecture
+  if (foreign === own || runsNatively[own]?.includes(foreign) === true) return undefined
+  return `this machine is ${own}: register an emulator for ${foreign} (apt install qemu-user-static binfmt-support)`
+}
+
+/** Older programs that a machine runs by itself. */
+const runsNatively: Readonly<Record<string, readonly string[]>> = { amd64: ['386'], arm64: ['arm'] }
 
 /** A shell's exit codes for what it cannot start. */
 const startCodes: ReadonlyMap<string, number> = new Map([
