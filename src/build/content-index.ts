@@ -1,45 +1,97 @@
 // What the contents of files are, by what lstat(2) says of them: as long as inode, size and times stay, nothing is read
-// again.
+// again. For each context one file below <dataRoot>/cache/contexts. A file that changed so shortly before it was read that
+// another change would not show in its times is not kept (git's racy entries), and neither is anything on a file system
+// whose times are not the kernel's own.
 
+import { readdirSync, readFileSync, readlinkSync, rmSync, statfsSync, statSync } from 'node:fs'
+import path from 'node:path'
+import { writeCacheRecord } from '../core/atomic-file.ts'
+import { hasErrno } from '../core/errors.ts'
+import { digestOf, hexOf } from '../oci/digest.ts'
+import { type ContentRecords, contentRecords, type FileContent } from './content-records.ts'
 import type { SourceEntry } from './source-entry.ts'
 
-/** The content of a regular file. */
-export interface FileContent {
-  /** SHA-256 of its bytes, hexadecimal. */
-  readonly digest: string
-  /** It has extended attributes that travel with it. */
-  readonly hasXattrs: boolean
-}
+export type { FileContent } from './content-records.ts'
 
 export interface ContentIndex {
+  /** What was read when the entry's numbers were the same. */
   find(entry: SourceEntry): FileContent | undefined
   /** Remembers what was read after the entry was listed. */
   keep(entry: SourceEntry, content: FileContent): void
-  /** False where the file could have changed since it was read without its times telling. */
+  /** False where the file could have changed since it was read without its numbers telling. */
   isFirm(entry: SourceEntry): boolean
-  /** Writes what is new. */
+  /** Writes what is new; other errors than a full disk are the next build's loss only. @throws DISK_FULL */
   save(): Promise<void>
 }
 
 /** An index that is forgotten with the process. */
 export function memoryIndex(): ContentIndex {
-  const known = new Map<string, FileContent>()
+  const records = contentRecords()
   return {
-    find: entry => known.get(stampOf(entry)),
-    keep: (entry, content) => known.set(stampOf(entry), content),
+    find: entry => records.find(entry),
+    keep: (entry, content) => records.add(entry, content, false),
     isFirm: () => false,
     save: async () => {},
   }
 }
 
-function stampOf(entry: SourceEntry): string {
-  const { dev, inodeHigh, inodeLow, sizeBytes, mode } = entry
-  const { mtimeSeconds, mtimeNanoseconds, ctimeSeconds, ctimeNanoseconds } = entry
-  const times = [mtimeSeconds, mtimeNanoseconds, ctimeSeconds, ctimeNanoseconds]
-  return [dev, inodeHigh, inodeLow, sizeBytes, mode, ...times].join(' ')
+/** Coarser than the times of any of the file systems below. */
+const marginMs = 2000
+
+/** Magic numbers of statfs(2): ext, xfs, btrfs, tmpfs, overlayfs, zfs, f2fs, bcachefs. */
+const firmFileSystems: ReadonlySet<number> = new Set([
+  0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0x794c_7630, 0x2fc1_2fc1, 0xf2f5_2010, 0xca45_1a4e,
+])
+
+/** The index of the directory that a descriptor stands for. */
+export function openContentIndex(dataRoot: string, rootFd: number): ContentIndex {
+  const self = `/proc/self/fd/${rootFd}`
+  const directory = readlinkSync(self)
+  const { dev } = statSync(self)
+  // What is read from now on is as it was before, where its inode last changed well before.
+  const firmBeforeMs = Date.now() - marginMs
+  const hasFirmTimes = firmFileSystems.has(statfsSync(self).type)
+  // A context that was unpacked for this build alone is never seen again.
+  const isKept = hasFirmTimes && !directory.startsWith(`${path.resolve(dataRoot)}/`)
+  const file = path.join(dataRoot, 'cache', 'contexts', hexOf(digestOf(directory)))
+  const records = isKept ? readRecords(file) : contentRecords()
+  const isFirm = (entry: SourceEntry): boolean =>
+    hasFirmTimes &&
+    entry.dev === dev &&
+    entry.ctimeSeconds * 1000 + entry.ctimeNanoseconds / 1e6 < firmBeforeMs
+  return {
+    find: entry => records.find(entry),
+    keep: (entry, content) => records.add(entry, content, isKept && isFirm(entry)),
+    isFirm,
+    async save() {
+      if (!isKept || !records.hasNews()) return
+      await writeCacheRecord(file, records.format(), 0o600)
+      sweepOld(path.dirname(file))
+    },
+  }
 }
 
-/** The index of the context that a descriptor stands for. */
-export function openContentIndex(_dataRoot: string, _rootFd: number): ContentIndex {
-  return memoryIndex()
+function readRecords(file: string): ContentRecords {
+  try {
+    return contentRecords(readFileSync(file))
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return contentRecords()
+    throw error
+  }
+}
+
+const mostIndexes = 64
+
+/** The indexes that were written longest ago go. */
+function sweepOld(directory: string): void {
+  const names = readdirSync(directory)
+  if (names.length <= mostIndexes) return
+  const byAge = names
+    .map(name => ({
+      name,
+      mtimeMs: statSync(path.join(directory, name), { throwIfNoEntry: false })?.mtimeMs ?? 0,
+    }))
+    .toSorted((a, b) => b.mtimeMs - a.mtimeMs)
+  for (const { name } of byAge.slice(mostIndexes))
+    rmSync(path.join(directory, name), { force: true })
 }

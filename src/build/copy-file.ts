@@ -1,16 +1,17 @@
-// Copies one regular file and makes sure that the bytes are those whose digest is in the step's key.
+// Copies one regular file and makes sure that the bytes are those whose digest is in the step's key: where its numbers would
+// tell of a change they are compared before and after, otherwise the bytes are hashed once more.
 
 import { hash } from 'node:crypto'
 import { closeSync, constants, readFileSync, writeFileSync } from 'node:fs'
-import { native } from '../native/native.ts'
+import { copyFields, copyWidth, native } from '../native/native.ts'
 import type { SourceEntry } from './source-entry.ts'
 import type { SourceXattr } from './source-xattrs.ts'
 
 export interface FileSource {
   readonly directoryFd: number
   readonly entry: SourceEntry
-  /** SHA-256 of what it shall be, hexadecimal; undefined where nothing changes it. */
-  readonly digest: string | undefined
+  /** What tells that it is the file that was digested: nothing does, its numbers, or SHA-256, a character for each byte. */
+  readonly proof: 'unneeded' | 'numbers' | { readonly digest: string }
 }
 
 export interface NewCopy {
@@ -26,27 +27,60 @@ export interface FileLooks {
   readonly xattrs: readonly SourceXattr[]
 }
 
+/** False where the file is no longer what was digested; there may be a copy nevertheless. @throws EEXIST where the name is taken */
+export function copyFileVerified(source: FileSource, copy: NewCopy, looks: FileLooks): boolean {
+  const { proof } = source
+  const isCopied =
+    typeof proof === 'string'
+      ? copyByNumbers(source, copy, looks)
+      : copyByDigest(source, proof.digest, { copy, looks })
+  if (!isCopied || looks.xattrs.length === 0) return isCopied
+  // After the owner: a change of owner takes file capabilities away. An access list changes the mode.
+  for (const { name, value } of looks.xattrs)
+    native().setXattrAt(copy.directoryFd, copy.name, name, value)
+  native().setModeAt(copy.directoryFd, copy.name, looks.mode)
+  return true
+}
+
+/** One for all calls: they are synchronous. */
+const numbers = new Float64Array(copyWidth)
+
+function copyByNumbers(
+  { directoryFd, entry, proof }: FileSource,
+  copy: NewCopy,
+  { uid, gid, mode }: FileLooks,
+): boolean {
+  numbers[copyFields.isChecked] = proof === 'numbers' ? 1 : 0
+  numbers[copyFields.size] = entry.sizeBytes
+  numbers[copyFields.mtimeSeconds] = entry.mtimeSeconds
+  numbers[copyFields.mtimeNanoseconds] = entry.mtimeNanoseconds
+  numbers[copyFields.ctimeSeconds] = entry.ctimeSeconds
+  numbers[copyFields.ctimeNanoseconds] = entry.ctimeNanoseconds
+  numbers[copyFields.inodeHigh] = entry.inodeHigh
+  numbers[copyFields.inodeLow] = entry.inodeLow
+  numbers[copyFields.uid] = uid
+  numbers[copyFields.gid] = gid
+  numbers[copyFields.mode] = mode
+  return native().copyFileAt(directoryFd, entry.name, copy.directoryFd, copy.name, numbers)
+}
+
+const readFlags = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY
 const createFlags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL
 
-/** False where the file is no longer what was digested; the copy is there nevertheless. @throws EEXIST where the name is taken */
-export function copyFileVerified(
-  { directoryFd, entry, digest }: FileSource,
-  { directoryFd: intoFd, name }: NewCopy,
-  { uid, gid, mode, xattrs }: FileLooks,
+function copyByDigest(
+  { directoryFd, entry }: FileSource,
+  digest: string,
+  { copy, looks }: { readonly copy: NewCopy; readonly looks: FileLooks },
 ): boolean {
-  const calls = native()
-  const from = calls.openAt(directoryFd, entry.name, constants.O_RDONLY | constants.O_NONBLOCK)
+  const from = native().openAt(directoryFd, entry.name, readFlags)
   try {
-    const into = calls.openAt(intoFd, name, createFlags, 0o600)
+    const into = native().openAt(copy.directoryFd, copy.name, createFlags, 0o600)
     try {
       const bytes = readFileSync(from)
+      if (hash('sha256', bytes, 'latin1') !== digest) return false
       writeFileSync(into, bytes)
-      if (digest !== undefined && digest !== hash('sha256', bytes, 'hex')) return false
-      if (xattrs.length > 0) calls.finishFile(into, uid, gid, 0o600, 0, 0)
-      for (const xattr of xattrs) calls.setXattrAt(intoFd, name, xattr.name, xattr.value)
       const { mtimeSeconds, mtimeNanoseconds } = entry
-      const owner = xattrs.length > 0 ? { uid: -1, gid: -1 } : { uid, gid }
-      calls.finishFile(into, owner.uid, owner.gid, mode, mtimeSeconds, mtimeNanoseconds)
+      native().finishFile(into, looks.uid, looks.gid, looks.mode, mtimeSeconds, mtimeNanoseconds)
       return true
     } finally {
       closeSync(into)

@@ -10,7 +10,8 @@ import { native } from '../native/native.ts'
 import type { ChmodExpression } from '../plan/chmod-expression.ts'
 import type { GuestPath } from '../plan/plan.ts'
 import { type Owner, rootOwner } from './copy-entries.ts'
-import { copyFileVerified } from './copy-file.ts'
+import { copyFileVerified, type FileSource } from './copy-file.ts'
+import { hashLargeFile, smallFileBytes } from './hash-file.ts'
 import { inodeOf, type ReadableSource } from './source-digest.ts'
 import type { SourceEntry } from './source-entry.ts'
 import type { SourceMatch } from './source-patterns.ts'
@@ -46,15 +47,25 @@ export async function copySource(
     { name: match.name, becomes: entry.type === 'directory' ? rules.directory : 'file' },
     to,
   )
-  const copy: Copy = { source, to, tree, destination, firstPaths: new Map(), made: [] }
+  const copy: Copy = {
+    source,
+    to,
+    tree,
+    destination,
+    firstPaths: new Map(),
+    made: [],
+    unproven: [],
+  }
   if (entry.type !== 'directory') {
     copySingle(copy, { ...entry, name: baseOf(match.path) }, parentOf(match.path))
+    await proveCopies(copy)
     return
   }
   const pause = createPause()
   for (const directory of walkSource(source.tree, match.path, rules)) {
     if (source.signal?.aborted) throw cancelled(source.signal)
     copyDirectory(copy, directory)
+    await proveCopies(copy)
     await pause()
   }
   for (const directory of copy.made.toReversed()) finishDirectory(copy, directory)
@@ -71,6 +82,12 @@ interface Copy {
   readonly firstPaths: Map<string, string>
   /** Directories that get their looks when nothing changes in them any more. */
   readonly made: FinishedDirectory[]
+  /** Copies that must have a digest. */
+  readonly unproven: {
+    readonly destination: string
+    readonly digest: string
+    readonly shown: string
+  }[]
 }
 
 interface FinishedDirectory {
@@ -303,16 +320,44 @@ function putFile(copy: Copy, entry: SourceEntry, place: EntryPlace): void {
     firstPaths.set(inode, destination)
   }
   const content = source.contents.find(entry)
+  const shown = joinPath(place.directory, entry.name)
+  if (content === undefined && source.mayChange) throw changed(source, shown)
   const xattrs = content?.hasXattrs === false ? [] : readSourceXattrs(place.from, entry.name)
   const { uid, gid } = ownerOf(copy, entry)
-  if (content === undefined && source.mayChange)
-    throw changed(source, joinPath(place.directory, entry.name))
   const isCopied = copyFileVerified(
-    { directoryFd: place.from, entry, digest: content?.digest },
+    { directoryFd: place.from, entry, proof: proofOf(copy, entry, place) },
     { directoryFd: into, name: baseOf(destination) },
     { uid, gid, mode: modeOf(copy, entry), xattrs },
   )
-  if (!isCopied) throw changed(source, joinPath(place.directory, entry.name))
+  if (!isCopied) throw changed(source, shown)
+}
+
+/** A large file whose numbers prove nothing is hashed when it is copied, and not at one go. */
+function proofOf(
+  { source, unproven }: Copy,
+  entry: SourceEntry,
+  place: EntryPlace,
+): FileSource['proof'] {
+  if (!source.mayChange) return 'unneeded'
+  if (source.contents.isFirm(entry)) return 'numbers'
+  const digest = source.contents.find(entry)?.digest ?? ''
+  if (entry.sizeBytes <= smallFileBytes) return { digest }
+  const { destination, directory } = place
+  unproven.push({ destination, digest, shown: joinPath(directory, entry.name) })
+  return 'numbers'
+}
+
+async function proveCopies({ source, tree, unproven }: Copy): Promise<void> {
+  for (const { destination, digest, shown } of unproven.splice(0)) {
+    const file = inParent(tree, destination, (fd, name) =>
+      native().openAt(fd, name, constants.O_RDONLY),
+    )
+    try {
+      if ((await hashLargeFile(file, source.signal)) !== digest) throw changed(source, shown)
+    } finally {
+      closeSync(file)
+    }
+  }
 }
 
 function setXattrs({ into, destination }: EntryPlace, xattrs: readonly SourceXattr[]): void {

@@ -2,15 +2,15 @@
 // link targets, devices, extended attributes and which names are one file. Never over times, and never over the name of a
 // directory whose contents are copied.
 
-import { createHash, hash } from 'node:crypto'
-import { closeSync, constants, read, readFileSync } from 'node:fs'
-import { promisify } from 'node:util'
+import { createHash } from 'node:crypto'
+import { closeSync, constants } from 'node:fs'
 import { mapConcurrent } from '../core/concurrency.ts'
 import { cancelled } from '../core/process.ts'
 import { createPause } from '../layer/time-slice.ts'
 import { native } from '../native/native.ts'
 import { type Digest, parseDigest } from '../oci/digest.ts'
 import type { ContentIndex, FileContent } from './content-index.ts'
+import { hashLargeFile, hashSmallFile, smallFileBytes } from './hash-file.ts'
 import type { SourceEntry } from './source-entry.ts'
 import type { SourceMatch } from './source-patterns.ts'
 import { baseOf, explainDenied, joinPath, parentOf, type SourceTree } from './source-tree.ts'
@@ -27,8 +27,6 @@ export interface ReadableSource {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Read in one go, at once; a promise for each small file would cost more than reading it (2,000 files: five times). */
-const smallFileBytes = 256 * 1024
 const largeReadsInFlight = 4
 
 /** The digest of what a match stands for, undefined where it is missing. Reads what the index does not know. @throws CANCELLED */
@@ -185,59 +183,41 @@ function contentOf(
 ): FileContent {
   const known = source.contents.find(entry)
   if (known !== undefined) return known
-  if (entry.sizeBytes > smallFileBytes) {
+  const digest =
+    entry.sizeBytes > smallFileBytes
+      ? undefined
+      : readOrExplain(source, joinPath(directory, entry.name), () => hashSmallFile(fd, entry.name))
+  if (digest === undefined) {
     large.push({ directory, entry })
     return { digest: '', hasXattrs: false }
   }
-  const content = readSmall(source, entry, { fd, directory })
+  const content = { digest, hasXattrs: readSourceXattrs(fd, entry.name).length > 0 }
   source.contents.keep(entry, content)
   return content
 }
 
 const readFlags = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY
 
-function readSmall(
-  { tree }: ReadableSource,
-  entry: SourceEntry,
-  { fd, directory }: Omit<FilePlace, 'shown'>,
-): FileContent {
-  const hasXattrs = readSourceXattrs(fd, entry.name).length > 0
-  const file = openOrExplain(fd, entry, joinPath(joinPath(tree.name, directory), entry.name))
-  try {
-    return { digest: hash('sha256', readFileSync(file), 'hex'), hasXattrs }
-  } finally {
-    closeSync(file)
-  }
-}
-
-function openOrExplain(fd: number, { name }: SourceEntry, shown: string): number {
-  try {
-    return native().openAt(fd, name, readFlags)
-  } catch (error) {
-    throw explainDenied(error, shown)
-  }
-}
-
-const readAsync = promisify(read)
-
 async function readLarge(source: ReadableSource, { directory, entry }: UnreadFile): Promise<void> {
   const { tree, contents, signal } = source
   const fd = tree.open(directory)
   let file: number | undefined
   try {
-    file = openOrExplain(fd, entry, joinPath(joinPath(tree.name, directory), entry.name))
+    file = readOrExplain(source, joinPath(directory, entry.name), () =>
+      native().openAt(fd, entry.name, readFlags),
+    )
     const hasXattrs = readSourceXattrs(fd, entry.name).length > 0
-    const sha256 = createHash('sha256')
-    const buffer = Buffer.allocUnsafe(1024 * 1024)
-    for (;;) {
-      if (signal?.aborted) throw cancelled(signal)
-      const { bytesRead } = await readAsync(file, buffer, 0, buffer.length, null)
-      if (bytesRead === 0) break
-      sha256.update(buffer.subarray(0, bytesRead))
-    }
-    contents.keep(entry, { digest: sha256.digest('hex'), hasXattrs })
+    contents.keep(entry, { digest: await hashLargeFile(file, signal), hasXattrs })
   } finally {
     if (file !== undefined) closeSync(file)
     closeSync(fd)
+  }
+}
+
+function readOrExplain<T>({ tree }: ReadableSource, shown: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    throw explainDenied(error, joinPath(tree.name, shown))
   }
 }

@@ -73,5 +73,6 @@ extern const Binding scan_bindings[];
 extern const Binding remove_bindings[];
 extern const Binding mount_bindings[];
 extern const Binding network_bindings[];
+extern const Binding copy_bindings[];
 
 #endif

@@ -143,6 +143,44 @@ interface DirectoryCalls {
   removeXattrAt(directoryFd: number, name: string, xattr: string): void
 }
 
+/** Where copyFileAt finds its numbers. */
+export const copyFields = {
+  /** 1: the file must be the one that the numbers before the owner say, before and after it is copied. */
+  isChecked: 0,
+  size: 1,
+  /** The copy gets these, also where nothing is checked. */
+  mtimeSeconds: 2,
+  mtimeNanoseconds: 3,
+  ctimeSeconds: 4,
+  ctimeNanoseconds: 5,
+  inodeHigh: 6,
+  inodeLow: 7,
+  /** Of the copy, as are group and mode. */
+  uid: 8,
+  gid: 9,
+  mode: 10,
+} as const
+
+/** Numbers that copyFileAt takes. */
+export const copyWidth = 11
+
+/** Calls that do all that a regular file needs, links never followed. EINVAL for what is no regular file. */
+interface FileCalls {
+  /**
+   * Copies a file to a name that nothing has yet; shares its blocks where the file system can. False where it is not the
+   * expected one, or changed meanwhile; there may be a copy then. EEXIST where the name is taken.
+   */
+  copyFileAt(
+    directoryFd: number,
+    name: string,
+    intoDirectoryFd: number,
+    newName: string,
+    numbers: Float64Array,
+  ): boolean
+  /** Reads a file into a buffer; the number of bytes, one more than the buffer has room for where the file is larger. */
+  readFileAt(directoryFd: number, name: string, buffer: Uint8Array): number
+}
+
 /** Mounts that only a descriptor reaches: `/proc/self/fd/N` is the tree's root. Devices and set-id bits in them do nothing. */
 interface MountCalls {
   /** A detached overlay mount (fsopen, fsconfig, fsmount): no mount table shows it, and it dies with its last descriptor. */
@@ -163,7 +201,12 @@ interface NetworkCalls {
 }
 
 /** Everything that the addon does. */
-export interface NativeCalls extends PathCalls, DirectoryCalls, MountCalls, NetworkCalls {}
+export interface NativeCalls
+  extends PathCalls,
+    DirectoryCalls,
+    FileCalls,
+    MountCalls,
+    NetworkCalls {}
 
 let loaded: NativeCalls | undefined
 

@@ -1,0 +1,186 @@
+// The table of file contents, as it lies in memory and on disk: a record for each file, found by what lstat(2) says of it.
+// Records are numbers side by side, 80 bytes each: as objects, half a million of them would take 150 MB.
+
+import { hash } from 'node:crypto'
+import type { SourceEntry } from './source-entry.ts'
+
+/** The content of a regular file. */
+export interface FileContent {
+  /** SHA-256 of its bytes, a character for each byte. */
+  readonly digest: string
+  /** It has extended attributes that travel with it. */
+  readonly hasXattrs: boolean
+}
+
+export interface ContentRecords {
+  /** The content that was remembered for just these numbers; undefined where there is none. Marks it as used. */
+  find(entry: SourceEntry): FileContent | undefined
+  /** `isKept` false: not for the disk. */
+  add(entry: SourceEntry, content: FileContent, isKept: boolean): void
+  /** Something was added that is kept. */
+  hasNews(): boolean
+  /** For the disk: what is kept, unless nobody has used it for long. */
+  format(): Buffer
+}
+
+/** Words of 32 bits in a record: identity, times, marks, then the digest. */
+const recordWords = 20
+const markWord = 11
+const digestWord = 12
+const chunkRecords = 1 << 16
+const headerWords = 12
+
+/** Beyond this, what was not used in this run is dropped: 80 MB. */
+const mostRecords = 1_000_000
+/** Writings without a use that a record outlives. */
+const longestAge = 40
+
+/** Bits of the mark; the lowest byte is the age. */
+const marks = { xattrs: 0x100, kept: 0x200, used: 0x400 } as const
+
+const magic = 0x3149_434b
+
+/** Opens what `format` gave; a file that is not whole is taken for an empty one. */
+export function contentRecords(file?: Uint8Array): ContentRecords {
+  const base = file === undefined ? new Uint32Array(0) : readBase(file)
+  const baseCount = base.length / recordWords
+  const chunks: Uint32Array[] = []
+  let count = baseCount
+  let slots = new Int32Array(0)
+  let hasNews = false
+
+  function place(index: number): { readonly words: Uint32Array; readonly start: number } {
+    if (index < baseCount) return { words: base, start: index * recordWords }
+    const own = index - baseCount
+    const words = chunks[Math.floor(own / chunkRecords)] ?? new Uint32Array(0)
+    return { words, start: (own % chunkRecords) * recordWords }
+  }
+
+  /** The slot of the record with this identity, or the free one where it goes. */
+  function seek(identity: Uint32Array): number {
+    const mask = slots.length - 1
+    for (let slot = mix(identity, 0) & mask; ; slot = (slot + 1) & mask) {
+      const index = (slots[slot] ?? 0) - 1
+      if (index < 0) return slot
+      const { words, start } = place(index)
+      if (isSame(words, start, identity)) return slot
+    }
+  }
+
+  function growSlots(least: number): void {
+    let size = 1024
+    while (size < least * 2) size *= 2
+    slots = new Int32Array(size)
+    for (let index = 0; index < count; index++) {
+      const { words, start } = place(index)
+      const mask = size - 1
+      let slot = mix(words, start) & mask
+      while (slots[slot] !== 0) slot = (slot + 1) & mask
+      slots[slot] = index + 1
+    }
+  }
+  growSlots(baseCount)
+  const identity = new Uint32Array(markWord)
+
+  return {
+    find(entry) {
+      describe(entry, identity)
+      const index = (slots[seek(identity)] ?? 0) - 1
+      if (index < 0) return undefined
+      const { words, start } = place(index)
+      const mark = words[start + markWord] ?? 0
+      words[start + markWord] = mark | marks.used
+      const bytes = Buffer.from(words.buffer, words.byteOffset + (start + digestWord) * 4, 32)
+      return { digest: bytes.toString('latin1', 0, 32), hasXattrs: (mark & marks.xattrs) !== 0 }
+    },
+    add(entry, { digest, hasXattrs }, isKept) {
+      if ((count + 1) * 2 > slots.length) growSlots((count + 1) * 2)
+      describe(entry, identity)
+      const slot = seek(identity)
+      let index = (slots[slot] ?? 0) - 1
+      if (index < 0) {
+        index = count++
+        if ((index - baseCount) % chunkRecords === 0)
+          chunks.push(new Uint32Array(chunkRecords * recordWords))
+        slots[slot] = index + 1
+      }
+      const { words, start } = place(index)
+      words.set(identity, start)
+      words[start + markWord] =
+        marks.used | (hasXattrs ? marks.xattrs : 0) | (isKept ? marks.kept : 0)
+      const bytes = Buffer.from(words.buffer, words.byteOffset + (start + digestWord) * 4, 32)
+      bytes.write(digest, 0, 32, 'latin1')
+      if (isKept) hasNews = true
+    },
+    hasNews: () => hasNews,
+    format() {
+      const output = new Uint32Array(headerWords + count * recordWords)
+      let kept = 0
+      for (let index = 0; index < count; index++) {
+        const { words, start } = place(index)
+        const mark = words[start + markWord] ?? 0
+        const isUsed = (mark & marks.used) !== 0
+        const age = isUsed ? 0 : (mark & 0xff) + 1
+        if ((mark & marks.kept) === 0 || age > longestAge) continue
+        if (!isUsed && count > mostRecords) continue
+        const target = headerWords + kept++ * recordWords
+        output.set(words.subarray(start, start + recordWords), target)
+        output[target + markWord] = (mark & (marks.xattrs | marks.kept)) | age
+      }
+      return withHeader(output.subarray(0, headerWords + kept * recordWords), kept)
+    },
+  }
+}
+
+/** Magic, number of records, two spare words, and the SHA-256 of the records. */
+function withHeader(output: Uint32Array, count: number): Buffer {
+  output[0] = magic
+  output[1] = count
+  const bytes = Buffer.from(output.buffer, output.byteOffset, output.byteLength)
+  bytes.write(checksumOf(bytes), 16, 32, 'latin1')
+  return bytes
+}
+
+function checksumOf(file: Buffer): string {
+  return hash('sha256', file.subarray(headerWords * 4), 'latin1')
+}
+
+function readBase(file: Uint8Array): Uint32Array {
+  const none = new Uint32Array(0)
+  if (file.byteLength < headerWords * 4 || file.byteOffset % 4 !== 0) return none
+  const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength)
+  const count = bytes.readUInt32LE(4)
+  if (bytes.readUInt32LE(0) !== magic) return none
+  if (file.byteLength !== (headerWords + count * recordWords) * 4) return none
+  if (bytes.toString('latin1', 16, 48) !== checksumOf(bytes)) return none
+  return new Uint32Array(file.buffer, file.byteOffset + headerWords * 4, count * recordWords)
+}
+
+/** All that changes when the file does; writes the first words of a record. */
+function describe(entry: SourceEntry, into: Uint32Array): void {
+  into[0] = entry.inodeLow
+  into[1] = entry.inodeHigh
+  into[2] = entry.sizeBytes % 2 ** 32
+  into[3] = entry.sizeBytes / 2 ** 32
+  into[4] = entry.mtimeSeconds
+  into[5] = entry.mtimeSeconds / 2 ** 32
+  into[6] = entry.mtimeNanoseconds
+  into[7] = entry.ctimeSeconds
+  into[8] = entry.ctimeNanoseconds
+  into[9] = entry.mode
+  into[10] = entry.dev
+}
+
+function isSame(words: Uint32Array, start: number, identity: Uint32Array): boolean {
+  for (let word = 0; word < markWord; word++)
+    if (words[start + word] !== identity[word]) return false
+  return true
+}
+
+/** Spreads what differs most between files. */
+function mix(words: Uint32Array, start: number): number {
+  let sum = Math.imul((words[start] ?? 0) ^ ((words[start + 1] ?? 0) << 16), 0x9e37_79b1)
+  sum = Math.imul(sum ^ (words[start + 8] ?? 0) ^ (sum >>> 15), 0x85eb_ca6b)
+  sum = Math.imul(sum ^ (words[start + 2] ?? 0) ^ (sum >>> 13), 0xc2b2_ae35)
+  return sum ^ (sum >>> 16)
+}
