@@ -73,6 +73,14 @@ const runOptions: readonly OptionSpec[] = [
   { long: 'cpuset-mems', value: 'LIST', summary: 'Memory nodes to use' },
 ]
 
+/** What decides the steps of a build, for those who only look at them. */
+export const stepOptions: readonly OptionSpec[] = [
+  ...inputOptions,
+  ...runOptions,
+  { long: 'label', value: 'KEY=VALUE', repeat: true, summary: 'Add a label to the image' },
+  ...registryOptions,
+]
+
 /** What comes out. */
 const resultOptions: readonly OptionSpec[] = [
   { long: 'tag', short: 't', value: 'NAME[:TAG]', repeat: true, summary: 'Name of the image' },

@@ -2,40 +2,37 @@
 
 import type { StepForecast } from '../../build/inspect-plan.ts'
 import { hexOf } from '../../oci/digest.ts'
-import type { CommandSpec } from '../command.ts'
+import { stepOptions } from '../build-options.ts'
+import type { CommandContext, CommandSpec, OptionSpec, ParsedOptions } from '../command.ts'
 import { buildOptions, descriptionOptions, repositoryTuple } from '../description-options.ts'
 import { requireRoot } from '../host-needs.ts'
 import { readSourceDateEpoch } from '../source-date-epoch.ts'
+
+/** Both front ends' options; what both have means the same to both. */
+const planOptions: readonly OptionSpec[] = [
+  ...new Map(
+    [...descriptionOptions, ...buildOptions, ...stepOptions].map(option => [option.long, option]),
+  ).values(),
+]
 
 export const command: CommandSpec = {
   name: 'plan',
   summary: 'Show the steps of a build, their digests, and which of them are cached',
   details: [
-    'Takes the options that change what `system build` does. Repositories are asked as a build asks them; nothing is built.',
+    'PATH is the directory of a description, or what kauri build takes for a context. Takes the options that change the steps of `system build` and of `build`. Servers are asked as a build asks them; nothing is built.',
     `--set-repo and --add-repo take ${repositoryTuple}; fields at the end may be left out.`,
   ],
-  operands: 'DIR',
+  operands: 'PATH',
   minOperands: 1,
   maxOperands: 1,
-  options: [...descriptionOptions, ...buildOptions],
+  options: planOptions,
   run: async ({ options, positionals, context }) => {
-    requireRoot('asking the repositories')
-    const [directory = ''] = positionals
-    const { readDescribedPlan } = await import('../described-plan.ts')
-    const { plan } = await readDescribedPlan(directory, options, context)
-    const { openBuildParts } = await import('../build-parts.ts')
-    const { inspectPlan } = await import('../../build/inspect-plan.ts')
-    const forecasts = await inspectPlan(
-      plan,
-      {
-        useCache: true,
-        offline: options.flag('offline'),
-        sourceDateEpoch: readSourceDateEpoch(options),
-        signal: context.signal,
-        emit: context.emit,
-      },
-      await openBuildParts(context),
-    )
+    requireRoot('looking at what builds left')
+    const [word = ''] = positionals
+    const { isDescribed } = await import('../is-described.ts')
+    const forecasts = isDescribed(word, options)
+      ? await forecastDescription(word, options, context)
+      : await (await import('../dockerfile-forecast.ts')).forecastDockerfile(word, options, context)
     for (const line of table(forecasts)) context.print(line)
     context.printJson({
       steps: forecasts.map(({ title, kind, phase, key, miss }) => ({
@@ -49,6 +46,28 @@ export const command: CommandSpec = {
     })
     return 0
   },
+}
+
+async function forecastDescription(
+  directory: string,
+  options: ParsedOptions,
+  context: CommandContext,
+): Promise<readonly StepForecast[]> {
+  const { readDescribedPlan } = await import('../described-plan.ts')
+  const { plan } = await readDescribedPlan(directory, options, context)
+  const { openBuildParts } = await import('../build-parts.ts')
+  const { inspectPlan } = await import('../../build/inspect-plan.ts')
+  return await inspectPlan(
+    plan,
+    {
+      useCache: true,
+      offline: options.flag('offline'),
+      sourceDateEpoch: readSourceDateEpoch(options),
+      signal: context.signal,
+      emit: context.emit,
+    },
+    await openBuildParts(context),
+  )
 }
 
 const reasons = {
