@@ -280,3 +280,24 @@ test('words that are no resolver are refused', async t => {
   ])
     t.is((await run('true', ...words)).code, 125, words.join(' '))
 })
+
+test('what a build runs reaches the world and the host, and no container', async t => {
+  using server = await startContainer('talk listen 7000 60')
+  using scratch = makeScratch()
+  const lines = [
+    'FROM talker',
+    `RUN talk connect ${host.world} 80 > /world`,
+    `RUN talk connect ${server.address} 7000 > /neighbour; true`,
+    'RUN talk connect 10.77.0.1 99 > /host; hostname -i > /address; true',
+    'CMD ["cat", "/world", "/neighbour", "/host", "/address"]',
+  ]
+  writeFileSync(scratch.at('Dockerfile'), lines.join('\n'))
+  const { through } = host
+  const built = await kauri.run(['build', '--no-cache', '-t', 'built', scratch.path], { through })
+  t.is(built.code, 0, built.stderr)
+  const { stdout } = await kauri.run(['run', '--rm', '--network', 'none', 'built'], { through })
+  t.regex(
+    stdout,
+    /^from 192\.0\.2\.10\n(?:Operation now in progress|No route to host)\nConnection refused\n/,
+  )
+})
