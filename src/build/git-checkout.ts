@@ -5,7 +5,7 @@ import { lstatSync, lutimesSync, mkdirSync, readdirSync, renameSync, rmSync } fr
 import path from 'node:path'
 import { KauriError, redactCredentials } from '../core/errors.ts'
 import type { Git, GitOptions } from './git-program.ts'
-import { keptRef } from './git-repository.ts'
+import { commitSeconds, keptRef } from './git-repository.ts'
 import type { GitRevision, GitSource } from './git-source.ts'
 
 export interface CheckOutInput {
@@ -34,7 +34,7 @@ export async function checkOut(input: CheckOutInput): Promise<void> {
       signal,
     })
   if (!keepsGit) removeGitFiles(tree)
-  if (source.times === 'commit') setTimes(tree, await commitTime(input))
+  if (source.times === 'commit') setTimes(tree, await commitSeconds(input, input.repository))
   if (subdirectory.length > 0)
     renameSync(directoryBelow(tree, subdirectory, source), path.join(directory, 'tree'))
 }
@@ -93,13 +93,6 @@ function removeGitFiles(directory: string): void {
     if (entry.name === '.git') rmSync(file, { recursive: true, force: true })
     else if (entry.isDirectory()) removeGitFiles(file)
   }
-}
-
-/** When the commit was made, in seconds since 1970. */
-async function commitTime({ git, repository, revision, signal }: CheckOutInput): Promise<number> {
-  const variables = { GIT_DIR: repository }
-  const args = ['show', '--no-patch', '--no-show-signature', '--format=%ct', revision.commit]
-  return Number((await git.run(args, { variables, signal })).trim())
 }
 
 function setTimes(directory: string, seconds: number): void {

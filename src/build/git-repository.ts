@@ -66,6 +66,16 @@ async function hasObject(
   return (await git.try(args, { variables, signal })).exitCode === 0
 }
 
+/** When a commit was made, in seconds since 1970. */
+export async function commitSeconds(
+  { git, revision, signal }: Pick<FetchRequest, 'git' | 'revision' | 'signal'>,
+  repository: string,
+): Promise<number> {
+  const variables = { GIT_DIR: repository }
+  const args = ['show', '--no-patch', '--no-show-signature', '--format=%ct', revision.commit]
+  return Number((await git.run(args, { variables, signal })).trim())
+}
+
 /** From the least that servers may offer to all: the object itself, the name that points at it, everything. */
 async function fetchInto(request: FetchRequest, repository: string): Promise<void> {
   const { git, source, revision, signal } = request

@@ -10,7 +10,7 @@ import { type Digest, digestOf } from '../oci/digest.ts'
 import type { SshSource } from './build.ts'
 import { checkOut } from './git-checkout.ts'
 import { type Git, openGit } from './git-program.ts'
-import { fetchCommit } from './git-repository.ts'
+import { commitSeconds, fetchCommit } from './git-repository.ts'
 import { gitAuthorization } from './remote-credentials.ts'
 import type {
   RemoteParts,
@@ -51,6 +51,10 @@ export function gitFetcher(
           opened ??= fetchAndCheckOut({ source, revision, git, parts, signal }, scratch)
           return { kind: 'directory', path: await opened }
         },
+        madeSeconds: signal =>
+          fetchCommit({ source, revision, git, parts, signal }, repository =>
+            commitSeconds({ git, revision, signal }, repository),
+          ),
       }
     },
   }

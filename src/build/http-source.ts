@@ -56,6 +56,12 @@ export function httpFetcher(parts: RemoteParts): SourceFetcher<HttpSource> {
       const mtimeSeconds = secondsOf(record.lastModified)
       return { kind: 'file', path: file, mode: 0o600, mtimeSeconds }
     },
+    async madeSeconds(signal) {
+      const { lastModified } = cache.has(record.digest)
+        ? record
+        : await download(source, { signal })
+      return lastModified === undefined ? undefined : secondsOf(lastModified)
+    },
   })
   const download = async (
     source: HttpSource,

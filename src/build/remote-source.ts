@@ -29,6 +29,8 @@ export interface ResolvedSource {
   readonly name: string
   /** Fetches it where it is not here yet. What it gives is valid until the sources are disposed. @throws DOWNLOAD_FAILED */
   open(signal?: AbortSignal): Promise<RemoteFile | RemoteTree>
+  /** When it was made, in seconds since 1970: a commit's time, or what the server says; undefined where nobody does. */
+  madeSeconds(signal?: AbortSignal): Promise<number | undefined>
 }
 
 export interface RemoteFile {

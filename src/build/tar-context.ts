@@ -34,17 +34,20 @@ export interface UnpackOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Unpacks a tar, whatever it is packed with, into a directory that is made. @throws ARCHIVE_INVALID, DISK_FULL, CANCELLED */
+/**
+ * Unpacks a tar, whatever it is packed with, into a directory that is made. The result is the newest time of an entry, in
+ * seconds since 1970. @throws ARCHIVE_INVALID, DISK_FULL, CANCELLED */
 export async function unpackContext(
   bytes: AsyncIterable<Uint8Array>,
   directory: string,
   { name, signal }: UnpackOptions,
-): Promise<void> {
+): Promise<number> {
   mkdirSync(directory, { mode: 0o755 })
   const rootFd = openSync(directory, oPath | constants.O_DIRECTORY)
   try {
     const tar = await decompress(bytes, { name, signal })
-    await applyTar(tar.bytes, rootFd, { name, signal, whiteouts: 'ordinary', ownership: 'root' })
+    const whole = { name, signal, whiteouts: 'ordinary', ownership: 'root' } as const
+    return (await applyTar(tar.bytes, rootFd, whole)).newestMtimeSeconds
   } finally {
     closeSync(rootFd)
   }

@@ -12,10 +12,10 @@ import { readTimes } from './build-values.ts'
 import { checkEmulation } from './check-emulation.ts'
 import type { CommandContext, ParsedOptions } from './command.ts'
 import { withExcerpt } from './dockerfile-excerpt.ts'
-import { openBuildSources, openDockerfileParts } from './dockerfile-parts.ts'
+import { openDockerfileParts } from './dockerfile-parts.ts'
 import { requireRoot } from './host-needs.ts'
-import { type LoweredBuild, type LowerRequest, lowerForPlatforms } from './lower-platforms.ts'
-import { openInput } from './lower-request.ts'
+import { type LoweredBuild, lowerForPlatforms } from './lower-platforms.ts'
+import { type OpenedRequest, openInput } from './lower-request.ts'
 import { openRegistries } from './registry-access.ts'
 
 /** Builds; the result is the exit status. @throws whatever stands in the way, with the place in the Dockerfile */
@@ -32,21 +32,23 @@ export async function buildDockerfile(
   }
   await using request = await input.openRequest()
   try {
-    return await carryOut(request, options, context)
+    return await carryOut(request, { options, context })
   } catch (error) {
     throw withExcerpt(error, input.dockerfile)
   }
 }
 
-async function carryOut(
-  request: LowerRequest,
-  options: ParsedOptions,
-  context: CommandContext,
-): Promise<number> {
+interface BuildWork {
+  readonly options: ParsedOptions
+  readonly context: CommandContext
+}
+
+async function carryOut(request: OpenedRequest, work: BuildWork): Promise<number> {
+  const { options, context } = work
   const lowered = await lowerForPlatforms(request)
   try {
     checkEmulation(lowered.plans)
-    const outcome = await build(lowered, { request, options, context })
+    const outcome = await build(lowered, request, work)
     await report(outcome, { settings: request.settings, options, context })
     return 0
   } finally {
@@ -54,20 +56,13 @@ async function carryOut(
   }
 }
 
-interface BuildWork {
-  readonly request: LowerRequest
-  readonly options: ParsedOptions
-  readonly context: CommandContext
-}
-
 async function build(
   { plans, sourceDateEpoch }: LoweredBuild,
-  { request, options, context }: BuildWork,
+  { settings, remoteSources }: OpenedRequest,
+  { options, context }: BuildWork,
 ): Promise<BuildOutcome> {
-  const { settings } = request
   const { results, caller, annotations, cacheFrom, cacheTo } = settings
   const isOffline = options.flag('offline')
-  await using remoteSources = openBuildSources(context, caller, isOffline)
   const registries = (): Promise<Registries> => openRegistries(context, options)
   const parts = await openDockerfileParts(context, { remoteSources, registries })
   const { signal, emit } = context

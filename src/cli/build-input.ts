@@ -11,12 +11,19 @@ import type { PlanContext } from '../plan/plan.ts'
 import type { ReadInput } from './build-standard-input.ts'
 import type { CommandContext } from './command.ts'
 import { type FoundDockerfile, findDockerfile, findIgnoreFile } from './dockerfile-file.ts'
-import { type FetchedContext, fetchContext, unpackedContext } from './remote-context.ts'
+import {
+  type FetchedContext,
+  fetchContext,
+  type MadeSeconds,
+  unpackedContext,
+} from './remote-context.ts'
 
 /** What is built, and what with. */
 export interface BuildInput extends AsyncDisposable {
   readonly dockerfile: FoundDockerfile
   readonly context: PlanContext
+  /** When the context was made, where that is known. */
+  readonly madeSeconds?: MadeSeconds | undefined
 }
 
 export interface InputRequest {
@@ -25,6 +32,7 @@ export interface InputRequest {
   /** Value of -f. */
   readonly file: string | undefined
   readonly keepGitDirectory: boolean
+  readonly hasEpoch: boolean
   readonly remoteSources: RemoteSources
   readonly standardInput: ReadInput
   readonly command: Pick<CommandContext, 'dataRoot' | 'signal' | 'emit'>
@@ -46,6 +54,7 @@ export async function openBuildInput(request: InputRequest): Promise<BuildInput>
   return {
     dockerfile,
     context: { directory: opened.directory, ...(ignore === undefined ? {} : { ignore }) },
+    madeSeconds: opened.madeSeconds,
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   }
 }

@@ -1,7 +1,9 @@
 // Images that FROM and --from name: those of the store first, then what a registry has, then layouts that the caller
 // named.
 
+import type { RemoteSources } from '../build/remote-source.ts'
 import { KauriError, type SourcePosition } from '../core/errors.ts'
+import type { Emit } from '../core/events.ts'
 import type { ImageResolver, ResolvedImage } from '../dockerfile/lower-options.ts'
 import type { Image, ImageSource } from '../image/image.ts'
 import { openImage } from '../image/open-image.ts'
@@ -15,6 +17,7 @@ import {
   type Reference,
 } from '../oci/reference.ts'
 import type { DiskStore } from '../store/disk-store.ts'
+import type { MadeSeconds } from './remote-context.ts'
 
 export interface ResolverParts {
   readonly store: DiskStore
@@ -24,7 +27,11 @@ export interface ResolverParts {
   readonly images: ImageSource
   /** Ask registries also for what is here. */
   readonly pull: boolean
+  /** When contexts were made, by their names in the plan. */
+  readonly times: ReadonlyMap<string, MadeSeconds>
+  readonly remoteSources: RemoteSources
   readonly signal: AbortSignal
+  readonly emit: Emit
 }
 
 /** An image is asked for once, however many platforms and stages stand on it. */
@@ -44,6 +51,12 @@ export function imageResolver(parts: ResolverParts): ImageResolver {
       const found = await atPlace(image, where)
       if (found === undefined) throw missing(text, where)
       return resolved(formatReference(reference), found)
+    },
+    async findTime(source, where) {
+      if (source.kind === 'context') return await parts.times.get(source.context)?.()
+      const { remoteSources, signal, emit } = parts
+      const found = await remoteSources.resolve(source, { where, signal, emit })
+      return await found.madeSeconds(signal)
     },
   }
 }

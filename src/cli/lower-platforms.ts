@@ -30,7 +30,7 @@ export interface LoweredBuild {
 }
 
 /** Every context that a Dockerfile does not name is the build's own. */
-const mainContext = 'context'
+export const mainContext = 'context'
 
 /** @throws DESCRIPTION_INVALID and whatever lowering and its resolver throw */
 export async function lowerForPlatforms(request: LowerRequest): Promise<LoweredBuild> {

@@ -14,6 +14,7 @@ import type { DiskStore } from '../store/disk-store.ts'
 import type { CommandContext } from './command.ts'
 import { findIgnoreFile } from './dockerfile-file.ts'
 import { badValue } from './option-values.ts'
+import type { MadeSeconds } from './remote-context.ts'
 
 /** Everything that names stand for; disposing removes what was downloaded. */
 export interface NamedContexts extends AsyncDisposable {
@@ -22,6 +23,8 @@ export interface NamedContexts extends AsyncDisposable {
   readonly contexts: Readonly<Record<string, PlanContext>>
   /** Images of layouts, by the text that `named` has for them. */
   readonly layouts: ReadonlyMap<string, Descriptor>
+  /** When those of `contexts` were made that came from elsewhere. */
+  readonly times: ReadonlyMap<string, MadeSeconds>
 }
 
 export interface NamedContextParts {
@@ -39,15 +42,17 @@ export async function openNamedContexts(
   const named = new Map<string, NamedContext>()
   const contexts: Record<string, PlanContext> = {}
   const layouts = new Map<string, Descriptor>()
+  const times = new Map<string, MadeSeconds>()
   for (const text of texts.filter(Boolean)) {
     const { name, value } = splitContext(text)
     const found = await openNamed(name, value, { parts, stack })
     named.set(name, found.named)
     if (found.context !== undefined) contexts[contextName(name)] = found.context
+    if (found.madeSeconds !== undefined) times.set(contextName(name), found.madeSeconds)
     if (found.layout !== undefined) layouts.set(value, found.layout)
   }
   const kept = stack.move()
-  return { named, contexts, layouts, [Symbol.asyncDispose]: () => kept.disposeAsync() }
+  return { named, contexts, layouts, times, [Symbol.asyncDispose]: () => kept.disposeAsync() }
 }
 
 /** Names of images are normal forms: `busybox:latest` is `busybox`. */
@@ -67,6 +72,7 @@ interface FoundNamed {
   readonly named: NamedContext
   readonly context?: PlanContext
   readonly layout?: Descriptor
+  readonly madeSeconds?: MadeSeconds
 }
 
 interface OpenNamed {
@@ -91,8 +97,8 @@ async function openNamed(name: string, value: string, open: OpenNamed): Promise<
   }
   if (value.startsWith('target:'))
     throw new KauriError('UNSUPPORTED', `--build-context ${name}: kauri knows no bake targets`)
-  const context = await openDirectory(name, value, open)
-  return { named: { kind: 'directory', context: contextName(name) }, context }
+  const directory = await openDirectory(name, value, open)
+  return { named: { kind: 'directory', context: contextName(name) }, ...directory }
 }
 
 /** `DIR`, `DIR:TAG`, `DIR@DIGEST`. */
@@ -111,19 +117,23 @@ async function openDirectory(
   name: string,
   value: string,
   { parts, stack }: OpenNamed,
-): Promise<PlanContext> {
+): Promise<Pick<FoundNamed, 'context' | 'madeSeconds'>> {
   const { command, remoteSources } = parts
   const { signal, emit } = command
   const found = statSync(value, { throwIfNoEntry: false })
   const address = found === undefined ? findContextAddress(value) : undefined
   if (address !== undefined) {
-    const { directoryWithFile, fetchFile, fetchTree } = await import('./remote-context.ts')
+    const { directoryWithFile, fetchFile, fetchTree, gitSourceOf } = await import(
+      './remote-context.ts'
+    )
     const options = { signal, emit }
-    if (address.kind === 'git')
-      return { directory: await fetchTree(address, remoteSources, options) }
+    if (address.kind === 'git') {
+      const tree = await fetchTree(gitSourceOf(address), remoteSources, options)
+      return { context: { directory: tree.directory }, madeSeconds: tree.madeSeconds }
+    }
     const scratch = stack.use(await openScratchDirectory(command.dataRoot)).path
-    const file = await fetchFile(address.url, remoteSources, options)
-    return { directory: directoryWithFile(file, scratch, 'files') }
+    const { file, madeSeconds } = await fetchFile(address.url, remoteSources, options)
+    return { context: { directory: directoryWithFile(file, scratch, 'files') }, madeSeconds }
   }
   if (found === undefined)
     throw new KauriError(
@@ -134,5 +144,5 @@ async function openDirectory(
     throw new KauriError('USAGE', `failed to get build context path ${value}: not a directory`)
   const directory = path.resolve(value)
   const ignore = await findIgnoreFile(directory)
-  return { directory, ...(ignore === undefined ? {} : { ignore }) }
+  return { context: { directory, ...(ignore === undefined ? {} : { ignore }) } }
 }

@@ -3,7 +3,7 @@
 import { copyFileSync, createReadStream, mkdirSync, readFileSync, statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import path from 'node:path'
-import type { RemoteSources, ResolveOptions } from '../build/remote-source.ts'
+import type { RemoteSource, RemoteSources, ResolveOptions } from '../build/remote-source.ts'
 import { archiveStartBytes, isArchiveStart, unpackContext } from '../build/tar-context.ts'
 import { KauriError, redactCredentials } from '../core/errors.ts'
 import { inStep } from '../core/events.ts'
@@ -17,7 +17,12 @@ export interface FetchedContext {
   readonly isLocal: boolean
   /** Text of a Dockerfile that came in place of a context. */
   readonly dockerfile?: string
+  /** When it was made, in seconds since 1970, where that is known. */
+  readonly madeSeconds?: MadeSeconds
 }
+
+/** Asks only when somebody wants to know. */
+export type MadeSeconds = () => Promise<number | undefined>
 
 /** A git repository, or a file over HTTP. */
 export type ContextAddress = NonNullable<ReturnType<typeof findContextAddress>>
@@ -25,13 +30,15 @@ export type ContextAddress = NonNullable<ReturnType<typeof findContextAddress>>
 export interface FetchRequest {
   readonly remoteSources: RemoteSources
   readonly keepGitDirectory: boolean
+  /** The image has a time of its own, so files get that of the commit. */
+  readonly hasEpoch: boolean
   readonly command: Pick<CommandContext, 'signal' | 'emit'>
 }
 
 /** @throws DOWNLOAD_FAILED, ARCHIVE_INVALID, CHECKSUM_MISMATCH */
 export async function fetchContext(
   address: ContextAddress,
-  { remoteSources, keepGitDirectory, command }: FetchRequest,
+  { remoteSources, keepGitDirectory, hasEpoch, command }: FetchRequest,
   scratchPath: () => Promise<string>,
 ): Promise<FetchedContext> {
   const { signal, emit } = command
@@ -39,42 +46,55 @@ export async function fetchContext(
   const step = { id: 'load-context', title: `[internal] load remote build context ${name}` }
   return await inStep(emit, step, async () => {
     const options = { signal, emit, stepId: step.id }
-    if (address.kind === 'git')
+    if (address.kind === 'git') {
+      const times = address.times ?? (hasEpoch ? 'commit' : 'checkout')
+      const source = gitSourceOf({ ...address, times }, keepGitDirectory)
+      return { ...(await fetchTree(source, remoteSources, options)), isLocal: false }
+    }
+    const { file, madeSeconds } = await fetchFile(address.url, remoteSources, options)
+    if (await isArchive(file)) {
+      const unpacked = await unpackedContext(createReadStream(file), name, { scratchPath, signal })
       return {
-        directory: await fetchTree(address, remoteSources, { ...options, keepGitDirectory }),
-        isLocal: false,
+        ...unpacked,
+        madeSeconds: async () => (await madeSeconds()) ?? (await unpacked.madeSeconds?.()),
       }
-    const file = await fetchFile(address.url, remoteSources, options)
-    if (await isArchive(file))
-      return await unpackedContext(createReadStream(file), name, { scratchPath, signal })
+    }
     // As BuildKit has it: the Dockerfile is the only file of the context, and its name is "context".
     const directory = await scratchPath()
     copyFileSync(file, path.join(directory, 'context'))
-    return { directory, isLocal: false, dockerfile: readFileSync(file, 'utf8') }
+    return { directory, isLocal: false, dockerfile: readFileSync(file, 'utf8'), madeSeconds }
   })
 }
 
-export interface FetchOptions extends ResolveOptions {
-  readonly keepGitDirectory?: boolean
+/** What a git address asks for, with BuildKit's defaults. */
+export function gitSourceOf(
+  { checksum, ...address }: Extract<ContextAddress, { kind: 'git' }>,
+  keepGitDirectory = false,
+): GitSource {
+  return {
+    ...address,
+    keepGitDirectory: keepGitDirectory || (address.keepGitDirectory ?? false),
+    submodules: address.submodules ?? true,
+    ...(checksum === undefined ? {} : { commit: checksum }),
+  }
+}
+
+type GitSource = Extract<RemoteSource, { kind: 'git' }>
+
+/** Something from elsewhere, and when it was made. */
+interface Dated {
+  readonly madeSeconds: MadeSeconds
 }
 
 /** The files of a repository as a directory. */
 export async function fetchTree(
-  address: Extract<ContextAddress, { kind: 'git' }>,
+  source: GitSource,
   remoteSources: RemoteSources,
-  { keepGitDirectory = false, ...options }: FetchOptions,
-): Promise<string> {
-  const { checksum, ...rest } = address
-  const resolved = await remoteSources.resolve(
-    {
-      ...rest,
-      keepGitDirectory: keepGitDirectory || (address.keepGitDirectory ?? false),
-      submodules: address.submodules ?? true,
-      ...(checksum === undefined ? {} : { commit: checksum }),
-    },
-    options,
-  )
-  return (await resolved.open(options.signal)).path
+  options: ResolveOptions,
+): Promise<Dated & { readonly directory: string }> {
+  const resolved = await remoteSources.resolve(source, options)
+  const { path: directory } = await resolved.open(options.signal)
+  return { directory, madeSeconds: () => resolved.madeSeconds(options.signal) }
 }
 
 /** The host path of a file over HTTP. */
@@ -82,9 +102,10 @@ export async function fetchFile(
   url: string,
   remoteSources: RemoteSources,
   options: ResolveOptions,
-): Promise<string> {
+): Promise<Dated & { readonly file: string }> {
   const resolved = await remoteSources.resolve({ kind: 'http', url }, options)
-  return (await resolved.open(options.signal)).path
+  const { path: file } = await resolved.open(options.signal)
+  return { file, madeSeconds: () => resolved.madeSeconds(options.signal) }
 }
 
 const maxTextBytes = 16 * 1024 * 1024
@@ -95,7 +116,7 @@ export async function fetchText(
   remoteSources: RemoteSources,
   options: ResolveOptions,
 ): Promise<string> {
-  const file = await fetchFile(url, remoteSources, options)
+  const { file } = await fetchFile(url, remoteSources, options)
   if (statSync(file).size > maxTextBytes)
     throw new KauriError('USAGE', `a Dockerfile has at most ${maxTextBytes} bytes`)
   return readFileSync(file, 'utf8')
@@ -111,8 +132,8 @@ export async function unpackedContext(
   }: { readonly scratchPath: () => Promise<string>; readonly signal: AbortSignal },
 ): Promise<FetchedContext> {
   const directory = path.join(await scratchPath(), 'context')
-  await unpackContext(bytes, directory, { name, signal })
-  return { directory, isLocal: false }
+  const newestSeconds = await unpackContext(bytes, directory, { name, signal })
+  return { directory, isLocal: false, madeSeconds: async () => newestSeconds }
 }
 
 async function isArchive(file: string): Promise<boolean> {

@@ -503,3 +503,22 @@ test('where git is not installed, the line that installs it is told', async t =>
   t.is(error?.code, 'PREREQUISITE_MISSING')
   t.is(error?.hint, 'apt-get install git')
 })
+
+gitTest(
+  'a commit tells when it was made, a server when a file was; where nobody says, nobody knows',
+  async t => {
+    using scratch = makeScratch()
+    makeGitRepository(scratch.at('srv/one')).commit({ file: '1' }, 1_234_567_890)
+    symlinkSync('one/.git', scratch.at('srv/one.git'))
+    writeFileSync(scratch.at('srv/file'), 'x')
+    utimesSync(scratch.at('srv/file'), 1_300_000_000, 1_300_000_000)
+    await using git = await serveGit(scratch.at('srv'))
+    await using files = await serveFiles(scratch.at('srv'))
+    await using sources = openRemoteSources(partsIn(scratch.at('data')))
+    const madeSeconds = async (source: RemoteSource): Promise<number | undefined> =>
+      await (await sources.resolve(source, options)).madeSeconds()
+    t.is(await madeSeconds(gitSource(`${git.url}/one.git`)), 1_234_567_890)
+    t.is(await madeSeconds(httpSource(`${files.url}/file`)), 1_300_000_000)
+    t.is(await madeSeconds(httpSource(`${files.url}/file`, digestOf('x'))), 1_300_000_000)
+  },
+)
