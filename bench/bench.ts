@@ -20,6 +20,7 @@ const rows: Readonly<Record<string, () => Promise<{ readonly row: Row }>>> = {
   import: () => import('./rows/import-archive.ts'),
   memory: () => import('./rows/memory.ts'),
   rebuild: () => import('./rows/rebuild.ts'),
+  dockerfile: () => import('./rows/dockerfile-builds.ts'),
   build: () => import('./rows/cold-build.ts'),
 }
 
