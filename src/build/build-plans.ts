@@ -14,9 +14,11 @@ import type { BuildPlan } from '../plan/plan.ts'
 import type { Registries } from '../registry/registry.ts'
 import type { DiskStore } from '../store/disk-store.ts'
 import type { BuildOptions, StepRecord } from './build.ts'
+import type { OpenImports } from './cache-imports.ts'
 import { type CommittedImage, commitInstructions } from './commit-instructions.ts'
 import { explainFullDisk } from './disk-full.ts'
 import { resultStage } from './execute-plan.ts'
+import { knownLayers } from './known-layers.ts'
 import { openPlanRun, type PlanRun } from './plan-run.ts'
 import { withCurrentKeys } from './stage-contents.ts'
 import type { ExecutorParts } from './stage-run.ts'
@@ -143,10 +145,14 @@ export async function buildPlans(
   }
 }
 
-function checkRequest({ plans, outputs, times }: BuildRequest): void {
+function checkRequest({ plans, outputs, times, cacheTo }: BuildRequest): void {
   if (times.layers !== 'kept' && times.createdSeconds === undefined)
     throw new KauriError('USAGE', 'no time to give to the files of new layers', {
       hint: 'add --source-date-epoch N, or --build-arg SOURCE_DATE_EPOCH=N',
+    })
+  if (cacheTo.some(({ kind }) => kind === 'inline') && !outputs.some(isImageOutput))
+    throw new KauriError('USAGE', 'a cache in the image needs an image among the outputs', {
+      hint: 'write --cache-to type=local,dest=DIR',
     })
   if (plans.length > 1 && outputs.some(({ kind }) => kind === 'docker-archive'))
     throw new KauriError('USAGE', 'a docker-archive holds the image of one platform', {
@@ -157,18 +163,25 @@ function checkRequest({ plans, outputs, times }: BuildRequest): void {
 const platformsAtOnce = 2
 
 async function buildAll(request: BuildRequest, parts: BuildPlansParts): Promise<BuildOutcome> {
+  await using imports = await openCaches(request, parts)
   await using runs = new AsyncDisposableStack()
   using batch = parts.store.openBatch()
-  const opened = request.plans.map(plan => runs.use(openRun(plan, request, parts)))
+  const { store, dataRoot } = parts
+  const { compression, options } = request
+  const { signal } = options
+  const layers = knownLayers({ dataRoot, store, compression, imports, signal })
+  const open = (plan: BuildPlan): PlanRun =>
+    openPlanRun({ options, parts, layers, imports, idPrefix: idPrefixOf(plan, request) }, plan)
+  const opened = request.plans.map(plan => runs.use(open(plan)))
   const needsImage = request.outputs.some(isImageOutput)
   const built = await mapConcurrent(opened, platformsAtOnce, async run => {
     await run.learnKeys()
-    if (needsImage) return await commitInstructions(run, request, { ...parts, batch })
+    if (needsImage) return await commitInstructions(run, request, { ...parts, batch, layers })
     await run.reach(run.result)
     return undefined
   })
   const images = built.filter(image => image !== undefined)
-  await batch.commit({ signal: request.options.signal })
+  await batch.commit({ signal })
   for (const { remember } of images) await remember()
   const descriptor = await describe(images, request, parts)
   const outcome = { descriptor, images: opened.map((run, index) => platformOf(run, built[index])) }
@@ -176,17 +189,24 @@ async function buildAll(request: BuildRequest, parts: BuildPlansParts): Promise<
     const { writeOutputs } = await import('./build-outputs.ts')
     await writeOutputs(request, { outcome, runs: opened, parts })
   }
+  if (request.cacheTo.length > 0) {
+    const { writeCaches } = await import('./cache-exports.ts')
+    await writeCaches(request, { runs: opened, parts })
+  }
   return outcome
 }
 
-function openRun(
-  plan: BuildPlan,
-  { plans, options }: BuildRequest,
+async function openCaches(
+  { cacheFrom, options }: BuildRequest,
   parts: BuildPlansParts,
-): PlanRun {
-  const { platform } = resultStage(plan)
-  const idPrefix = plans.length === 1 ? '' : `${formatPlatform(platform)}-`
-  return openPlanRun({ options, parts, idPrefix }, plan)
+): Promise<OpenImports | undefined> {
+  if (cacheFrom.length === 0) return undefined
+  const { openImports } = await import('./cache-imports.ts')
+  return await openImports(cacheFrom, { parts, emit: options.emit, signal: options.signal })
+}
+
+function idPrefixOf(plan: BuildPlan, { plans }: BuildRequest): string {
+  return plans.length === 1 ? '' : `${formatPlatform(resultStage(plan).platform)}-`
 }
 
 function isImageOutput({ kind }: BuildOutput): boolean {

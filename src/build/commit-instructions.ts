@@ -1,13 +1,14 @@
 // Makes the image of a Dockerfile's result: the layers of its base and of its steps, configuration and history. With
 // nothing changed everything is known by record, and no blob is written.
 
-import { imageDocuments, oneChunk } from '../image/create-image.ts'
+import { type ImageParts, imageDocuments, oneChunk } from '../image/create-image.ts'
 import type { Image } from '../image/image.ts'
 import { imageOf } from '../image/open-image.ts'
 import type { Platform } from '../oci/platform.ts'
 import type { BlobBatch } from '../store/blob-batch.ts'
 import { annotationsFor, type BuildPlansParts, type BuildRequest } from './build-plans.ts'
 import { instructionConfig } from './instruction-config.ts'
+import type { KnownLayers } from './known-layers.ts'
 import type { PlanRun } from './plan-run.ts'
 import { type ReadyStepLayer, resultLayers } from './result-layers.ts'
 import { type ResultLine, resultLine } from './result-line.ts'
@@ -25,24 +26,22 @@ export interface CommittedImage {
 export async function commitInstructions(
   run: PlanRun,
   request: BuildRequest,
-  parts: BuildPlansParts & { readonly batch: BlobBatch },
+  parts: BuildPlansParts & { readonly batch: BlobBatch; readonly layers: KnownLayers },
 ): Promise<CommittedImage> {
   const { store, batch } = parts
-  const line = await resultLine(run, run.result)
-  const layers = await resultLayers(line, run, {
-    ...parts,
-    request,
-    emit: request.options.emit,
-    signal: request.options.signal,
-    stepId: `${run.idPrefix}layers`,
-  })
-  const config = instructionConfig(line, timesByStage(line, layers), request.times)
+  const line = await resultLine(run.result)
+  const { times, compression, options } = request
+  const { emit, signal } = options
+  const stepId = `${run.idPrefix}layers`
+  const work = { ...parts, times, compression, emit, signal, stepId }
+  const layers = await resultLayers(line, run, work)
+  const config = instructionConfig(line, timesByStage(line, layers), times)
   const { os, architecture, variant } = config
   const platform = { os, architecture, ...(variant === undefined ? {} : { variant }) }
   const documents = imageDocuments({
     config,
     layers: [...(line.base?.layers ?? []), ...layers.map(({ layer }) => layer)],
-    ...annotationsFor(request.annotations, 'manifest', platform),
+    ...(await manifestNotes(run, layers, { request, platform })),
   })
   for (const { descriptor, bytes } of [documents.config, documents.manifest])
     if (!(await store.hasBlob(descriptor.digest)))
@@ -56,6 +55,18 @@ export async function commitInstructions(
     for (const layer of layers) await layer.remember?.()
   }
   return { image, platform, layers, remember }
+}
+
+/** What the caller wants to be said of the manifest, and the cache that it carries. */
+async function manifestNotes(
+  run: PlanRun,
+  layers: readonly ReadyStepLayer[],
+  { request, platform }: { readonly request: BuildRequest; readonly platform: Platform },
+): Promise<Pick<ImageParts, 'annotations'>> {
+  const notes = annotationsFor(request.annotations, 'manifest', platform)
+  if (!request.cacheTo.some(({ kind }) => kind === 'inline')) return notes
+  const { inlineCacheNote } = await import('./cache-exports.ts')
+  return { annotations: { ...notes.annotations, ...inlineCacheNote(run, layers) } }
 }
 
 /** When each step's result was made, stage by stage. */

@@ -7,28 +7,34 @@ import { KauriError } from '../core/errors.ts'
 import type { BuildPlan, BuildStage } from '../plan/plan.ts'
 import type { OpenTree, Snapshot } from '../rootfs/rootfs.ts'
 import type { BuildOptions } from './build.ts'
-import { openBuildContexts } from './build-contexts.ts'
+import { type BuildContexts, openBuildContexts } from './build-contexts.ts'
+import type { CacheImports } from './cache-imports.ts'
 import { openEmptyRoot } from './empty-root.ts'
-import { type StageContents, stageContents } from './stage-contents.ts'
+import type { KnownLayers } from './known-layers.ts'
+import { type KnownContent, type StageContents, stageContents } from './stage-contents.ts'
 import { emptyGround, imageGround, type StageGround, stageGround } from './stage-ground.ts'
-import { type ExecutorParts, once, openStageRun, type StageRun } from './stage-run.ts'
+import { type ExecutorParts, openStageRun, type StageInput, type StageRun } from './stage-run.ts'
+import { stepRestorer } from './step-restorer.ts'
+import { stepSnapshots } from './step-snapshots.ts'
 import type { StageRoots } from './steps/step.ts'
 
 /** A plan whose stages are under way. Disposing it stops them and waits; idempotent. */
 export interface PlanRun extends AsyncDisposable {
   /** Of the ids of its events. */
   readonly idPrefix: string
+  /** Caches of other machines. */
+  readonly imports: CacheImports | undefined
   /** Stages by the order of the plan; the last one is the result. */
   readonly stages: readonly StageRun[]
   readonly result: StageRun
-  /** What each stage starts from. @throws what finding its image throws */
-  groundOf(stage: StageRun): Promise<StageGround>
   /** Learns the keys of all steps of all stages, side by side. @throws the first failure */
   learnKeys(): Promise<void>
   /** Makes the final root of a stage and says which it is. @throws the first failure */
   reach(stage: StageRun): Promise<Snapshot | undefined>
   /** Makes it and opens it for reading. The caller disposes it. */
   openRoot(stage: StageRun): Promise<OpenTree>
+  /** What steps read from other stages, as far as it was asked for. */
+  contents(): readonly KnownContent[]
 }
 
 export interface PlanRunOptions {
@@ -36,108 +42,139 @@ export interface PlanRunOptions {
   readonly parts: ExecutorParts
   /** Nothing is carried out: what would have to be ends in a NotBuiltError. */
   readonly onlyLooks?: boolean
+  /** Layers that results can be brought back from; undefined where only snapshots count. */
+  readonly layers?: KnownLayers | undefined
+  readonly imports?: CacheImports | undefined
   /** Prefix of the ids of events, for builds of several plans. */
   readonly idPrefix?: string
 }
 
 /** Opens a plan; nothing is done before the first call. */
-export function openPlanRun(
-  { options, parts, idPrefix = '', onlyLooks = false }: PlanRunOptions,
-  plan: BuildPlan,
-): PlanRun {
-  const controller = new AbortController()
-  const { signal: callers } = options
-  const signal =
-    callers === undefined ? controller.signal : AbortSignal.any([callers, controller.signal])
-  const underWay = new Set<Promise<unknown>>()
-  let failure: { readonly error: unknown } | undefined
+export function openPlanRun(options: PlanRunOptions, plan: BuildPlan): PlanRun {
+  return new PlanRunner(options, plan)
+}
 
-  /** Keeps the first failure and stops what else is under way. */
-  async function watched<T>(work: Promise<T>): Promise<T> {
-    underWay.add(work)
-    try {
-      return await work
-    } catch (error) {
-      if (onlyLooks) throw error
-      failure ??= { error }
-      controller.abort(error)
-      throw failure.error
-    } finally {
-      underWay.delete(work)
+class PlanRunner implements PlanRun {
+  readonly idPrefix: string
+  readonly imports: CacheImports | undefined
+  readonly stages: readonly StageRun[]
+  readonly result: StageRun
+  readonly #options: PlanRunOptions
+  readonly #controller = new AbortController()
+  readonly #signal: AbortSignal
+  readonly #underWay = new Set<Promise<unknown>>()
+  readonly #runs = new Map<string, StageRun>()
+  readonly #reached = new Map<StageRun, Promise<Snapshot | undefined>>()
+  readonly #contents: StageContents
+  readonly #contexts: BuildContexts
+  #failure: { readonly error: unknown } | undefined
+
+  constructor(options: PlanRunOptions, plan: BuildPlan) {
+    const { dataRoot } = options.parts
+    const { signal } = options.options
+    const own = this.#controller.signal
+    this.idPrefix = options.idPrefix ?? ''
+    this.imports = options.imports
+    this.#options = options
+    this.#signal = signal === undefined ? own : AbortSignal.any([signal, own])
+    this.#contexts = openBuildContexts(plan, dataRoot)
+    this.#contents = stageContents(dataRoot, {
+      reach: run => this.reach(run),
+      isReached: run => this.#reached.has(run),
+      open: root => this.#open(root),
+      imports: options.imports,
+    })
+    const slots = createSlots(Math.max(leastSlots, availableParallelism()))
+    for (const [index, stage] of plan.stages.entries())
+      this.#runs.set(stage.id, openStageRun({ ...this.#inputOf(plan, stage, index), slots }))
+    this.stages = [...this.#runs.values()]
+    this.result = resultOf(this.stages)
+  }
+
+  async learnKeys(): Promise<void> {
+    await Promise.all(this.stages.map(run => this.#watched(run.learnKeys())))
+  }
+
+  reach(run: StageRun): Promise<Snapshot | undefined> {
+    const begun = this.#reached.get(run) ?? this.#watched(reachRoot(run, this.#contents))
+    this.#reached.set(run, begun)
+    return begun
+  }
+
+  async openRoot(run: StageRun): Promise<OpenTree> {
+    return this.#open(await this.reach(run))
+  }
+
+  contents(): readonly KnownContent[] {
+    return this.#contents.known()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#controller.abort()
+    while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay)
+    await this.#contexts[Symbol.asyncDispose]()
+  }
+
+  #inputOf(plan: BuildPlan, stage: BuildStage, index: number): Omit<StageInput, 'slots'> {
+    const { parts, onlyLooks = false, layers } = this.#options
+    const below = stage.base.kind === 'stage' ? this.#get(stage.base.stage) : undefined
+    const useCache = usesCache(stage, below, this.#options.options)
+    const options = { ...this.#options.options, signal: this.#signal, useCache }
+    const { snapshotter, dataRoot } = parts
+    const results = stepSnapshots(snapshotter, dataRoot)
+    return {
+      plan,
+      stage,
+      options,
+      parts,
+      ground: () => groundOf(stage, below, { parts, options }),
+      roots: this.#roots(),
+      contexts: this.#contexts,
+      restorer: layers && stepRestorer({ snapshotter, results, layers, options }),
+      reachStages: async ids => {
+        await Promise.all(ids.map(id => this.reach(this.#get(id))))
+      },
+      onlyLooks,
+      idPrefix: plan.stages.length === 1 ? this.idPrefix : `${this.idPrefix}stage-${index}-`,
     }
   }
 
-  const slots = createSlots(Math.max(leastSlots, availableParallelism()))
-  const runs = new Map<string, StageRun>()
-  const grounds = new Map<StageRun, () => Promise<StageGround>>()
-  const reached = new Map<StageRun, Promise<Snapshot | undefined>>()
-  const get = (id: string): StageRun => {
-    const run = runs.get(id)
+  #roots(): StageRoots {
+    const { snapshotter } = this.#options.parts
+    const reach = (id: string): Promise<Snapshot | undefined> => this.reach(this.#get(id))
+    return {
+      openStage: async id => this.#open(await reach(id)),
+      prepareStage: async id =>
+        await snapshotter.prepare((await reach(id))?.id, { signal: this.#signal }),
+      stageSnapshot: async id => (await reach(id))?.id,
+      stageDigest: (id, selector, compute) =>
+        this.#contents.digest(this.#get(id), { selector, compute }),
+    }
+  }
+
+  #get(id: string): StageRun {
+    const run = this.#runs.get(id)
     if (run === undefined) throw new KauriError('INTERNAL', `the plan has no stage "${id}" there`)
     return run
   }
-  const reach = (run: StageRun): Promise<Snapshot | undefined> => {
-    const begun = reached.get(run) ?? watched(reachRoot(run, contents))
-    reached.set(run, begun)
-    return begun
+
+  #open(root: Snapshot | undefined): OpenTree {
+    return root === undefined ? openEmptyRoot() : this.#options.parts.snapshotter.open(root.id)
   }
-  const contents = stageContents(parts.dataRoot, {
-    reach,
-    isReached: run => reached.has(run),
-    open: snapshot => openRoot(snapshot),
-  })
-  const openRoot = (snapshot: Snapshot | undefined): OpenTree =>
-    snapshot === undefined ? openEmptyRoot() : parts.snapshotter.open(snapshot.id)
-  const contexts = openBuildContexts(plan, parts.dataRoot)
-  const roots: StageRoots = {
-    openStage: async id => openRoot(await reach(get(id))),
-    prepareStage: async id =>
-      await parts.snapshotter.prepare((await reach(get(id)))?.id, { signal }),
-    stageSnapshot: async id => (await reach(get(id)))?.id,
-    stageDigest: (id, selector, compute) => contents.digest(get(id), { selector, compute }),
-  }
-  for (const [index, stage] of plan.stages.entries()) {
-    const below = stage.base.kind === 'stage' ? get(stage.base.stage) : undefined
-    const stageOptions = { ...options, signal, useCache: usesCache(stage, below, options) }
-    const ground = once(() => groundOf(stage, below, { parts, options: stageOptions }))
-    const run = openStageRun({
-      plan,
-      stage,
-      options: stageOptions,
-      parts,
-      ground,
-      roots,
-      contexts,
-      slots,
-      reachStages: async ids => {
-        await Promise.all(ids.map(id => reach(get(id))))
-      },
-      onlyLooks,
-      idPrefix: plan.stages.length === 1 ? idPrefix : `${idPrefix}stage-${index}-`,
-    })
-    runs.set(stage.id, run)
-    grounds.set(run, ground)
-  }
-  const stages = [...runs.values()]
-  return {
-    idPrefix,
-    stages,
-    result: resultOf(stages),
-    groundOf: async run => {
-      const ground = grounds.get(run)
-      if (ground === undefined) throw new KauriError('INTERNAL', 'a stage of another plan')
-      return await watched(ground())
-    },
-    async learnKeys() {
-      await Promise.all(stages.map(run => watched(run.learnKeys())))
-    },
-    reach,
-    openRoot: async stage => openRoot(await reach(stage)),
-    async [Symbol.asyncDispose]() {
-      controller.abort()
-      while (underWay.size > 0) await Promise.allSettled(underWay)
-      await contexts[Symbol.asyncDispose]()
-    },
+
+  /** Keeps the first failure and stops what else is under way. */
+  async #watched<T>(work: Promise<T>): Promise<T> {
+    this.#underWay.add(work)
+    try {
+      return await work
+    } catch (error) {
+      if (this.#options.onlyLooks) throw error
+      this.#failure ??= { error }
+      this.#controller.abort(error)
+      throw this.#failure.error
+    } finally {
+      this.#underWay.delete(work)
+    }
   }
 }
 

@@ -6,23 +6,23 @@ import { KauriError } from '../core/errors.ts'
 import { inStep } from '../core/events.ts'
 import type { LayerOfImage } from '../image/create-image.ts'
 
-import type { SnapshotId, Snapshotter } from '../rootfs/rootfs.ts'
-import type { DiskStore } from '../store/disk-store.ts'
-import type { BuildRequest } from './build-plans.ts'
+import type { LayerCompression } from '../layer/layer.ts'
+import type { Snapshotter } from '../rootfs/rootfs.ts'
+import type { ImageTimes } from './build-plans.ts'
 import { byteProgress } from './byte-progress.ts'
-import { layerRecords } from './layer-records.ts'
+import type { KnownLayer, KnownLayers } from './known-layers.ts'
 import { type PackWork, packSource } from './pack-source.ts'
 import type { PlanRun } from './plan-run.ts'
 import { chainOnto, type ResultLine } from './result-line.ts'
 import { openSnapshotChange } from './snapshot-change.ts'
 import type { KeyedStep, MadeStep } from './stage-run.ts'
-import { packTimes, type StepLayer, stepLayerRecords, timesOf } from './step-layer-records.ts'
+import { packTimes, type StepLayer, timesOf } from './step-layer-records.ts'
 
 export interface ResultLayersWork extends PackWork {
-  readonly dataRoot: string
   readonly snapshotter: Snapshotter
-  readonly store: DiskStore
-  readonly request: Pick<BuildRequest, 'times' | 'compression'>
+  readonly layers: KnownLayers
+  readonly compression: LayerCompression
+  readonly times: ImageTimes
   /** Id of the event about packing. */
   readonly stepId: string
 }
@@ -57,51 +57,55 @@ export async function resultLayers(
   return await packMissing(line, work)
 }
 
-/** Undefined where one is missing, or does not stand on the one before it. */
-async function findAll(
+/**
+ * The layers of a line's steps where each is known by record and stands on the one before it; undefined where not.
+ * They are in the store then.
+ */
+export async function findAll(
   { runs, chain }: ResultLine,
-  work: ResultLayersWork,
+  { layers, times: imageTimes }: Pick<ResultLayersWork, 'layers' | 'times'>,
 ): Promise<readonly ReadyStepLayer[] | undefined> {
   if (runs.some(run => !run.usesCache)) return undefined
-  const records = stepLayerRecords(work.dataRoot, work.store)
-  const { compression } = work.request
-  const found: ReadyStepLayer[] = []
+  const found: (ReadyStepLayer & KnownLayer)[] = []
   let below = chain
   for (const keyed of runs.flatMap(({ steps }) => steps)) {
-    const times = timesOf(keyed.step, work.request.times)
-    const known = await records.find({ key: keyed.key.key, times, compression })
+    const times = timesOf(keyed.step, imageTimes)
+    const known = await layers.find(keyed, times)
     if (known === undefined || (!keyed.isLinked && known.below !== below)) return undefined
-    found.push({ ...known, keyed, times })
+    const remember = known.source && ((): Promise<void> => layers.remember(keyed, times, known))
+    found.push({ ...known, keyed, times, ...(remember === undefined ? {} : { remember }) })
     below = chainOnto(below, known.layer.diffId)
   }
+  await mapConcurrent(found, packsAtOnce, known => layers.fetch(known))
   return found
 }
 
-/** Layers packed at the same time: one reads while others are compressed. */
+/** Layers packed, or fetched, at the same time: one is read while others are compressed. */
 const packsAtOnce = 3
 
-async function packMissing(
+/** The layers of a line whose results are all there; packs what is not known. @throws DISK_FULL, CANCELLED, UNSUPPORTED */
+export async function packMissing(
   { runs, chain }: ResultLine,
   work: ResultLayersWork,
 ): Promise<readonly ReadyStepLayer[]> {
-  const made = runs.flatMap(run => run.made)
-  const layers = await packAll(made, work)
-  const records = stepLayerRecords(work.dataRoot, work.store)
-  const { compression } = work.request
+  const packed = await packAll(
+    runs.flatMap(run => run.made),
+    work,
+  )
   let stack = chain
-  return layers.map(({ step, layer, remember }): ReadyStepLayer => {
+  return packed.map(({ step, layer, remember }): ReadyStepLayer => {
     const { keyed, record } = step
-    const times = timesOf(keyed.step, work.request.times)
+    const times = timesOf(keyed.step, work.times)
     const below = keyed.isLinked ? undefined : stack
     stack = chainOnto(stack, layer.diffId)
-    const ready = { layer, below, created: record.created ?? unknownTime }
+    const made = { layer, below, created: record.created ?? unknownTime }
     return {
-      ...ready,
+      ...made,
       keyed,
       times,
       remember: async () => {
         await remember?.()
-        await records.remember({ key: keyed.key.key, times, compression }, ready)
+        await work.layers.remember(keyed, times, made)
       },
     }
   })
@@ -117,20 +121,21 @@ interface PackedStep {
 }
 
 async function packAll(made: readonly MadeStep[], work: ResultLayersWork): Promise<PackedStep[]> {
-  const records = layerRecords(work.dataRoot, work.store)
   const packed = new Map<MadeStep, PackedStep>()
   const missing: MadeStep[] = []
   for (const step of made) {
-    const layer = await records.find(inputsOf(step, work))
+    const { keyed, snapshot } = step
+    const times = timesOf(keyed.step, work.times)
+    const layer = await work.layers.findOfSnapshot(keyed, snapshot, times)
     if (layer === undefined) missing.push(step)
     else packed.set(step, { step, layer })
   }
   if (missing.length > 0)
     await inStep(work.emit, { id: work.stepId, title: packTitle(missing.length) }, async () => {
       const progress = byteProgress(work.emit, work.stepId)
+      const onBytes = (count: number): void => progress.add(count)
       await mapConcurrent(missing, packsAtOnce, async step => {
-        const onBytes = (count: number): void => progress.add(count)
-        packed.set(step, await packStep(step, { work, onBytes, records }))
+        packed.set(step, await packStep(step, work, onBytes))
       })
     })
   return made.flatMap(step => packed.get(step) ?? [])
@@ -140,59 +145,21 @@ function packTitle(count: number): string {
   return `pack ${count} layer${count === 1 ? '' : 's'}`
 }
 
-/** Raised whenever equal snapshots and options would give another tar than before. */
-const packFormat = 1
-
-function inputsOf(
-  { keyed, snapshot }: MadeStep,
-  { request }: ResultLayersWork,
-): { readonly [key: string]: string | number | undefined } {
-  const { codec, level } = request.compression
-  const times = timesOf(keyed.step, request.times)
-  return {
-    step: packFormat,
-    top: snapshot.id,
-    below: belowOf(keyed, snapshot.parent),
-    codec,
-    level,
-    times,
-  }
-}
-
-function belowOf({ isLinked }: KeyedStep, parent: SnapshotId | undefined): SnapshotId | undefined {
-  return isLinked ? undefined : parent
-}
-
 async function packStep(
   step: MadeStep,
-  {
-    work,
-    onBytes,
-    records,
-  }: {
-    readonly work: ResultLayersWork
-    readonly onBytes: (count: number) => void
-    readonly records: ReturnType<typeof layerRecords>
-  },
+  work: ResultLayersWork,
+  onBytes: (count: number) => void,
 ): Promise<PackedStep> {
   const { keyed, snapshot } = step
-  const { request, snapshotter, store } = work
-  using opened = await openSnapshotChange(snapshot.id, belowOf(keyed, snapshot.parent), snapshotter)
-  const record = await packSource(
-    opened.source,
-    {
-      compression: request.compression,
-      ...packTimes(timesOf(keyed.step, request.times)),
-      withoutRoot: true,
-      onBytes,
-    },
-    work,
-  )
+  const { compression, snapshotter, layers } = work
+  const times = timesOf(keyed.step, work.times)
+  const below = keyed.isLinked ? undefined : snapshot.parent
+  using opened = await openSnapshotChange(snapshot.id, below, snapshotter)
+  const options = { compression, ...packTimes(times), withoutRoot: true, onBytes }
+  const record = await packSource(opened.source, options, work)
   const { diffId, mediaType, digest, size } = record
   const layer = { descriptor: { mediaType, digest, size }, diffId }
-  const remember = async (): Promise<void> => {
-    await store.rememberLayer(record)
-    await records.remember(inputsOf(step, work), layer)
-  }
+  const remember = (): Promise<void> =>
+    layers.rememberOfSnapshot(keyed, snapshot, { times, layer, record })
   return { step, layer, remember }
 }

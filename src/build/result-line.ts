@@ -5,7 +5,6 @@ import type { ImageParts } from '../image/create-image.ts'
 import { partsOf } from '../image/edit-image.ts'
 import type { Image } from '../image/image.ts'
 import { chainIdsOf, type Digest, digestOf } from '../oci/digest.ts'
-import type { PlanRun } from './plan-run.ts'
 import type { StageRun } from './stage-run.ts'
 
 export interface ResultLine {
@@ -17,12 +16,12 @@ export interface ResultLine {
 }
 
 /** The line that ends with a stage. @throws what finding the image throws */
-export async function resultLine(plan: PlanRun, top: StageRun): Promise<ResultLine> {
+export async function resultLine(top: StageRun): Promise<ResultLine> {
   const runs: StageRun[] = []
   let image: Image | undefined
   for (let run: StageRun | undefined = top; run !== undefined; ) {
     runs.unshift(run)
-    const ground = await plan.groundOf(run)
+    const ground = await run.ground()
     image = ground.image
     run = ground.stage
   }

@@ -8,6 +8,7 @@ import { canonicalJson, type Json } from '../core/canonical-json.ts'
 import { KauriError } from '../core/errors.ts'
 import { type Digest, digestOf, hexOf, isDigest, parseDigest } from '../oci/digest.ts'
 import type { OpenTree, Snapshot } from '../rootfs/rootfs.ts'
+import type { CacheImports } from './cache-imports.ts'
 import type { StageRun } from './stage-run.ts'
 
 /** What is asked of a root. */
@@ -20,14 +21,23 @@ export interface ContentQuestion {
 export interface StageContents {
   /** The answer, from a memo where there is one. */
   digest(run: StageRun, question: ContentQuestion): Promise<Digest>
-  /** Looks whether the answers that were given without the root hold for it. @throws PLAN_OUTDATED once where not */
+  /** Looks whether the answers that were given without the root hold for it. @throws OutdatedKeysError where not */
   check(run: StageRun, root: Snapshot | undefined): Promise<void>
+  /** Every answer so far, sorted by name. */
+  known(): readonly KnownContent[]
 }
 
 export interface ContentTools {
   readonly reach: (run: StageRun) => Promise<Snapshot | undefined>
   readonly isReached: (run: StageRun) => boolean
   readonly open: (root: Snapshot | undefined) => OpenTree
+  readonly imports?: CacheImports | undefined
+}
+
+/** A digest and the name that it is kept under. */
+export interface KnownContent {
+  readonly name: string
+  readonly digest: Digest
 }
 
 /** Some keys of the plan were learnt from what is not there any more; learning them again gives the right ones. */
@@ -41,10 +51,10 @@ export function stageContents(dataRoot: string, tools: ContentTools): StageConte
     StageRun,
     { readonly question: ContentQuestion; readonly digest: Digest }[]
   >()
-  const fileOf = (root: Digest, { selector }: ContentQuestion): string => {
-    const name = hexOf(digestOf(canonicalJson({ root, selector })))
-    return path.join(dataRoot, 'cache', 'stage-contents', name)
-  }
+  const known = new Map<string, Digest>()
+  const nameOf = (root: Digest, { selector }: ContentQuestion): string =>
+    hexOf(digestOf(canonicalJson({ root, selector })))
+  const fileOf = (name: string): string => path.join(dataRoot, 'cache', 'stage-contents', name)
 
   async function learn(
     run: StageRun,
@@ -53,25 +63,34 @@ export function stageContents(dataRoot: string, tools: ContentTools): StageConte
   ): Promise<Digest> {
     using tree = tools.open(root)
     const digest = await question.compute(tree)
-    const file = fileOf(await run.learnKeys(), question)
-    await writeCacheRecord(file, `${digest} ${await run.rootResult()}\n`, 0o600)
+    const name = nameOf(await run.learnKeys(), question)
+    const result = (await run.rootResult()) ?? ''
+    await writeCacheRecord(fileOf(name), `${digest} ${result}\n`, 0o600)
+    known.set(name, digest)
     return digest
+  }
+
+  /** A memo about another result than the one that is there does not count. */
+  async function remembered(run: StageRun, name: string): Promise<Digest | undefined> {
+    const memo = parseMemo(await readTextIfThere(fileOf(name)))
+    const result = await run.rootResult()
+    if (memo !== undefined && (result === undefined || result === memo.result)) return memo.digest
+    return result === undefined ? tools.imports?.findContent(name) : undefined
   }
 
   return {
     async digest(run, question) {
-      const key = await run.learnKeys()
       if (!run.usesCache) return await learn(run, question, await tools.reach(run))
       if (tools.isReached(run)) {
         const root = await tools.reach(run)
         if (run.hasWorked()) return await learn(run, question, root)
       }
-      const memo = parseMemo(await readTextIfThere(fileOf(key, question)))
-      const result = await run.rootResult()
-      if (memo === undefined || (result !== undefined && result !== memo.result))
-        return await learn(run, question, await tools.reach(run))
-      believed.set(run, [...(believed.get(run) ?? []), { question, digest: memo.digest }])
-      return memo.digest
+      const name = nameOf(await run.learnKeys(), question)
+      const digest = await remembered(run, name)
+      if (digest === undefined) return await learn(run, question, await tools.reach(run))
+      believed.set(run, [...(believed.get(run) ?? []), { question, digest }])
+      known.set(name, digest)
+      return digest
     },
     async check(run, root) {
       if (!run.hasWorked()) return
@@ -79,6 +98,10 @@ export function stageContents(dataRoot: string, tools: ContentTools): StageConte
         if ((await learn(run, question, root)) !== digest)
           throw new OutdatedKeysError(`the root of ${run.stage.id} was made with other contents`)
     },
+    known: () =>
+      [...known]
+        .map(([name, digest]) => ({ name, digest }))
+        .toSorted((a, b) => (a.name < b.name ? -1 : 1)),
   }
 }
 

@@ -4,6 +4,7 @@
 // read.
 
 import { mapConcurrent, type Slots } from '../core/concurrency.ts'
+import { ignoreEvents } from '../core/events.ts'
 import { cancelled } from '../core/process.ts'
 import { type Digest, hexOf } from '../oci/digest.ts'
 import type { BuildPlan, BuildStage, BuildStep } from '../plan/plan.ts'
@@ -13,9 +14,11 @@ import type { BuildOptions, StepRecord } from './build.ts'
 import type { BuildContexts } from './build-contexts.ts'
 import { findResults } from './find-results.ts'
 import { emptyTree, type LazyTree, mergedTree, presentTree } from './lazy-tree.ts'
-import { carryOut, recordOf, tellCached } from './perform-step.ts'
+import { type CarriedOut, carryOut, recordOf, tellCached } from './perform-step.ts'
+import { type BaseTeller, baseTeller } from './stage-base-events.ts'
 import type { StageGround } from './stage-ground.ts'
 import { emptyRootKey, linkedRootKey, type StepKey, stepKey } from './step-key.ts'
+import { type LayerStack, type StepRestorer, unknownStack } from './step-restorer.ts'
 import { createdOf, type StepSnapshots, stepSnapshots } from './step-snapshots.ts'
 import { checkPackageNames } from './steps/install-step.ts'
 import { prepareStep } from './steps/prepare-step.ts'
@@ -36,6 +39,8 @@ export interface StageInput {
   readonly ground: () => Promise<StageGround>
   readonly roots: StageRoots
   readonly contexts: BuildContexts
+  /** Brings back what was made before from its layers; undefined where only snapshots count. */
+  readonly restorer?: StepRestorer | undefined
   /** Bounds the steps of all stages that work at the same time. */
   readonly slots: Slots
   /** Makes the ends of stages that are about to be read. */
@@ -73,6 +78,8 @@ export interface StageRun {
   readonly stage: BuildStage
   /** False where every step is carried out, whatever was made before. */
   readonly usesCache: boolean
+  /** What the stage starts from. @throws what finding its image throws */
+  ground(): Promise<StageGround>
   /** The key of the final root. Once. @throws what preparing and, before an installation, performing throw */
   learnKeys(): Promise<Digest>
   /** The steps whose keys are known, in order. */
@@ -81,10 +88,12 @@ export interface StageRun {
   readonly made: readonly MadeStep[]
   /** Tells the final root that is there from others under its key; undefined where it would have to be made. */
   rootResult(): Promise<string | undefined>
-  /** True once a step of the stage, or of one below it, was carried out and not found. */
+  /** True once a step of the stage, or of one below it, was carried out or unpacked, and not found. */
   hasWorked(): boolean
   /** Carries out what is not there yet. Once. @throws what performing throws */
   reach(): Promise<LazyTree>
+  /** The layers that the results are known as, once they are reached. */
+  layerStack(): Promise<LayerStack>
   /** Tells that every step is there without looking: its result was found in another way. */
   tellAllCached(): void
   /** What became of each step; those that nobody looked for count as found. */
@@ -93,143 +102,197 @@ export interface StageRun {
 
 /** Starts a stage; nothing is done before the first call. */
 export function openStageRun(input: StageInput): StageRun {
-  const { plan, stage, options, parts } = input
-  const results = stepSnapshots(parts.snapshotter, parts.dataRoot)
-  const steps: KeyedStep[] = []
-  const made: MadeStep[] = []
-  const ground = once(input.ground)
-  let keyOfRoot = emptyRootKey(stage.platform)
-  let top: LazyTree = emptyTree
-  let stageBelow: StageRun | undefined
-  let hasToldAll = false
+  return new StageRunner(input)
+}
 
-  // Offline, an installation that was resolved before needs no lists, and they may be gone.
-  let namesAreChecked = options.offline
-  /** Before anything is carried out; what is prepared was found already. */
-  async function checkNames(): Promise<void> {
-    if (namesAreChecked) return
-    namesAreChecked = true
-    const installs = stage.steps.slice(steps.length).filter(step => step.kind === 'install')
-    const context = {
-      ...input.roots,
-      contexts: input.contexts,
-      plan,
-      stage,
-      options,
-      tools: parts,
-      stepId: 'check-names',
-    }
-    await checkPackageNames(installs, context)
+class StageRunner implements StageRun {
+  readonly stage: BuildStage
+  readonly usesCache: boolean
+  readonly steps: KeyedStep[] = []
+  readonly made: MadeStep[] = []
+  readonly ground: () => Promise<StageGround>
+  readonly learnKeys: () => Promise<Digest>
+  readonly reach: () => Promise<LazyTree>
+  readonly #input: StageInput
+  readonly #results: StepSnapshots
+  readonly #base: BaseTeller
+  #rootKey: Digest
+  #top: LazyTree = emptyTree
+  #stageBelow: StageRun | undefined
+  #hasToldAll = false
+  #hasRestored = false
+  #namesAreChecked: boolean
+
+  constructor(input: StageInput) {
+    const { stage, options, parts } = input
+    this.stage = stage
+    this.usesCache = options.useCache
+    this.#input = input
+    this.#results = stepSnapshots(parts.snapshotter, parts.dataRoot)
+    this.#base = baseTeller(stage, input.idPrefix, input.onlyLooks ? ignoreEvents : options.emit)
+    this.#rootKey = emptyRootKey(stage.platform)
+    // Offline, an installation that was resolved before needs no lists, and they may be gone.
+    this.#namesAreChecked = options.offline
+    this.ground = once(input.ground)
+    this.learnKeys = once(() => this.#learnKeys())
+    this.reach = once(async () => {
+      await this.learnKeys()
+      await this.#reachKnown()
+      this.#hasToldAll = true
+      return this.#top
+    })
   }
 
-  /** Makes the results of all steps that have keys. */
-  async function reachKnown(): Promise<void> {
-    const missing = steps.slice(made.length)
-    const found = options.useCache ? await findResults(missing, top, { parts, results }) : []
-    const lacking = missing.filter((_, at) => found[at] === undefined)
-    if (input.onlyLooks && lacking.length > 0) throw new NotBuiltError(stage.id)
-    await input.reachStages(lacking.flatMap(stagesReadBy))
-    for (const [index, keyed] of missing.entries()) {
-      const hit = found[index]
-      if (hit === undefined) await checkNames()
-      else if (!input.onlyLooks) tellCached(options.emit, keyed)
-      const outcome =
-        hit === undefined
-          ? await carryOut(keyed, keyed.isLinked ? undefined : await top.make(), { input, results })
-          : { snapshot: hit, record: recordOf(keyed, { snapshot: hit, cached: true, seconds: 0 }) }
-      made.push({ keyed, ...outcome })
-      top = treeAfter(top, keyed, outcome.snapshot)
-    }
+  async rootResult(): Promise<string | undefined> {
+    await this.learnKeys()
+    return await resultOf(this.steps, await this.ground(), this.#results)
   }
 
-  const treeAfter = (below: LazyTree, keyed: KeyedStep, snapshot: Snapshot): LazyTree =>
-    keyed.isLinked
-      ? mergedTree(below, snapshot, { snapshotter: parts.snapshotter, signal: options.signal })
-      : presentTree(snapshot)
+  hasWorked(): boolean {
+    const hasCarriedOut = this.made.some(({ record }) => !record.cached)
+    return hasCarriedOut || this.#hasRestored || this.#stageBelow?.hasWorked() === true
+  }
 
-  const openPrevious = async (): Promise<Rootfs | undefined> => {
-    await reachKnown()
-    const below = await top.make()
-    return below === undefined ? undefined : await parts.snapshotter.prepare(below.id)
+  async layerStack(): Promise<LayerStack> {
+    await this.reach()
+    return (await this.#input.restorer?.stackOf(await this.ground(), this.made)) ?? unknownStack
+  }
+
+  tellAllCached(): void {
+    if (this.#hasToldAll) return
+    this.#hasToldAll = true
+    this.#base.tellCached()
+    for (const keyed of this.steps.slice(this.made.length))
+      tellCached(this.#input.options.emit, keyed)
+  }
+
+  records(): StepRecord[] {
+    const unseen = this.steps.slice(this.made.length).map(({ step, key: { key } }): StepRecord => {
+      const { title, kind, phase } = step
+      return { title, kind, phase, key, snapshot: snapshotId(hexOf(key)), cached: true, seconds: 0 }
+    })
+    return [...this.made.map(({ record }) => record), ...unseen]
+  }
+
+  async #learnKeys(): Promise<Digest> {
+    const { stage } = this
+    const { key, tree, stage: below } = await this.ground()
+    this.#rootKey = key
+    this.#top = this.#base.watch(tree)
+    this.#stageBelow = below
+    const isInRow = stage.steps.some(step => step.kind === 'install')
+    const prepare = (step: BuildStep, index: number): Promise<PreparedStep | undefined> =>
+      this.#prepare(step, index)
+    const prepared = isInRow ? [] : await mapConcurrent(stage.steps, stage.steps.length, prepare)
+    for (const [index, step] of stage.steps.entries()) {
+      const one = isInRow ? await prepare(step, index) : prepared[index]
+      if (one === undefined) throw new NotBuiltError(stage.id)
+      this.#addKey(step, one)
+    }
+    return this.#rootKey
   }
 
   /** Undefined where the step reads what is not there and must not be made. */
-  async function prepare(step: BuildStep, index: number): Promise<PreparedStep | undefined> {
-    if (options.signal?.aborted) throw cancelled(options.signal)
-    const context: StepContext = {
-      ...input.roots,
-      contexts: input.contexts,
-      plan,
-      stage,
-      options,
-      tools: parts,
-      stepId: idOf(index),
-      openPrevious,
-    }
+  async #prepare(step: BuildStep, index: number): Promise<PreparedStep | undefined> {
+    const { signal } = this.#input.options
+    if (signal?.aborted) throw cancelled(signal)
     try {
-      return await prepareStep(step, context)
+      return await prepareStep(step, this.#contextOf(this.#idOf(index)))
     } catch (error) {
       if (error instanceof NotBuiltError) return undefined
       throw error
     }
   }
-  const idOf = (index: number): string => `${input.idPrefix}step-${index + 1}`
 
-  function addKey(step: BuildStep, prepared: PreparedStep): void {
+  #contextOf(stepId: string): StepContext {
+    const { plan, stage, options, parts, roots, contexts } = this.#input
+    const openPrevious = (): Promise<Rootfs | undefined> => this.#openPrevious()
+    return { ...roots, contexts, plan, stage, options, tools: parts, stepId, openPrevious }
+  }
+
+  #idOf(index: number): string {
+    return `${this.#input.idPrefix}step-${index + 1}`
+  }
+
+  #addKey(step: BuildStep, prepared: PreparedStep): void {
+    const emptyKey = emptyRootKey(this.stage.platform)
     const isLinked = step.kind === 'add' && step.link
-    const before = isLinked ? emptyRootKey(stage.platform) : keyOfRoot
-    const key = stepKey(before, step, prepared.reads)
-    const isAlone = keyOfRoot === emptyRootKey(stage.platform)
-    keyOfRoot = isLinked && !isAlone ? linkedRootKey(keyOfRoot, key.key) : key.key
-    steps.push({ step, id: idOf(steps.length), key, prepared, isLinked })
+    const key = stepKey(isLinked ? emptyKey : this.#rootKey, step, prepared.reads)
+    const isOver = isLinked && this.#rootKey !== emptyKey
+    this.#rootKey = isOver ? linkedRootKey(this.#rootKey, key.key) : key.key
+    this.steps.push({ step, id: this.#idOf(this.steps.length), key, prepared, isLinked })
   }
 
-  const learnKeys = async (): Promise<Digest> => {
-    const { key, tree, stage: below } = await ground()
-    keyOfRoot = key
-    top = tree
-    stageBelow = below
-    const isInRow = stage.steps.some(step => step.kind === 'install')
-    const prepared = isInRow ? [] : await mapConcurrent(stage.steps, stage.steps.length, prepare)
-    for (const [index, step] of stage.steps.entries()) {
-      const one = isInRow ? await prepare(step, index) : prepared[index]
-      if (one === undefined) throw new NotBuiltError(stage.id)
-      addKey(step, one)
+  async #openPrevious(): Promise<Rootfs | undefined> {
+    await this.#reachKnown()
+    const below = await this.#top.make()
+    const { snapshotter } = this.#input.parts
+    return below === undefined ? undefined : await snapshotter.prepare(below.id)
+  }
+
+  /** Makes the results of all steps that have keys. */
+  async #reachKnown(): Promise<void> {
+    const { parts, onlyLooks, reachStages } = this.#input
+    const missing = this.steps.slice(this.made.length)
+    const found = this.usesCache
+      ? await findResults(missing, this.#top, { parts, results: this.#results })
+      : []
+    const lacking = missing.filter((_, at) => found[at] === undefined)
+    if (onlyLooks && lacking.length > 0) throw new NotBuiltError(this.stage.id)
+    if (lacking[0] !== missing[0] || missing.length === 0) this.#base.tellCached()
+    const restorable = lacking.length > 0 && this.usesCache && this.#input.restorer !== undefined
+    for (const [index, keyed] of missing.entries()) {
+      const hit = found[index] ?? (restorable ? await this.#restore(keyed) : undefined)
+      if (hit !== undefined) this.#keepFound(keyed, hit)
+      else {
+        await this.#checkNames()
+        // All that are still to come at once: stages that do not need one another are made side by side.
+        await reachStages(lacking.filter(one => !this.#isMade(one)).flatMap(stagesReadBy))
+        const below = keyed.isLinked ? undefined : await this.#top.make()
+        this.#keep(
+          keyed,
+          await carryOut(keyed, below, { input: this.#input, results: this.#results }),
+        )
+      }
     }
-    return keyOfRoot
   }
 
-  const learnt = once(learnKeys)
-  const reached = once(async (): Promise<LazyTree> => {
-    await learnt()
-    await reachKnown()
-    hasToldAll = true
-    return top
-  })
-  return {
-    stage,
-    usesCache: options.useCache,
-    steps,
-    made,
-    learnKeys: learnt,
-    reach: reached,
-    async rootResult() {
-      await learnt()
-      return await resultOf(steps, await ground(), results)
-    },
-    hasWorked: () => made.some(({ record }) => !record.cached) || stageBelow?.hasWorked() === true,
-    tellAllCached() {
-      if (hasToldAll) return
-      hasToldAll = true
-      for (const keyed of steps.slice(made.length)) tellCached(options.emit, keyed)
-    },
-    records: () => [
-      ...made.map(({ record }) => record),
-      ...steps.slice(made.length).map(({ step: { title, kind, phase }, key: { key } }) => {
-        const snapshot = snapshotId(hexOf(key))
-        return { title, kind, phase, key, snapshot, cached: true, seconds: 0 }
-      }),
-    ],
+  #isMade(keyed: KeyedStep): boolean {
+    return this.made.some(one => one.keyed === keyed)
+  }
+
+  async #restore(keyed: KeyedStep): Promise<Snapshot | undefined> {
+    const { restorer } = this.#input
+    const known = await restorer?.find(
+      keyed,
+      await restorer.stackOf(await this.ground(), this.made),
+    )
+    if (restorer === undefined || known === undefined) return undefined
+    this.#base.tellCached()
+    this.#hasRestored = true
+    return await restorer.restore(keyed, known, keyed.isLinked ? undefined : await this.#top.make())
+  }
+
+  #keepFound(keyed: KeyedStep, snapshot: Snapshot): void {
+    if (!this.#input.onlyLooks) tellCached(this.#input.options.emit, keyed)
+    this.#keep(keyed, { snapshot, record: recordOf(keyed, { snapshot, cached: true, seconds: 0 }) })
+  }
+
+  #keep(keyed: KeyedStep, { snapshot, record }: CarriedOut): void {
+    const { parts, options } = this.#input
+    this.made.push({ keyed, snapshot, record })
+    this.#top = keyed.isLinked
+      ? mergedTree(this.#top, snapshot, { snapshotter: parts.snapshotter, signal: options.signal })
+      : presentTree(snapshot)
+  }
+
+  /** Before anything is carried out; what is prepared was found already. */
+  async #checkNames(): Promise<void> {
+    if (this.#namesAreChecked) return
+    this.#namesAreChecked = true
+    const coming = this.stage.steps.slice(this.steps.length)
+    const installs = coming.filter(step => step.kind === 'install')
+    await checkPackageNames(installs, this.#contextOf('check-names'))
   }
 }
 
