@@ -148,6 +148,8 @@ function answerOf({ statusCode, headers, body }: Dispatcher.ResponseData): HttpA
     if (value === undefined) return []
     return typeof value === 'string' ? [value] : value
   }
+  // Who destroys a body has its reasons; undici tells them as an error that nobody may be waiting for.
+  body.on('error', () => {})
   return { status: statusCode, header: name => all(name)[0], headers: all, body }
 }
 
