@@ -1,18 +1,8 @@
-// What a build tells about its image in files: the ID for --iidfile, and the document of --metadata-file with the names
-// that buildx gives its members.
+// What a build tells about its image in a file: the document of --metadata-file, with the names that buildx gives its
+// members.
 
 import { formatReference, type Reference } from '../oci/reference.ts'
 import type { BuildOutcome } from './build-plans.ts'
-
-/**
- * Digest of the configuration, which docker calls the image's ID; of several platforms that of the index. Undefined where
- * the build made no image.
- */
-export function imageIdOf({ descriptor, images }: BuildOutcome): string | undefined {
-  const [only] = images
-  if (images.length === 1) return only?.image?.manifest.config.digest
-  return descriptor?.digest
-}
 
 /** The document's members; those about an image only where there is one. */
 export function buildMetadata(

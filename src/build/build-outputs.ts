@@ -40,7 +40,7 @@ async function writeOutput(output: BuildOutput, context: OutputContext): Promise
     case 'store':
       return await nameInStore(imageOf(outcome), output.names, parts)
     case 'docker-archive':
-      return await told(`write ${output.destination}`, async () => {
+      return await told(exportTitle('image', output.destination), async () => {
         const { dockerArchive } = await import('../image/docker-archive.ts')
         const images = outcome.images.flatMap(({ image }) =>
           image === undefined ? [] : [{ image, names: output.names }],
@@ -48,25 +48,25 @@ async function writeOutput(output: BuildOutput, context: OutputContext): Promise
         await writeBytes(dockerArchive(parts.store, images, signal), output.destination, context)
       })
     case 'oci-archive':
-      return await told(`write ${output.destination}`, async () => {
+      return await told(exportTitle('image', output.destination), async () => {
         const { ociArchive } = await import('../image/oci-archive.ts')
         const roots = [{ descriptor: imageOf(outcome), names: output.names }]
         await writeBytes(ociArchive(parts.store, roots), output.destination, context)
       })
     case 'oci-directory':
-      return await told(`write ${output.directory}`, async () => {
+      return await told(exportTitle('image', output.directory), async () => {
         const { addToOciDirectory } = await import('../image/oci-directory.ts')
         const roots = [{ descriptor: imageOf(outcome), names: output.names }]
         await addToOciDirectory(parts.store, roots, { directory: output.directory, signal })
       })
     case 'tar':
-      return await told(`write ${output.destination}`, async () => {
+      return await told(exportTitle('root file system', output.destination), async () => {
         const { rootTar } = await import('./root-output.ts')
         const bytes = rootTar(rootsOf(work), rootOptions(request))
         await writeBytes(bytes, output.destination, context)
       })
     case 'directory':
-      return await told(`write ${output.directory}`, async () => {
+      return await told(exportTitle('root file system', output.directory), async () => {
         const { writeRoots } = await import('./root-output.ts')
         await writeRoots(rootsOf(work), output.directory, rootOptions(request))
       })
@@ -75,6 +75,10 @@ async function writeOutput(output: BuildOutput, context: OutputContext): Promise
     default:
       return output satisfies never
   }
+}
+
+function exportTitle(what: string, destination: string): string {
+  return `export the ${what} to ${destination === '-' ? 'standard output' : destination}`
 }
 
 function imageOf({ descriptor }: BuildOutcome): Descriptor {

@@ -75,7 +75,10 @@ export function stageContents(dataRoot: string, tools: ContentTools): StageConte
     const memo = parseMemo(await readTextIfThere(fileOf(name)))
     const result = await run.rootResult()
     if (memo !== undefined && (result === undefined || result === memo.result)) return memo.digest
-    return result === undefined ? tools.imports?.findContent(name) : undefined
+    const imported = result === undefined ? tools.imports?.findContent(name) : undefined
+    // Kept like a memo whose root went: it counts until that is made.
+    if (imported !== undefined) await writeCacheRecord(fileOf(name), `${imported} \n`, 0o600)
+    return imported
   }
 
   return {
