@@ -81,15 +81,24 @@ interface Expected {
 
 /** What is known about a case; undefined where no engine that knows today's language ran it. */
 function expectationOf({ index }: BuildCase): Expected | undefined {
-  const tree = readEngineResult(newest, index)
+  const tree = newestTree(index)
   const whole = readEngineResult(engine, index)
-  const keepsArchive = Object.keys(tree?.fs ?? {}).some(name => /\.tar(?:\.\w+)?$/.test(name))
-  // Archives were not unpacked where the newest results come from.
-  const isKnown = tree !== undefined && (tree.note ?? '') === '' && !(keepsArchive && whole?.ok)
-  if (isKnown && whole?.ok && tree.ok)
-    return { result: { ...whole, fs: tree.fs ?? {} }, treeOnly: false }
-  if (isKnown) return { result: tree, treeOnly: true }
-  return whole?.ok ? { result: whole, treeOnly: false } : undefined
+  if (!whole?.ok) return tree && { result: tree, treeOnly: true }
+  if (tree === undefined || keepsArchive(tree)) return { result: whole, treeOnly: false }
+  return tree.ok
+    ? { result: { ...whole, fs: tree.fs ?? {} }, treeOnly: false }
+    : { result: tree, treeOnly: true }
+}
+
+/** Without those that say that something could not be tried. */
+function newestTree(index: number): EngineResult | undefined {
+  const tree = readEngineResult(newest, index)
+  return tree?.note ? undefined : tree
+}
+
+/** Archives were not unpacked where the newest results come from. */
+function keepsArchive({ fs = {} }: EngineResult): boolean {
+  return Object.keys(fs).some(name => /\.tar(?:\.\w+)?$/.test(name))
 }
 
 async function compare(t: ExecutionContext, one: BuildCase): Promise<void> {

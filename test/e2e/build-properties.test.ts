@@ -49,7 +49,16 @@ async function holds(t: ExecutionContext, seed: number): Promise<void> {
   same(t, await build(moved, '--no-cache', ...stamped), warm, 'after a change')
   if (warm.code !== 0) return
   const outputs = async (name: string, ...options: readonly string[]): Promise<string> => {
-    const { code, stderr } = await build(moved, ...options, '-o', scratch.at(name), '-t', name)
+    const { code, stderr } = await build(
+      moved,
+      ...options,
+      '-o',
+      scratch.at(name),
+      '-o',
+      'type=image',
+      '-t',
+      name,
+    )
     t.is(code, 0, stderr)
     return scratch.at(name)
   }
