@@ -2,7 +2,7 @@
 // be added, removed or locked from inside a build (draft-ietf-sshm-ssh-agent, sections 3 and 4).
 
 import { chmodSync, chownSync, closeSync, constants, openSync, rmSync } from 'node:fs'
-import { createConnection, createServer, type Server, type Socket } from 'node:net'
+import { createConnection, createServer, type Socket } from 'node:net'
 import path from 'node:path'
 import { KauriError } from '../core/errors.ts'
 import { oPath } from '../native/in-root.ts'
@@ -27,40 +27,50 @@ const longestMessageBytes = 256 * 1024
 
 const refusal = Buffer.from([0, 0, 0, 1, message.failure])
 
-/** Listens until it is disposed; then nobody who holds the socket, or a connection, reaches the agent any more. */
+/**
+ * Listens until it is disposed; then nobody who holds the socket, or a connection, reaches the agent any more.
+ * @throws USAGE where the directory of the agent's socket is not there
+ */
 export async function openSshRelay(options: SshRelayOptions): Promise<AsyncDisposable> {
+  await using opening = new AsyncDisposableStack()
+  const agent = opening.use(shortName(options.agent))
+  const own = opening.use(shortName(options.socket))
   const connections = new Set<Socket>()
   const server = createServer(client => {
     connections.add(client)
     client.once('close', () => connections.delete(client))
-    serve(client, options.agent)
+    serve(client, agent.path)
   })
-  await listen(server, options)
-  return {
-    async [Symbol.asyncDispose]() {
-      const closed = new Promise(resolve => server.close(resolve))
-      for (const client of connections) client.destroy()
-      await closed
-      rmSync(options.socket, { force: true })
-    },
-  }
+  opening.defer(async () => {
+    const closed = new Promise(resolve => server.close(resolve))
+    for (const client of connections) client.destroy()
+    await closed
+    rmSync(options.socket, { force: true })
+  })
+  await new Promise<void>((resolve, reject) => {
+    // Also later: too many connections at once are the container's own doing.
+    server.on('error', reject)
+    server.listen(own.path, resolve)
+  })
+  chownSync(options.socket, options.uid, options.gid)
+  chmodSync(options.socket, options.mode)
+  return opening.move()
 }
 
-async function listen(server: Server, { socket, mode, uid, gid }: SshRelayOptions): Promise<void> {
-  // Names of sockets have at most 107 bytes, however long the path of the directory is.
-  const directoryFd = openSync(path.dirname(socket), oPath | constants.O_DIRECTORY)
+/**
+ * A name of at most 107 bytes, which is all that a socket's address takes. It must live as long as the server: Node removes
+ * the socket by that name, and the descriptor in it may be somebody else's by then.
+ */
+function shortName(socket: string): Disposable & { readonly path: string } {
   try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen(`/proc/self/fd/${directoryFd}/${path.basename(socket)}`, resolve)
-    })
+    const fd = openSync(path.dirname(socket), oPath | constants.O_DIRECTORY)
+    return {
+      path: `/proc/self/fd/${fd}/${path.basename(socket)}`,
+      [Symbol.dispose]: () => closeSync(fd),
+    }
   } catch (error) {
-    throw new KauriError('INTERNAL', 'no socket for the ssh agent', { cause: error })
-  } finally {
-    closeSync(directoryFd)
+    throw new KauriError('USAGE', `there is no socket ${socket} of an ssh agent`, { cause: error })
   }
-  chownSync(socket, uid, gid)
-  chmodSync(socket, mode)
 }
 
 function serve(client: Socket, agentPath: string): void {
@@ -73,7 +83,6 @@ function serve(client: Socket, agentPath: string): void {
     socket.on('error', end)
     socket.on('close', end)
   }
-  // The client may close its writing side and still wait for the answer.
   agent.on('data', chunk => client.write(chunk))
   const reader = messageReader({
     onMessage: (type, bytes) => {
