@@ -3,6 +3,7 @@
 import type { CallerOptions } from '../build/build.ts'
 import { inspectPlan, type StepForecast } from '../build/inspect-plan.ts'
 import type { BuildPlan } from '../plan/plan.ts'
+import { stepOptions } from './build-options.ts'
 import type { CommandContext, ParsedOptions } from './command.ts'
 import { withExcerpt } from './dockerfile-excerpt.ts'
 import { openBuildSources, openDockerfileParts } from './dockerfile-parts.ts'
@@ -16,13 +17,24 @@ export async function forecastDockerfile(
   options: ParsedOptions,
   context: CommandContext,
 ): Promise<readonly StepForecast[]> {
-  await using input = await openInput(contextWord, options, context)
+  await using input = await openInput(contextWord, asBuildOptions(options), context)
   await using request = await input.openRequest()
   try {
     const { plans } = await lowerForPlatforms(request)
     return await forecastPlans(plans, { caller: input.settings.caller, options, context })
   } catch (error) {
     throw withExcerpt(error, input.dockerfile)
+  }
+}
+
+/** The options as a build reads them: what becomes of a result is not among those of a plan, and so not given. */
+function asBuildOptions(options: ParsedOptions): ParsedOptions {
+  const known = new Set([...stepOptions.map(({ long }) => long), 'offline'])
+  return {
+    flag: long => known.has(long) && options.flag(long),
+    text: long => (known.has(long) ? options.text(long) : undefined),
+    texts: long => (known.has(long) ? options.texts(long) : []),
+    requiredText: long => options.requiredText(long),
   }
 }
 
