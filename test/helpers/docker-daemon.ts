@@ -1,4 +1,5 @@
-// A dockerd of the test's own: its state, socket and pid in a temporary directory, no bridge and no rules on the host.
+// A dockerd of the test's own: its state, socket and pid in a temporary directory, no bridge and no rules on the host, unless
+// it is started on a private one.
 
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -19,22 +20,26 @@ const startMs = 30_000
 /** It changes nothing of the host's network. */
 const quiet = '--bridge none --iptables=false --ip-forward=false --ip-masq=false'
 
+export interface DockerDaemonOptions {
+  /** Words before the daemon's that start it on a host of the test's own; there it has its bridge and its rules. */
+  readonly through?: readonly string[]
+}
+
 /** Starts it and waits until it answers; dispose it. Needs root. */
-export async function startDockerDaemon(): Promise<DockerDaemon> {
+export async function startDockerDaemon({
+  through,
+}: DockerDaemonOptions = {}): Promise<DockerDaemon> {
   const directory = mkdtempSync(path.join(tmpdir(), 'kauri-dockerd-'))
   const socket = `unix://${directory}/socket`
   const log = path.join(directory, 'log')
   const fd = openSync(log, 'w')
-  const child = spawn(
-    'dockerd',
-    `--data-root ${directory}/data --exec-root ${directory}/exec --pidfile ${directory}/pid --host ${socket} ${quiet}`.split(
-      ' ',
-    ),
-    {
-      stdio: ['ignore', fd, fd],
-      env: { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` },
-    },
-  )
+  const places = `--data-root ${directory}/data --exec-root ${directory}/exec --pidfile ${directory}/pid`
+  const [first, ...before] = [...(through ?? []), 'dockerd']
+  const words = `${places} --host ${socket}${through === undefined ? ` ${quiet}` : ''}`.split(' ')
+  const child = spawn(first, [...before, ...words], {
+    stdio: ['ignore', fd, fd],
+    env: { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` },
+  })
   const environment = { ...process.env, DOCKER_HOST: socket }
   const docker = (args: readonly string[], input: Uint8Array = Buffer.alloc(0)): string =>
     execFileSync('docker', args, { env: environment, input, encoding: 'utf8', stdio: 'pipe' })
