@@ -42,28 +42,30 @@ const magic = 0x3149_434b
 
 /** Opens what `format` gave; a file that is not whole is taken for an empty one. */
 export function contentRecords(file?: Uint8Array): ContentRecords {
-  const base = file === undefined ? new Uint32Array(0) : readBase(file)
-  const baseCount = base.length / recordWords
-  const chunks: Uint32Array[] = []
+  const base = chunkOf(file === undefined ? new Uint32Array(0) : readBase(file))
+  const baseCount = base.words.length / recordWords
+  const chunks: Chunk[] = []
   let count = baseCount
   let slots = new Int32Array(0)
   let hasNews = false
 
-  function place(index: number): { readonly words: Uint32Array; readonly start: number } {
-    if (index < baseCount) return { words: base, start: index * recordWords }
-    const own = index - baseCount
-    const words = chunks[Math.floor(own / chunkRecords)] ?? new Uint32Array(0)
-    return { words, start: (own % chunkRecords) * recordWords }
+  function chunkAt(index: number): Chunk {
+    if (index < baseCount) return base
+    return chunks[Math.floor((index - baseCount) / chunkRecords)] ?? base
   }
 
-  /** The slot of the record with this identity, or the free one where it goes. */
-  function seek(identity: Uint32Array): number {
+  function startOf(index: number): number {
+    return (index < baseCount ? index : (index - baseCount) % chunkRecords) * recordWords
+  }
+
+  /** The slot of the entry's record, or the free one where it goes. */
+  function seek(entry: SourceEntry): number {
     const mask = slots.length - 1
-    for (let slot = mix(identity, 0) & mask; ; slot = (slot + 1) & mask) {
+    const { inodeLow, inodeHigh, ctimeNanoseconds, sizeBytes } = entry
+    for (let slot = mix(inodeLow, inodeHigh, ctimeNanoseconds, sizeBytes % 2 ** 32) & mask; ; ) {
       const index = (slots[slot] ?? 0) - 1
-      if (index < 0) return slot
-      const { words, start } = place(index)
-      if (isSame(words, start, identity)) return slot
+      if (index < 0 || isSame(chunkAt(index).words, startOf(index), entry)) return slot
+      slot = (slot + 1) & mask
     }
   }
 
@@ -71,45 +73,46 @@ export function contentRecords(file?: Uint8Array): ContentRecords {
     let size = 1024
     while (size < least * 2) size *= 2
     slots = new Int32Array(size)
+    const mask = size - 1
     for (let index = 0; index < count; index++) {
-      const { words, start } = place(index)
-      const mask = size - 1
-      let slot = mix(words, start) & mask
+      const { words } = chunkAt(index)
+      const at = startOf(index)
+      const inodeHigh = words[at + 1] ?? 0
+      let slot = mix(words[at] ?? 0, inodeHigh, words[at + 8] ?? 0, words[at + 2] ?? 0) & mask
       while (slots[slot] !== 0) slot = (slot + 1) & mask
       slots[slot] = index + 1
     }
   }
   growSlots(baseCount)
-  const identity = new Uint32Array(markWord)
 
   return {
     find(entry) {
-      describe(entry, identity)
-      const index = (slots[seek(identity)] ?? 0) - 1
+      const index = (slots[seek(entry)] ?? 0) - 1
       if (index < 0) return undefined
-      const { words, start } = place(index)
+      const { words, bytes } = chunkAt(index)
+      const start = startOf(index)
       const mark = words[start + markWord] ?? 0
       words[start + markWord] = mark | marks.used
-      const bytes = Buffer.from(words.buffer, words.byteOffset + (start + digestWord) * 4, 32)
-      return { digest: bytes.toString('latin1', 0, 32), hasXattrs: (mark & marks.xattrs) !== 0 }
+      const digestStart = (start + digestWord) * 4
+      const digest = bytes.toString('latin1', digestStart, digestStart + 32)
+      return { digest, hasXattrs: (mark & marks.xattrs) !== 0 }
     },
     add(entry, { digest, hasXattrs }, isKept) {
       if ((count + 1) * 2 > slots.length) growSlots((count + 1) * 2)
-      describe(entry, identity)
-      const slot = seek(identity)
+      const slot = seek(entry)
       let index = (slots[slot] ?? 0) - 1
       if (index < 0) {
         index = count++
         if ((index - baseCount) % chunkRecords === 0)
-          chunks.push(new Uint32Array(chunkRecords * recordWords))
+          chunks.push(chunkOf(new Uint32Array(chunkRecords * recordWords)))
         slots[slot] = index + 1
       }
-      const { words, start } = place(index)
-      words.set(identity, start)
+      const { words, bytes } = chunkAt(index)
+      const start = startOf(index)
+      describe(entry, words, start)
       words[start + markWord] =
         marks.used | (hasXattrs ? marks.xattrs : 0) | (isKept ? marks.kept : 0)
-      const bytes = Buffer.from(words.buffer, words.byteOffset + (start + digestWord) * 4, 32)
-      bytes.write(digest, 0, 32, 'latin1')
+      bytes.write(digest, (start + digestWord) * 4, 32, 'latin1')
       if (isKept) hasNews = true
     },
     hasNews: () => hasNews,
@@ -117,7 +120,8 @@ export function contentRecords(file?: Uint8Array): ContentRecords {
       const output = new Uint32Array(headerWords + count * recordWords)
       let kept = 0
       for (let index = 0; index < count; index++) {
-        const { words, start } = place(index)
+        const { words } = chunkAt(index)
+        const start = startOf(index)
         const mark = words[start + markWord] ?? 0
         const isUsed = (mark & marks.used) !== 0
         const age = isUsed ? 0 : (mark & 0xff) + 1
@@ -156,31 +160,52 @@ function readBase(file: Uint8Array): Uint32Array {
   return new Uint32Array(file.buffer, file.byteOffset + headerWords * 4, count * recordWords)
 }
 
-/** All that changes when the file does; writes the first words of a record. */
-function describe(entry: SourceEntry, into: Uint32Array): void {
-  into[0] = entry.inodeLow
-  into[1] = entry.inodeHigh
-  into[2] = entry.sizeBytes % 2 ** 32
-  into[3] = entry.sizeBytes / 2 ** 32
-  into[4] = entry.mtimeSeconds
-  into[5] = entry.mtimeSeconds / 2 ** 32
-  into[6] = entry.mtimeNanoseconds
-  into[7] = entry.ctimeSeconds
-  into[8] = entry.ctimeNanoseconds
-  into[9] = entry.mode
-  into[10] = entry.dev
+/** Records, as numbers and as bytes. */
+interface Chunk {
+  readonly words: Uint32Array
+  readonly bytes: Buffer
 }
 
-function isSame(words: Uint32Array, start: number, identity: Uint32Array): boolean {
-  for (let word = 0; word < markWord; word++)
-    if (words[start + word] !== identity[word]) return false
-  return true
+function chunkOf(words: Uint32Array): Chunk {
+  return { words, bytes: Buffer.from(words.buffer, words.byteOffset, words.byteLength) }
+}
+
+/** All that changes when the file does: the first words of a record. */
+function describe(entry: SourceEntry, into: Uint32Array, at: number): void {
+  into[at] = entry.inodeLow
+  into[at + 1] = entry.inodeHigh
+  into[at + 2] = entry.sizeBytes % 2 ** 32
+  into[at + 3] = entry.sizeBytes / 2 ** 32
+  into[at + 4] = entry.mtimeSeconds
+  into[at + 5] = entry.mtimeSeconds / 2 ** 32
+  into[at + 6] = entry.mtimeNanoseconds
+  into[at + 7] = entry.ctimeSeconds
+  into[at + 8] = entry.ctimeNanoseconds
+  into[at + 9] = entry.mode
+  into[at + 10] = entry.dev
+}
+
+/** Compares what `describe` writes; without a loop, because most builds are over before it is compiled. */
+function isSame(words: Uint32Array, at: number, entry: SourceEntry): boolean {
+  return (
+    words[at] === entry.inodeLow &&
+    words[at + 8] === entry.ctimeNanoseconds &&
+    words[at + 2] === entry.sizeBytes % 2 ** 32 &&
+    words[at + 6] === entry.mtimeNanoseconds &&
+    words[at + 7] === entry.ctimeSeconds >>> 0 &&
+    words[at + 4] === entry.mtimeSeconds >>> 0 &&
+    words[at + 9] === entry.mode &&
+    words[at + 1] === entry.inodeHigh &&
+    words[at + 10] === entry.dev >>> 0 &&
+    words[at + 3] === Math.trunc(entry.sizeBytes / 2 ** 32) &&
+    words[at + 5] === (entry.mtimeSeconds / 2 ** 32) >>> 0
+  )
 }
 
 /** Spreads what differs most between files. */
-function mix(words: Uint32Array, start: number): number {
-  let sum = Math.imul((words[start] ?? 0) ^ ((words[start + 1] ?? 0) << 16), 0x9e37_79b1)
-  sum = Math.imul(sum ^ (words[start + 8] ?? 0) ^ (sum >>> 15), 0x85eb_ca6b)
-  sum = Math.imul(sum ^ (words[start + 2] ?? 0) ^ (sum >>> 13), 0xc2b2_ae35)
+function mix(inodeLow: number, inodeHigh: number, nanoseconds: number, size: number): number {
+  let sum = Math.imul(inodeLow ^ (inodeHigh << 16), 0x9e37_79b1)
+  sum = Math.imul(sum ^ nanoseconds ^ (sum >>> 15), 0x85eb_ca6b)
+  sum = Math.imul(sum ^ size ^ (sum >>> 13), 0xc2b2_ae35)
   return sum ^ (sum >>> 16)
 }

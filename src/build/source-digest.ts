@@ -56,8 +56,8 @@ interface UnreadFile {
 
 interface Sum {
   readonly source: ReadableSource
-  /** Each field ends with NUL, which no name has. */
-  add(...fields: readonly (string | number)[]): void
+  /** Each field ends with NUL, which no name has; a content's digest has 32 characters. */
+  add(text: string): void
   readonly large: UnreadFile[]
   /** Paths of files with several names, by inode. */
   readonly firstNames: Map<string, string>
@@ -76,8 +76,8 @@ function createSum(source: ReadableSource): Sum {
     source,
     large: [],
     firstNames: new Map(),
-    add(...fields) {
-      for (const field of fields) waiting += `${field}\0`
+    add(text) {
+      waiting += text
       if (waiting.length > 64 * 1024) flush()
     },
     digest() {
@@ -98,7 +98,7 @@ async function addTree(
     if (signal?.aborted) throw cancelled(signal)
     const fd = tree.open(directory.path)
     try {
-      if (directory.relative === '' && rules.directory === 'contents') sum.add('contents')
+      if (directory.relative === '' && rules.directory === 'contents') sum.add('contents\0')
       else addDirectory(sum, directory, fd)
       for (const entry of directory.files)
         addFile(sum, entry, {
@@ -124,7 +124,8 @@ function addSingle(sum: Sum, entry: SourceEntry, { path, name }: SourceMatch): v
 }
 
 function addDirectory(sum: Sum, { relative, entry, isImplied }: WalkedDirectory, fd: number): void {
-  sum.add(isImplied ? 'parent' : 'directory', relative, entry.mode, ownerOf(sum, entry))
+  const kind = isImplied ? 'parent' : 'directory'
+  sum.add(`${kind}\0${relative}\0${entry.mode}\0${ownerOf(sum, entry)}\0`)
   addXattrs(sum, readDirectoryXattrs(fd))
 }
 
@@ -138,21 +139,19 @@ interface FilePlace {
 function addFile(sum: Sum, entry: SourceEntry, place: FilePlace): void {
   const { type, mode, name } = entry
   const { fd, shown } = place
-  sum.add(type, shown, ownerOf(sum, entry))
-  if (type === 'link') {
-    sum.add(native().readLinkAt(fd, name))
-    return
-  }
-  sum.add(mode)
-  if (type === 'character' || type === 'block') sum.add(entry.deviceMajor, entry.deviceMinor)
-  if (type !== 'file') {
+  const owner = ownerOf(sum, entry)
+  if (type === 'file') {
+    const first = entry.links > 1 ? firstNameOf(sum, entry, shown) : ''
+    const { digest, hasXattrs } = contentOf(sum, entry, place)
+    sum.add(`file\0${shown}\0${owner}\0${mode}\0${first}\0${digest}\0`)
+    if (hasXattrs) addXattrs(sum, readSourceXattrs(fd, name))
+  } else if (type === 'link') {
+    sum.add(`link\0${shown}\0${owner}\0${native().readLinkAt(fd, name)}\0`)
+  } else {
+    const device = `${entry.deviceMajor}:${entry.deviceMinor}`
+    sum.add(`${type}\0${shown}\0${owner}\0${mode}\0${type === 'fifo' ? '' : device}\0`)
     addXattrs(sum, readSourceXattrs(fd, name))
-    return
   }
-  if (entry.links > 1) sum.add(firstNameOf(sum, entry, shown))
-  const content = contentOf(sum, entry, place)
-  sum.add(content.digest)
-  if (content.hasXattrs) addXattrs(sum, readSourceXattrs(fd, name))
 }
 
 function ownerOf({ source }: Sum, { uid, gid }: SourceEntry): string {
@@ -160,7 +159,7 @@ function ownerOf({ source }: Sum, { uid, gid }: SourceEntry): string {
 }
 
 function addXattrs(sum: Sum, xattrs: readonly SourceXattr[]): void {
-  for (const { name, value } of xattrs) sum.add('xattr', name, value.toString('hex'))
+  for (const { name, value } of xattrs) sum.add(`xattr\0${name}\0${value.toString('hex')}\0`)
 }
 
 function firstNameOf({ firstNames }: Sum, entry: SourceEntry, shown: string): string {

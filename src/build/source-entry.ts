@@ -46,28 +46,27 @@ const types: Readonly<Record<number, SourceType>> = {
 export function entriesOf({ names, stats }: DirectoryScan): SourceEntry[] {
   const entries: SourceEntry[] = []
   for (const [index, name] of names.entries()) {
-    const start = index * scanWidth
-    const field = (which: number): number => stats[start + which] ?? 0
-    const mode = field(scanFields.mode)
+    const at = index * scanWidth
+    const mode = stats[at + scanFields.mode] ?? 0
     const type = types[mode & constants.S_IFMT]
     if (type === undefined) continue
     entries.push({
       name,
       type,
       mode: mode & permissionBits,
-      uid: field(scanFields.uid),
-      gid: field(scanFields.gid),
-      sizeBytes: field(scanFields.size),
-      mtimeSeconds: field(scanFields.mtimeSeconds),
-      mtimeNanoseconds: field(scanFields.mtimeNanoseconds),
-      ctimeSeconds: field(scanFields.ctimeSeconds),
-      ctimeNanoseconds: field(scanFields.ctimeNanoseconds),
-      links: field(scanFields.nlink),
-      inodeHigh: field(scanFields.inodeHigh),
-      inodeLow: field(scanFields.inodeLow),
-      dev: field(scanFields.dev),
-      deviceMajor: field(scanFields.deviceMajor),
-      deviceMinor: field(scanFields.deviceMinor),
+      uid: stats[at + scanFields.uid] ?? 0,
+      gid: stats[at + scanFields.gid] ?? 0,
+      sizeBytes: stats[at + scanFields.size] ?? 0,
+      mtimeSeconds: stats[at + scanFields.mtimeSeconds] ?? 0,
+      mtimeNanoseconds: stats[at + scanFields.mtimeNanoseconds] ?? 0,
+      ctimeSeconds: stats[at + scanFields.ctimeSeconds] ?? 0,
+      ctimeNanoseconds: stats[at + scanFields.ctimeNanoseconds] ?? 0,
+      links: stats[at + scanFields.nlink] ?? 0,
+      inodeHigh: stats[at + scanFields.inodeHigh] ?? 0,
+      inodeLow: stats[at + scanFields.inodeLow] ?? 0,
+      dev: stats[at + scanFields.dev] ?? 0,
+      deviceMajor: stats[at + scanFields.deviceMajor] ?? 0,
+      deviceMinor: stats[at + scanFields.deviceMinor] ?? 0,
     })
   }
   return entries
