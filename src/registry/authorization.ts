@@ -128,7 +128,7 @@ function choose(challenges: readonly Challenge[], host: string, origin: URL): Ch
 
 /** A password never travels in the clear because a registry says so: plain http only where the registry speaks it, too. */
 function tokenServer({ parameters }: Challenge, host: string, origin: URL): TokenServer {
-  const realm = URL.parse(parameters.get('realm') ?? '', origin)
+  const realm = URL.parse(parameters.get('realm') ?? '')
   const isSafe =
     realm !== null &&
     (realm.protocol === 'https:' || (realm.protocol === 'http:' && origin.protocol === 'http:'))

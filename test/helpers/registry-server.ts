@@ -357,18 +357,7 @@ async function answerUpload(state: State, exchange: Exchange, place: Place): Pro
   const { request, response, method, url } = exchange
   const { repository, rest } = place
   const body = await bodyOf(request)
-  if (method === 'POST') {
-    const { mounts = true } = server.habits
-    const mounted = url.searchParams.get('mount') ?? ''
-    const source = server.blobs.get(url.searchParams.get('from') ?? '')?.get(mounted)
-    if (source !== undefined && mounts) {
-      mapOf(server.blobs, repository).set(mounted, source)
-      return void response.writeHead(201, { 'docker-content-digest': mounted }).end()
-    }
-    const id = randomUUID()
-    uploads.set(id, [])
-    return sendUpload(state, { response, repository, id, status: 202 })
-  }
+  if (method === 'POST') return beginUpload(state, exchange, repository)
   const received = uploads.get(rest)
   if (received === undefined) return sendError(response, 404, 'BLOB_UPLOAD_UNKNOWN')
   const held = received.reduce((sum, chunk) => sum + chunk.length, 0)
@@ -382,7 +371,7 @@ async function answerUpload(state: State, exchange: Exchange, place: Place): Pro
   }
   if (method === 'PUT') {
     if (server.habits.takesWhole === false && body.length > 0)
-      return sendError(response, 413, 'SIZE_INVALID'.replace('SIZE_INVALID', 'TOO_LARGE'))
+      return sendError(response, 413, 'TOO_LARGE')
     const digest = url.searchParams.get('digest') ?? ''
     const whole = Buffer.concat([...received, body])
     if (sha256(whole) !== digest) return sendError(response, 400, 'DIGEST_INVALID')
@@ -391,6 +380,20 @@ async function answerUpload(state: State, exchange: Exchange, place: Place): Pro
     return void response.writeHead(201, { 'docker-content-digest': digest }).end()
   }
   sendUpload(state, { response, repository, id: rest, status: 204 })
+}
+
+function beginUpload(state: State, { response, url }: Exchange, repository: string): void {
+  const { server, uploads } = state
+  const { mounts = true } = server.habits
+  const mounted = url.searchParams.get('mount') ?? ''
+  const source = server.blobs.get(url.searchParams.get('from') ?? '')?.get(mounted)
+  if (source !== undefined && mounts) {
+    mapOf(server.blobs, repository).set(mounted, source)
+    return void response.writeHead(201, { 'docker-content-digest': mounted }).end()
+  }
+  const id = randomUUID()
+  uploads.set(id, [])
+  sendUpload(state, { response, repository, id, status: 202 })
 }
 
 interface UploadAnswer {
@@ -418,7 +421,7 @@ function sendUpload(
 
 function answerTags({ server }: State, { response, url }: Exchange, repository: string): void {
   const known = server.manifests.get(repository)
-  if (known === undefined) return sendError(response, 404, 'NAME_UNKNOWN')
+  if (known === undefined || known.size === 0) return sendError(response, 404, 'NAME_UNKNOWN')
   const all = [...known.keys()].filter(name => !name.startsWith('sha256:')).toSorted()
   const last = url.searchParams.get('last')
   const rest = last === null ? all : all.filter(tag => tag > last)
