@@ -2,6 +2,7 @@
 
 import {
   chmodSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -257,6 +258,26 @@ test('a cache starts with what another stage has, and again where that changes',
   t.deepEqual((await build('2')).lines, ['file', 'link', 'mine', 'sub', 'up', '1000'])
   const changed = stageOf('other', [instruction('mkdir /out; echo other > /out/file')])
   t.deepEqual((await build('3', [changed])).lines, ['file', '0'])
+})
+
+test('where trees are copies, mounts of stages and contexts are as anywhere', async t => {
+  using run = await openRunTrial('copy')
+  const step = instruction('cat /s/file /c/a.txt; echo x > /s/new; rm /c/a.txt; echo y > /own', {
+    buildMounts: [
+      bind(stage, '/out', { target: guestPath('/s'), writable: true }),
+      bind(context, '/', { target: guestPath('/c'), writable: true }),
+    ],
+  })
+  const more = { stages: [other], contexts: contexts(run) }
+  const { lines, snapshot } = await run.build([step], more)
+  t.deepEqual(lines, ['made', 'a'])
+  using tree = run.parts.snapshotter.open(snapshot)
+  t.deepEqual(
+    ['own', 's', 'c', 'etc/hosts', 'etc/resolv.conf', 'proc', 'dev'].filter(name =>
+      existsSync(`${tree.path}/${name}`),
+    ),
+    ['own'],
+  )
 })
 
 for (const target of ['/', '/proc', '/proc/self', '/a/../b'])

@@ -1,6 +1,6 @@
 // RUN instructions in the real runtime: environment, users, files of /etc, limits, failures, and what stays of them.
 
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import type { ExecutionContext } from 'ava'
 import { KauriError } from '../../src/core/errors.ts'
@@ -244,6 +244,42 @@ test('a step on the bridge has an address and a way out of its namespace', async
   t.regex(lines[0] ?? '', /eth0 +inet \d+\.\d+\.\d+\.\d+\//)
   t.true(lines.some(line => line.startsWith('default via ')))
 })
+
+test('equal steps of two builds at once run once', async t => {
+  const run = await trial()
+  const step = instruction('sleep 0.5; echo ran; date +%N > /when')
+  const built = await Promise.all([run.build([step]), run.build([step]), run.build([step])])
+  t.deepEqual(
+    built.flatMap(({ lines }) => lines),
+    ['ran'],
+  )
+  t.is(new Set(built.map(({ snapshot }) => snapshot)).size, 1)
+})
+
+test('a build that is stopped kills the step and leaves nothing of it', async t => {
+  const run = await trial()
+  const stop = new AbortController()
+  const building = run.build([instruction('echo ready; sleep 471; echo late')], {
+    signal: stop.signal,
+    onLine: () => stop.abort(),
+  })
+  const error = await t.throwsAsync(() => building)
+  t.true(error instanceof KauriError && error.code === 'CANCELLED')
+  const alive = readdirSync('/proc').filter(
+    pid => /^\d+$/.test(pid) && commandOf(pid).split('\0').join(' ').startsWith('sleep 471'),
+  )
+  t.deepEqual(alive, [])
+  t.deepEqual(readdirSync(path.join(run.dataRoot, 'scratch')), [])
+  t.deepEqual(readdirSync(path.join(run.dataRoot, 'snapshots/overlay/.active')), [])
+})
+
+function commandOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+  } catch {
+    return ''
+  }
+}
 
 test('no scratch directory, container record or lock of a step is left', async t => {
   const run = await trial()

@@ -58,7 +58,7 @@ export const noCaller: CallerOptions = {
 }
 
 /** `using trial = await openRunTrial()` */
-export async function openRunTrial(): Promise<RunTrial> {
+export async function openRunTrial(choice: 'auto' | 'copy' = 'auto'): Promise<RunTrial> {
   const directory = mkdtempSync(path.join(tmpdir(), 'kauri-run-'))
   const at = (...names: readonly string[]): string => path.join(directory, ...names)
   mkdirSync(at('small'))
@@ -67,7 +67,7 @@ export async function openRunTrial(): Promise<RunTrial> {
   const parts: ExecutorParts = {
     dataRoot,
     runtime: createBuiltinRuntime({ runRoot: at('run'), cacheRoot: at('cache') }),
-    snapshotter: await openSnapshotter({ root: path.join(dataRoot, 'snapshots') }),
+    snapshotter: await openSnapshotter({ root: path.join(dataRoot, 'snapshots'), choice }),
     packageManager: () => Promise.reject(new Error('no packages here')),
   }
   return {

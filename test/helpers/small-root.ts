@@ -15,7 +15,7 @@ import path from 'node:path'
 
 const programs = (
   'sh cat ls id env sleep stat mount hostname ip grep head mkdir touch rm ln chown dd true false kill pwd readlink wc ' +
-  'seq stty tty mknod unshare umask find cp chmod tar sort'
+  'seq stty tty mknod unshare umask find cp chmod tar sort date'
 ).split(' ')
 
 const searchPath = '/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin'
