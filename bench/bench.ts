@@ -17,6 +17,7 @@ const rows: Readonly<Record<string, () => Promise<{ readonly row: Row }>>> = {
   start: () => import('./rows/start.ts'),
   launch: () => import('./rows/launch.ts'),
   run: () => import('./rows/run-true.ts'),
+  bridge: () => import('./rows/run-bridge.ts'),
   import: () => import('./rows/import-archive.ts'),
   memory: () => import('./rows/memory.ts'),
   rebuild: () => import('./rows/rebuild.ts'),

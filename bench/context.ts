@@ -56,7 +56,7 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
     kauri,
     directory,
     docker: async args => {
-      daemon ??= startDocker(await directory('docker'), signal)
+      daemon ??= startDocker(await directory('docker'), { signal })
       const running = await daemon
       if (running === undefined) return skip('docker is not installed or does not start')
       return { argv: ['docker', ...args], env: { DOCKER_HOST: running.host } }

@@ -13,10 +13,16 @@ export interface DockerDaemon extends AsyncDisposable {
 
 const startsWithinMs = 30_000
 
+export interface DockerOptions {
+  readonly signal: AbortSignal
+  /** Words before the daemon's that start it on a network of the bench's own; there it has its bridge and its rules. */
+  readonly through?: readonly string[]
+}
+
 /** Starts the daemon and waits until it answers; undefined where there is none or it does not come up. */
 export async function startDocker(
   directory: string,
-  signal: AbortSignal,
+  { signal, through }: DockerOptions,
 ): Promise<DockerDaemon | undefined> {
   const dockerd = findProgram('dockerd')
   if (dockerd === undefined || findProgram('docker') === undefined) return undefined
@@ -31,10 +37,10 @@ export async function startDocker(
     '--pidfile',
     state('pid'),
   ]
-  const network = ['--bridge=none', '--iptables=false', '--ip-forward=false', '--ip-masq=false']
-  const child = spawn(dockerd, ['--host', host, ...places, ...network], {
-    stdio: ['ignore', log, log],
-  })
+  const none = ['--bridge=none', '--iptables=false', '--ip-forward=false', '--ip-masq=false']
+  const network = through === undefined ? none : []
+  const [first, ...words] = [...(through ?? []), dockerd, '--host', host, ...places, ...network]
+  const child = spawn(first ?? dockerd, words, { stdio: ['ignore', log, log] })
   const daemon = { host, [Symbol.asyncDispose]: () => stop(child) }
   const deadlineMs = performance.now() + startsWithinMs
   while (performance.now() < deadlineMs && child.exitCode === null) {
