@@ -40,6 +40,7 @@ interface Frame {
   readonly path: string
   readonly parts: readonly OpenPart[]
   readonly below: Below | undefined
+  readonly isWhole: boolean
   readonly names: Iterator<NameToVisit>
   /** The directory's own entry, as long as nothing in it was a change and itself is none. */
   pending: WalkedEntry | undefined
@@ -119,7 +120,8 @@ function openFrame({ path, parts, openBelow, isWhole, pending }: FrameInput): Fr
       part,
       indexes: new Map(part.scan.names.map((name, index) => [name, index])),
     }
-    return { path, parts, below, names: namesToVisit(parts, isWhole ? below : undefined), pending }
+    const names = namesToVisit(parts, isWhole ? below : undefined)
+    return { path, parts, below, isWhole, names, pending }
   } catch (error) {
     closeParts(parts)
     throw error
@@ -176,7 +178,8 @@ function visit(frame: Frame, { name, named }: NameToVisit, isOverlay: boolean): 
   const change = isSame ? undefined : { walked: entry, isGone: false }
   if (!isDirectory(entry.stat.mode)) return { change, directory: undefined }
   const below = old !== undefined && isDirectory(statOf(old).mode) ? old : undefined
-  const isWhole = !isOverlay || walked.isOpaque
+  // Below what hides everything nothing shows through either, and needs no mark of its own.
+  const isWhole = frame.isWhole || walked.isOpaque
   return { change, directory: { entry, parts: directories, below, isWhole, isSame } }
 }
 

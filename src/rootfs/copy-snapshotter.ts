@@ -1,12 +1,14 @@
 // Snapshots as whole trees, each a copy of its parent: for file systems under which overlayfs cannot write. Where the
-// file system can share blocks (reflink) a copy costs its metadata only. `cp -a` keeps owners, times, hard links, holes,
-// extended attributes and devices.
+// file system can share blocks (reflink) a copy costs its metadata only. `cp -a` keeps owners, times, holes, extended
+// attributes and devices; for hard links see hard-links.ts.
 
+import path from 'node:path'
 import { runChecked } from '../core/process.ts'
 import { guardCommand } from '../native/guard.ts'
 import { defaultPath } from '../oci/image-config.ts'
-import { beginTree } from './active-trees.ts'
-import type { Snapshotter } from './rootfs.ts'
+import { type ActiveTree, beginTree } from './active-trees.ts'
+import { linksToRestore } from './hard-links.ts'
+import type { PrepareOptions, Snapshotter } from './rootfs.ts'
 import { getChain, treeOf } from './snapshot-records.ts'
 import { treeSnapshotter } from './tree-snapshotter.ts'
 
@@ -19,12 +21,11 @@ export function copySnapshotter(directory: string, reason: string): Snapshotter 
     async begin(parent, options) {
       const tree = await beginTree(directory, parent, options.keepAs)
       try {
-        if (parent !== undefined) await copyTree(treeOf(directory, parent), tree.fs, options.signal)
+        return parent === undefined ? tree : await copyOf(treeOf(directory, parent), tree, options)
       } catch (error) {
         tree.drop()
         throw error
       }
-      return tree
     },
     mountOf: ({ fs }) => ({ kind: 'directory', path: fs }),
     snapshotMount(id) {
@@ -33,15 +34,44 @@ export function copySnapshotter(directory: string, reason: string): Snapshotter 
     },
     changes(id) {
       const [{ parent } = { parent: undefined }] = getChain(directory, id)
-      const path = treeOf(directory, id)
-      if (parent === undefined) return { kind: 'tree', path }
-      return { kind: 'tree-diff', path, parent: treeOf(directory, parent) }
+      const tree = treeOf(directory, id)
+      if (parent === undefined) return { kind: 'tree', path: tree }
+      return { kind: 'tree-diff', path: tree, parent: treeOf(directory, parent) }
     },
   })
 }
 
-async function copyTree(from: string, to: string, signal: AbortSignal | undefined): Promise<void> {
-  await runChecked([...guardCommand(), 'cp', '-a', '--reflink=auto', `${from}/.`, to], {
+/** A tree that outlives its process may be frozen by another one, which could not join its hard links again. */
+async function copyOf(
+  from: string,
+  tree: ActiveTree,
+  { keepAs, signal }: PrepareOptions,
+): Promise<ActiveTree> {
+  if (keepAs !== undefined) {
+    await copyTree(from, tree.fs, { flags: [], signal })
+    return tree
+  }
+  await copyTree(from, tree.fs, { flags: ['--no-preserve=links'], signal })
+  const links = await linksToRestore(from, path.join(tree.directory, 'stamp'))
+  return {
+    ...tree,
+    commit(id, labels) {
+      links.restore(tree.fs)
+      return tree.commit(id, labels)
+    },
+  }
+}
+
+async function copyTree(
+  from: string,
+  to: string,
+  {
+    flags,
+    signal,
+  }: { readonly flags: readonly string[]; readonly signal: AbortSignal | undefined },
+): Promise<void> {
+  const copy = ['cp', '-a', ...flags, '--reflink=auto', `${from}/.`, to]
+  await runChecked([...guardCommand(), ...copy], {
     env: { PATH: defaultPath, LC_ALL: 'C' },
     what: `copying the tree ${from}`,
     signal,

@@ -1,0 +1,244 @@
+// Layers do not tell how trees are kept: the same work on an overlay and on copies gives the same bytes.
+
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import path from 'node:path'
+import { openSnapshotChange } from '../../src/build/snapshot-change.ts'
+import { packTree } from '../../src/layer/pack-tree.ts'
+import { native } from '../../src/native/native.ts'
+import { createDigester, type Digest } from '../../src/oci/digest.ts'
+import { openSnapshotter } from '../../src/rootfs/open-snapshotter.ts'
+import { type SnapshotId, type Snapshotter, snapshotId } from '../../src/rootfs/rootfs.ts'
+import { testWith } from '../helpers/needs.ts'
+import { makeScratch } from '../helpers/scratch.ts'
+
+const test = testWith({ root: true })
+
+const ids = ['a', 'b', 'c'].map(letter => snapshotId(letter.repeat(64)))
+const [first = ids[0]!, second = ids[0]!, third = ids[0]!] = ids
+
+async function snapshot(
+  trees: Snapshotter,
+  id: SnapshotId,
+  parent: SnapshotId | undefined,
+  change: (tree: string) => void,
+): Promise<void> {
+  await using root = await trees.prepare(parent)
+  {
+    using tree = root.open()
+    change(tree.path)
+  }
+  await trees.commit(root, id)
+}
+
+/** Times are those of the moment, so all are made equal in the tar; they still decide what counts as changed. */
+async function packed(
+  trees: Snapshotter,
+  top: SnapshotId,
+  below: SnapshotId | undefined,
+): Promise<{ readonly digest: Digest; readonly tar: Buffer }> {
+  using opened = await openSnapshotChange(top, below, trees)
+  const digester = createDigester()
+  const chunks: Buffer[] = []
+  for await (const chunk of packTree(opened.source, { setMtime: 1, withoutRoot: true })) {
+    digester.update(chunk)
+    chunks.push(Buffer.from(chunk))
+  }
+  return { digest: digester.digest(), tar: Buffer.concat(chunks) }
+}
+
+/** Names of a tar, as its headers have them; `>` a link's target. */
+function namesIn(tar: Buffer): string[] {
+  const names: string[] = []
+  for (let at = 0; at + 512 <= tar.length && tar[at] !== 0; ) {
+    const text = (from: number, length: number): string =>
+      tar.toString('latin1', at + from, at + from + length).replace(/\0.*$/s, '')
+    const type = text(156, 1)
+    const link = type === '1' ? `>${text(157, 100)}` : ''
+    if (type !== 'x') names.push(text(0, 100) + link)
+    at += 512 + Math.ceil(Number.parseInt(text(124, 12), 8) / 512) * 512
+  }
+  return names
+}
+
+const old = new Date(1_000_000_000_000)
+
+/** Files, links of every kind, and directories, all of one time. */
+function fill(tree: string): void {
+  const at = (name: string): string => path.join(tree, name)
+  for (const directory of ['dir', 'dir/deep', 'other', 'links', 'empty']) mkdirSync(at(directory))
+  for (const file of ['file', 'dir/one', 'dir/two', 'dir/deep/three', 'other/four', 'links/a'])
+    writeFileSync(at(file), `${file}\n`)
+  linkSync(at('links/a'), at('links/b'))
+  linkSync(at('links/a'), at('links/z'))
+  symlinkSync('dir/one', at('symlink'))
+  native().mknod(at('fifo'), 0o010644, 0, 0)
+  native().setXattr(at('file'), 'user.color', Buffer.from('red'))
+  for (const name of readdirSync(tree, { recursive: true, encoding: 'utf8' }))
+    if (!lstatSync(at(name)).isSymbolicLink()) utimesSync(at(name), old, old)
+}
+
+const changes: Readonly<Record<string, { work: (tree: string) => void; names: string[] }>> = {
+  'nothing at all': { work: () => {}, names: [] },
+  'a file and its removal': {
+    work: tree => {
+      writeFileSync(`${tree}/dir/new`, '')
+      rmSync(`${tree}/dir/new`)
+    },
+    names: [],
+  },
+  'the same owner again': { work: tree => chownSync(`${tree}/dir/one`, 0, 0), names: [] },
+  'other content of the same length and time': {
+    work: tree => {
+      writeFileSync(`${tree}/dir/one`, 'DIR/ONE\n')
+      utimesSync(`${tree}/dir/one`, old, old)
+    },
+    names: ['dir/', 'dir/one'],
+  },
+  'a removed directory': {
+    work: tree => rmSync(`${tree}/dir`, { recursive: true }),
+    names: ['.wh.dir'],
+  },
+  'a directory made anew with some of what it had': {
+    work: tree => {
+      rmSync(`${tree}/dir`, { recursive: true })
+      mkdirSync(`${tree}/dir/deep`, { recursive: true })
+      writeFileSync(`${tree}/dir/deep/three`, 'dir/deep/three\n')
+      utimesSync(`${tree}/dir/deep/three`, old, old)
+    },
+    names: ['dir/', 'dir/.wh.one', 'dir/.wh.two'],
+  },
+  'a file in the place of a directory': {
+    work: tree => {
+      rmSync(`${tree}/other`, { recursive: true })
+      writeFileSync(`${tree}/other`, '')
+    },
+    names: ['other'],
+  },
+  'a directory in the place of a file': {
+    work: tree => {
+      rmSync(`${tree}/file`)
+      mkdirSync(`${tree}/file`)
+      writeFileSync(`${tree}/file/in`, '')
+    },
+    names: ['file/', 'file/in'],
+  },
+  'one name of a file with several is written to': {
+    work: tree => writeFileSync(`${tree}/links/b`, 'changed'),
+    names: ['links/', 'links/b'],
+  },
+  'one more name for a file': {
+    work: tree => linkSync(`${tree}/links/a`, `${tree}/links/c`),
+    names: ['links/', 'links/c'],
+  },
+  'two names for a new file': {
+    work: tree => {
+      writeFileSync(`${tree}/empty/x`, 'x')
+      linkSync(`${tree}/empty/x`, `${tree}/dir/x`)
+    },
+    names: ['dir/', 'dir/x', 'empty/', 'empty/x>dir/x'],
+  },
+  'a renamed file': {
+    work: tree => renameSync(`${tree}/dir/one`, `${tree}/other/one`),
+    names: ['dir/', 'dir/.wh.one', 'other/', 'other/one'],
+  },
+  'another attribute': {
+    work: tree => native().setXattr(`${tree}/file`, 'user.color', Buffer.from('blue')),
+    names: ['file'],
+  },
+  'another mode of a directory': {
+    work: tree => chmodSync(`${tree}/dir`, 0o700),
+    names: ['dir/'],
+  },
+}
+
+for (const [title, { work, names }] of Object.entries(changes))
+  test(`${title}: the same layer from an overlay and from copies`, async t => {
+    using scratch = makeScratch()
+    const digests: Digest[][] = []
+    for (const choice of ['overlay', 'copy'] as const) {
+      const trees = await openSnapshotter({ root: path.join(scratch.path, choice), choice })
+      await snapshot(trees, first, undefined, fill)
+      await snapshot(trees, second, first, work)
+      const change = await packed(trees, second, first)
+      t.deepEqual(namesIn(change.tar), names, choice)
+      digests.push([change.digest, (await packed(trees, second, undefined)).digest])
+    }
+    t.deepEqual(digests[0], digests[1])
+  })
+
+/** A small generator whose numbers are the same everywhere (mulberry32). */
+function randomNumbers(seed: number): (below: number) => number {
+  let state = seed
+  return below => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % below
+  }
+}
+
+const names = ['dir', 'dir/one', 'dir/deep', 'dir/deep/three', 'other', 'links/a', 'links/b', 'new']
+
+/** Some work on the tree that is decided by the seed alone; what cannot be done is not. */
+function disturb(tree: string, seed: number): void {
+  const random = randomNumbers(seed)
+  for (let step = 0; step < 8; step++) {
+    const [from = '', to = ''] = [names[random(names.length)], names[random(names.length)]]
+    const [one, two] = [path.join(tree, from), path.join(tree, to)]
+    const works = [
+      () => writeFileSync(one, `${step}`),
+      () => rmSync(one, { recursive: true }),
+      () => mkdirSync(one),
+      () => linkSync(one, two),
+      // mv(1) copies a directory that an overlay refuses to rename.
+      () => lstatSync(one).isDirectory() || renameSync(one, two),
+      () => chmodSync(one, 0o700 + random(8)),
+      () => symlinkSync(to, one),
+      () => utimesSync(one, old, old),
+    ]
+    try {
+      works[random(works.length)]?.()
+    } catch {
+      // As the tree is, that is not possible; it is not in the other tree either.
+    }
+  }
+  for (const name of readdirSync(tree, { recursive: true, encoding: 'utf8' })) {
+    const file = path.join(tree, name)
+    if (existsSync(file) && !lstatSync(file).isSymbolicLink() && random(3) > 0)
+      utimesSync(file, old, old)
+  }
+}
+
+test('whatever is done to a tree twice, both kinds of trees give the same layers', async t => {
+  using scratch = makeScratch()
+  for (let seed = 1; seed <= 40; seed++) {
+    const digests: Digest[][] = []
+    for (const choice of ['overlay', 'copy'] as const) {
+      const trees = await openSnapshotter({ root: path.join(scratch.path, choice), choice })
+      await snapshot(trees, first, undefined, fill)
+      await snapshot(trees, second, first, tree => disturb(tree, seed))
+      await snapshot(trees, third, second, tree => disturb(tree, seed + 1000))
+      digests.push([
+        (await packed(trees, second, first)).digest,
+        (await packed(trees, third, second)).digest,
+        (await packed(trees, third, first)).digest,
+        (await packed(trees, third, undefined)).digest,
+      ])
+      for (const id of [third, second]) await trees.remove(id)
+    }
+    t.deepEqual(digests[0], digests[1], `seed ${seed}`)
+  }
+})
