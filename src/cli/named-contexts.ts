@@ -132,8 +132,9 @@ async function openDirectory(
       return { context: { directory: tree.directory }, madeSeconds: tree.madeSeconds }
     }
     const scratch = stack.use(await openScratchDirectory(command.dataRoot)).path
-    const { file, madeSeconds } = await fetchFile(address.url, remoteSources, options)
-    return { context: { directory: directoryWithFile(file, scratch, 'files') }, madeSeconds }
+    const file = await fetchFile(address.url, remoteSources, options)
+    const directory = directoryWithFile(file, scratch, 'files')
+    return { context: { directory }, madeSeconds: file.madeSeconds }
   }
   if (found === undefined)
     throw new KauriError(

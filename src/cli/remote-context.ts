@@ -1,6 +1,13 @@
 // Build contexts that are elsewhere: git repositories, tars and single files over HTTP.
 
-import { copyFileSync, createReadStream, mkdirSync, readFileSync, statSync } from 'node:fs'
+import {
+  copyFileSync,
+  createReadStream,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  utimesSync,
+} from 'node:fs'
 import { open } from 'node:fs/promises'
 import path from 'node:path'
 import type { RemoteSource, RemoteSources, ResolveOptions } from '../build/remote-source.ts'
@@ -51,7 +58,8 @@ export async function fetchContext(
       const source = gitSourceOf({ ...address, times }, keepGitDirectory)
       return { ...(await fetchTree(source, remoteSources, options)), isLocal: false }
     }
-    const { file, madeSeconds } = await fetchFile(address.url, remoteSources, options)
+    const fetched = await fetchFile(address.url, remoteSources, options)
+    const { file, madeSeconds } = fetched
     if (await isArchive(file)) {
       const unpacked = await unpackedContext(createReadStream(file), name, { scratchPath, signal })
       return {
@@ -60,8 +68,7 @@ export async function fetchContext(
       }
     }
     // As BuildKit has it: the Dockerfile is the only file of the context, and its name is "context".
-    const directory = await scratchPath()
-    copyFileSync(file, path.join(directory, 'context'))
+    const directory = directoryWithFile(fetched, await scratchPath(), 'context')
     return { directory, isLocal: false, dockerfile: readFileSync(file, 'utf8'), madeSeconds }
   })
 }
@@ -97,15 +104,26 @@ export async function fetchTree(
   return { directory, madeSeconds: () => resolved.madeSeconds(options.signal) }
 }
 
-/** The host path of a file over HTTP. */
+export interface FetchedFile extends Dated {
+  /** Host path. */
+  readonly file: string
+  readonly mtimeSeconds: number
+}
+
+/** A file over HTTP. */
 export async function fetchFile(
   url: string,
   remoteSources: RemoteSources,
   options: ResolveOptions,
-): Promise<Dated & { readonly file: string }> {
+): Promise<FetchedFile> {
   const resolved = await remoteSources.resolve({ kind: 'http', url }, options)
-  const { path: file } = await resolved.open(options.signal)
-  return { file, madeSeconds: () => resolved.madeSeconds(options.signal) }
+  const opened = await resolved.open(options.signal)
+  const mtimeSeconds = opened.kind === 'file' ? opened.mtimeSeconds : 0
+  return {
+    file: opened.path,
+    mtimeSeconds,
+    madeSeconds: () => resolved.madeSeconds(options.signal),
+  }
 }
 
 const maxTextBytes = 16 * 1024 * 1024
@@ -145,10 +163,16 @@ async function isArchive(file: string): Promise<boolean> {
   return isArchiveStart(buffer.subarray(0, bytesRead))
 }
 
-/** Makes a directory with one file in it, named as BuildKit names what it downloads. */
-export function directoryWithFile(file: string, scratch: string, name: string): string {
+/** Makes a directory with the file in it, under the name that BuildKit gives what it downloads. */
+export function directoryWithFile(
+  { file, mtimeSeconds }: FetchedFile,
+  scratch: string,
+  name: string,
+): string {
   const directory = path.join(scratch, name)
   mkdirSync(directory, { recursive: true })
-  copyFileSync(file, path.join(directory, 'context'))
+  const target = path.join(directory, 'context')
+  copyFileSync(file, target)
+  utimesSync(target, mtimeSeconds, mtimeSeconds)
   return directory
 }
