@@ -80,7 +80,8 @@ function copyNames(root: string): string[] {
   try {
     return readdirSync(root).filter(name => copyForm.test(name))
   } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return []
+    // They are root's alone.
+    if (hasErrno(error, 'ENOENT', 'EACCES')) return []
     throw error
   }
 }

@@ -2,6 +2,7 @@
 // container stands on.
 
 import process from 'node:process'
+import type { CollectCacheMounts } from '../../build/cache-mount-collection.ts'
 import { KauriError } from '../../core/errors.ts'
 import type { DiskStore } from '../../store/disk-store.ts'
 import type { CommandContext, CommandInput, CommandSpec } from '../command.ts'
@@ -9,6 +10,7 @@ import { humanSize } from '../human-units.ts'
 import { neededTrees } from '../kept-trees.ts'
 import { openStore } from '../open-store.ts'
 import { openTrees } from '../open-trees.ts'
+import { parseBytes } from '../option-values.ts'
 
 export const command: CommandSpec = {
   name: 'gc',
@@ -28,6 +30,11 @@ export const command: CommandSpec = {
       value: 'DURATION',
       summary: 'Keep results of build steps and cache mounts used within this time, by default 7d',
     },
+    {
+      long: 'cache-mounts',
+      value: 'SIZE',
+      summary: 'Keep at most this much in cache mounts; the least recently used go first',
+    },
     { long: 'dry-run', summary: 'Only tell what would go' },
   ],
   run: freeSpace,
@@ -42,7 +49,10 @@ async function freeSpace({ options, context }: CommandInput): Promise<number> {
   const cacheMs = durationMs('cache-age', options.text('cache-age') ?? '7d')
   const collected = await store.collectGarbage({ graceMs, dryRun, signal: context.signal })
   const trees = await collectTrees(store, Date.now() - cacheMs, { dryRun, context })
-  const cacheMounts = await collectMounts(Date.now() - cacheMs, { dryRun, context })
+  const maxText = options.text('cache-mounts')
+  const maxBytes = maxText === undefined ? undefined : parseBytes('--cache-mounts', maxText)
+  const usedBeforeMs = Date.now() - cacheMs
+  const cacheMounts = await collectMounts({ usedBeforeMs, maxBytes, dryRun }, context)
   const verb = dryRun ? 'would free' : 'freed'
   context.print(`${verb} ${collected.blobs} blobs, ${humanSize(collected.bytes)}`)
   context.print(`${verb} ${trees} trees`)
@@ -53,12 +63,11 @@ async function freeSpace({ options, context }: CommandInput): Promise<number> {
 
 /** Cache mounts of RUN instructions; those that a build uses stay. */
 async function collectMounts(
-  usedBeforeMs: number,
-  { dryRun, context }: { readonly dryRun: boolean; readonly context: CommandContext },
+  limits: Omit<CollectCacheMounts, 'signal'>,
+  { dataRoot, signal }: CommandContext,
 ): Promise<{ readonly mounts: number; readonly bytes: number }> {
   const { collectCacheMounts } = await import('../../build/cache-mount-collection.ts')
-  const { dataRoot, signal } = context
-  return await collectCacheMounts(dataRoot, { usedBeforeMs, dryRun, signal })
+  return await collectCacheMounts(dataRoot, { ...limits, signal })
 }
 
 async function collectTrees(
