@@ -139,7 +139,7 @@ function securityOf(
 }
 
 function notAllowed(entitlement: string): KauriError {
-  return new KauriError('PERMISSION_DENIED', `${entitlement} is not allowed`, {
+  return new KauriError('PERMISSION_DENIED', `entitlement ${entitlement} is not allowed`, {
     hint: `if you trust this Dockerfile, allow it with --allow ${entitlement}`,
   })
 }

@@ -47,12 +47,22 @@ export interface StageGraph {
   readonly nodes: StageNode[]
   readonly stageCount: number
   findStage(name: string): StageNode | undefined
+  /** The node of an image, which is one, however many instructions read from it. */
+  imageNode(name: string, where: SourcePosition): StageNode
   /** Instructions with what they read from; images that are new become nodes. @throws DESCRIPTION_INVALID */
   link(instructions: readonly Instruction[], isTrigger: boolean): StageCommand[]
 }
 
 /** A stage before it is linked. */
 export type StageStart = Omit<StageNode, 'id' | 'commands' | 'index' | 'base'>
+
+const imageStart = {
+  name: '',
+  platform: undefined,
+  base: undefined,
+  replacement: undefined,
+  stage: undefined,
+} as const
 
 /** @throws DESCRIPTION_INVALID for sources that cannot be, and for circles */
 export function createStageGraph(
@@ -61,9 +71,11 @@ export function createStageGraph(
 ): StageGraph {
   const nodes: StageNode[] = []
   const byName = new Map<string, StageNode>()
+  const ids = new Set<string>()
+  const images = new Map<string, StageNode>()
   for (const [index, start] of starts.entries()) {
     const base = start.replacement === undefined ? byName.get(start.baseName) : undefined
-    const id = uniqueId(start.name || `stage-${index}`, nodes)
+    const id = uniqueId(start.name || `stage-${index}`, ids)
     const node: StageNode = { ...start, id, index, base, commands: [] }
     nodes.push(node)
     if (node.name !== '') byName.set(node.name, node)
@@ -72,6 +84,22 @@ export function createStageGraph(
     nodes,
     stageCount: nodes.length,
     findStage: name => byName.get(name.toLowerCase()),
+    imageNode: (name, where) => {
+      const known = images.get(name)
+      if (known !== undefined) return known
+      const id = uniqueId(name, ids)
+      const node: StageNode = {
+        ...imageStart,
+        id,
+        index: nodes.length,
+        baseName: name,
+        where,
+        commands: [],
+      }
+      images.set(name, node)
+      nodes.push(node)
+      return node
+    },
     link: (instructions, isTrigger) =>
       instructions.map(instruction => ({
         instruction,
@@ -88,10 +116,11 @@ export function createStageGraph(
   return graph
 }
 
-function uniqueId(wanted: string, nodes: readonly StageNode[]): string {
-  const ids = new Set(nodes.map(({ id }) => id))
+/** The id that is wanted, or one like it that nothing has; it is taken from then on. */
+function uniqueId(wanted: string, ids: Set<string>): string {
   let id = wanted
   for (let count = 2; ids.has(id); count++) id = `${wanted}#${count}`
+  ids.add(id)
   return id
 }
 
@@ -124,33 +153,13 @@ function sourceNode(graph: StageGraph, name: string, reader: Reader): StageNode 
       )
     if (/^[+-]?\d+$/.test(name)) return stageByNumber(graph, Number(name), reader)
   }
-  return graph.findStage(name) ?? imageNode(graph, name, reader)
+  return graph.findStage(name) ?? graph.imageNode(name, positionOf(reader))
 }
 
 function stageByNumber(graph: StageGraph, index: number, reader: Reader): StageNode {
   const node = graph.nodes[index]
   if (node === undefined || index >= graph.stageCount)
     throw refusedAt(reader, `invalid stage index ${index}`)
-  return node
-}
-
-/** An image is one node, however many instructions read from it. */
-function imageNode(graph: StageGraph, name: string, reader: Reader): StageNode {
-  const known = graph.nodes.find(node => node.stage === undefined && node.baseName === name)
-  if (known !== undefined) return known
-  const node: StageNode = {
-    id: uniqueId(name, graph.nodes),
-    index: graph.nodes.length,
-    name: '',
-    baseName: name,
-    platform: undefined,
-    base: undefined,
-    replacement: undefined,
-    commands: [],
-    stage: undefined,
-    where: positionOf(reader),
-  }
-  graph.nodes.push(node)
   return node
 }
 

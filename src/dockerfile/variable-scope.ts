@@ -17,17 +17,24 @@ export interface VariableScope {
 /** A scope that holds `start`. */
 export function createScope(start: Iterable<readonly [string, string]> = []): VariableScope {
   const values = new Map<string, string>(start)
+  // Many instructions see the same variables; they share the list.
+  let items: readonly string[] | undefined
   return {
     get: name => values.get(name),
     set: (name, value) => {
       values.delete(name)
       values.set(name, value)
+      items = undefined
     },
     remove: name => {
       values.delete(name)
+      items = undefined
     },
     names: () => [...values.keys()],
-    items: () => Array.from(values, ([name, value]) => `${name}=${value}`),
+    items: () => {
+      items ??= Array.from(values, ([name, value]) => `${name}=${value}`)
+      return items
+    },
     copy: () => createScope(values),
   }
 }
@@ -40,7 +47,7 @@ export function splitVariable(item: string): readonly [name: string, value: stri
 
 /** A variable's item put into a list; it keeps its place when it gets another value. */
 export function withVariable(items: readonly string[], name: string, value: string): string[] {
-  const at = items.findIndex(item => splitVariable(item)[0] === name)
+  const at = items.findIndex(item => item === name || item.startsWith(`${name}=`))
   return at < 0 ? [...items, `${name}=${value}`] : items.with(at, `${name}=${value}`)
 }
 

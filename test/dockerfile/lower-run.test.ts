@@ -120,7 +120,7 @@ for (const [flag, entitlement] of [
   test(`RUN ${flag} is refused unless the caller allows it`, async t => {
     const error = await t.throwsAsync(run(`RUN ${flag} x`), {
       instanceOf: KauriError,
-      message: `${entitlement} is not allowed`,
+      message: `entitlement ${entitlement} is not allowed`,
     })
     t.is(error.code, 'PERMISSION_DENIED')
     t.is(error.where?.line, 3)
