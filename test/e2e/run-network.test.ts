@@ -89,7 +89,7 @@ test('there is no IPv6 address but the loopback’s', async t => {
   t.regex(await printed('cat /proc/net/if_inet6'), /^0{31}1 01 80 10 80 +lo$/)
 })
 
-test('sockets on the host’s loopback and its abstract ones are out of reach, those on all its addresses are not', async t => {
+test('CVE-2020-15257: the host’s abstract sockets and loopback are out of reach, what listens on all addresses is not', async t => {
   using scratch = makeScratch()
   const script = `const net = require('node:net'); const say = socket => socket.end('host')
     net.createServer(say).listen(81, '127.0.0.1'); net.createServer(say).listen(82, '0.0.0.0')
@@ -242,6 +242,16 @@ for (const forwardedBefore of [false, true])
     for (let waited = 0; waited < 30 && sought() === ''; waited++) await sleep(10)
     t.is(sought().includes('203.0.113.9'), forwardedBefore)
   })
+
+test('the first ten containers of a host make one bridge', async t => {
+  using other = await startPrivateHost()
+  const words = ['run', '--rm', 'talker', 'sh', '-c', `talk connect ${other.world} 80; ip route`]
+  const { through } = other
+  const runs = await Promise.all(Array.from({ length: 10 }, () => kauri.run(words, { through })))
+  for (const { stdout, stderr } of runs)
+    t.regex(stdout, /^from 192\.0\.2\.10\ndefault via 10\.77\.0\.1 /, stderr)
+  t.is(other.onHost('ip', '-o', '-4', 'addr', 'show', 'dev', 'kauri0').match(/inet /g)?.length, 1)
+})
 
 test('an interface of that name that is no bridge is left alone', async t => {
   using other = await startPrivateHost()

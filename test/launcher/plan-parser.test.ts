@@ -69,6 +69,7 @@ function plans(): Readonly<Record<string, readonly PlanRecord[]>> {
       deviceProgram: new Uint8Array(32),
       limitsDevices: true,
     },
+    network: { outside: new Uint8Array(32), inside: new Uint8Array(16) },
     seccomp: new Uint8Array(64),
   } as const
   const overlay = { kind: 'overlay', lower: ['/a', '/b'], upper: '/u', work: '/w' } as const
