@@ -230,7 +230,9 @@ function isEqual({ stat, directoryFd, name }: WalkedEntry, old: NamedPart): bool
   if (stat.mode !== before.mode || stat.uid !== before.uid || stat.gid !== before.gid) return false
   if (!hasEqualXattrs({ stat, directoryFd, name }, { stat: before, ...placeOf(old) })) return false
   if (isDirectory(stat.mode)) return true
+  // To the nanosecond: whether a file that is written again with the same bytes counts must not hang on the second.
   if (stat.mtimeSeconds !== before.mtimeSeconds) return false
+  if (stat.mtimeNanoseconds !== before.mtimeNanoseconds) return false
   switch (stat.mode & constants.S_IFMT) {
     case constants.S_IFREG:
       return stat.size === before.size && hasEqualContent({ directoryFd, name }, placeOf(old))

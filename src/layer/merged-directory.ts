@@ -17,13 +17,15 @@ export interface NamedPart {
   readonly index: number
 }
 
-/** What lstat says of an entry; times are rounded down to seconds. */
+/** What lstat says of an entry. */
 export interface WalkedStat {
   readonly mode: number
   readonly uid: number
   readonly gid: number
   readonly size: number
+  /** Rounded down. */
   readonly mtimeSeconds: number
+  readonly mtimeNanoseconds: number
   readonly nlink: number
   readonly deviceMajor: number
   readonly deviceMinor: number
@@ -78,6 +80,7 @@ export function statOf({ part, index }: NamedPart): WalkedStat {
     gid: field(scanFields.gid),
     size: field(scanFields.size),
     mtimeSeconds: field(scanFields.mtimeSeconds),
+    mtimeNanoseconds: field(scanFields.mtimeNanoseconds),
     nlink: field(scanFields.nlink),
     deviceMajor: field(scanFields.deviceMajor),
     deviceMinor: field(scanFields.deviceMinor),
