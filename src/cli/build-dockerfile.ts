@@ -3,7 +3,6 @@
 
 import { type BuildOutcome, buildPlans } from '../build/build-plans.ts'
 import { writeFileAtomic } from '../core/atomic-file.ts'
-import type { Diagnostic } from '../core/errors.ts'
 import { formatPlatform } from '../oci/platform.ts'
 import { formatFamiliar, type Reference } from '../oci/reference.ts'
 import type { Registries } from '../registry/registry.ts'
@@ -52,7 +51,7 @@ async function carryOut(request: OpenedRequest, work: BuildWork): Promise<number
     await report(outcome, { settings: request.settings, options, context })
     return 0
   } finally {
-    tellWarnings(lowered.warnings, context)
+    tellWarnings(lowered, context)
   }
 }
 
@@ -98,7 +97,9 @@ function stagesNamed(names: ReadonlySet<string>, plans: LoweredBuild['plans']): 
   return new Set(ids.filter(id => names.has(id.replace(/#\d+$/, '').toLowerCase())))
 }
 
-function tellWarnings(warnings: readonly Diagnostic[], { emit }: CommandContext): void {
+function tellWarnings({ warnings, unusedBuildArgs }: LoweredBuild, { emit }: CommandContext): void {
+  for (const name of unusedBuildArgs)
+    emit({ kind: 'warning', message: `no ARG instruction takes the build argument ${name}` })
   for (const { rule, message, hint, where } of warnings)
     emit({ kind: 'warning', message: `${message} [${rule}]`, hint, where })
 }

@@ -25,6 +25,8 @@ export interface LoweredBuild {
   readonly plans: readonly BuildPlan[]
   /** What the build checks found; what several platforms have in common once. */
   readonly warnings: readonly Diagnostic[]
+  /** Names of --build-arg that the Dockerfile has no ARG for. */
+  readonly unusedBuildArgs: readonly string[]
   /** Seconds since 1970 that the build argument asks for. */
   readonly sourceDateEpoch: number | undefined
 }
@@ -37,6 +39,7 @@ export async function lowerForPlatforms(request: LowerRequest): Promise<LoweredB
   const { platforms } = request.settings
   const plans: BuildPlan[] = []
   const warnings = new Map<string, Diagnostic>()
+  let unusedBuildArgs: readonly string[] = []
   let sourceDateEpoch: number | undefined
   for (const platform of platforms) {
     const linter = linterFor(request)
@@ -44,10 +47,11 @@ export async function lowerForPlatforms(request: LowerRequest): Promise<LoweredB
     const options = lowerOptions(request, platform, linter)
     const lowered = await lowerDockerfile(dockerfile, options, request.resolver)
     plans.push(lowered.plan)
+    unusedBuildArgs = lowered.unusedBuildArgs
     sourceDateEpoch ??= lowered.sourceDateEpoch
     for (const warning of lowered.warnings) warnings.set(JSON.stringify(warning), warning)
   }
-  return { plans, warnings: [...warnings.values()], sourceDateEpoch }
+  return { plans, warnings: [...warnings.values()], unusedBuildArgs, sourceDateEpoch }
 }
 
 function linterFor({ dockerfile, settings }: LowerRequest): Linter {

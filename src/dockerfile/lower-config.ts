@@ -255,7 +255,6 @@ function lowerArg(ground: LowerGround, work: StageWork, instruction: ArgInstruct
   for (const argument of instruction.arguments) {
     const { name } = argument
     checkSecretName(ground.options.linter, ['ARG', name], instruction)
-    ground.usedArguments.add(name)
     const value = argumentValue(ground, work, { instruction, argument })
     if (value !== undefined && !builderOnlyNames.has(name)) work.scope.set(name, value)
     work.declared.push({ name, value })

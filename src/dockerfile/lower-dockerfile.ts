@@ -32,8 +32,7 @@ export async function lowerDockerfile(
   return {
     plan: planOf(options, stages, target),
     warnings: checkDiagnostics(options.linter.findings, dockerfile),
-    stageNames: graph.nodes.slice(0, graph.stageCount).map(({ name, id }) => name || id),
-    unusedBuildArgs: unusedArguments(ground),
+    unusedBuildArgs: unusedArguments(ground, graph),
     ...(seconds === undefined ? {} : { sourceDateEpoch: seconds }),
   }
 }
@@ -82,7 +81,6 @@ async function openDockerfile(
     globals,
     isIgnored: ignoredSources(options.contexts[options.mainContext]?.ignore),
     finished: new Set(),
-    usedArguments: new Set(),
   }
   const starts = readStageStarts(dockerfile, ground, automatic)
   return { ground, graph: createStageGraph(starts, { file, escape }), seconds }
@@ -148,9 +146,17 @@ function titleName(node: StageNode): string {
 const knownByItself =
   /^(?:BUILDKIT_\w+|SOURCE_DATE_EPOCH|(?:BUILD|TARGET)(?:PLATFORM|OS|OSVERSION|ARCH|VARIANT)|TARGETSTAGE|(?:https?|ftp|no|all)_proxy)$/i
 
-/** Arguments that were given and that nothing takes; to BuildKit that is no error. */
-function unusedArguments({ buildArgs, globals, usedArguments }: LowerGround): string[] {
-  return [...buildArgs.keys()].filter(
-    name => !usedArguments.has(name) && !globals.declared.has(name) && !knownByItself.test(name),
+/** Arguments that were given and that no ARG takes, also in stages that are not wanted; to BuildKit that is no error. */
+function unusedArguments({ options, globals }: LowerGround, { nodes }: StageGraph): string[] {
+  const taken = new Set(
+    nodes.flatMap(({ commands, stage }) =>
+      [...commands.map(({ instruction }) => instruction), ...(stage?.instructions ?? [])].flatMap(
+        instruction =>
+          instruction.kind === 'arg' ? instruction.arguments.map(({ name }) => name) : [],
+      ),
+    ),
+  )
+  return [...options.buildArgs.keys()].filter(
+    name => !taken.has(name) && !globals.declared.has(name) && !knownByItself.test(name),
   )
 }

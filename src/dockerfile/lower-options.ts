@@ -76,8 +76,6 @@ export interface LoweredDockerfile {
   readonly plan: BuildPlan
   /** What the build checks found and others warn of. */
   readonly warnings: readonly Diagnostic[]
-  /** Names of all stages, in the order of the file. */
-  readonly stageNames: readonly string[]
   /** Build arguments that no ARG instruction of the file takes and nothing knows by itself. */
   readonly unusedBuildArgs: readonly string[]
   /** Seconds since 1970, where the build argument SOURCE_DATE_EPOCH says so. */

@@ -25,8 +25,6 @@ export interface LowerGround {
   readonly isIgnored: IgnoredSources
   /** Stages that are lowered already. */
   readonly finished: Set<StageNode>
-  /** Names that some ARG instruction took. */
-  readonly usedArguments: Set<string>
 }
 
 /** A stage in the making. */

@@ -203,7 +203,7 @@ test('with a backtick as the escape character a backslash is plain', async t => 
 
 test('arguments that nothing takes are told, the known ones are not', async t => {
   const names = ['A', 'B', 'C', 'HTTP_PROXY', 'no_proxy', 'BUILDKIT_INLINE_CACHE', 'TARGETARCH']
-  const { unusedBuildArgs } = await lowerText('ARG A\nFROM busybox\nARG B\n', {
+  const { unusedBuildArgs } = await lowerText('ARG A\nFROM busybox\nARG B\nFROM busybox\n', {
     buildArgs: new Map(names.map(name => [name, '1'])),
   })
   t.deepEqual(unusedBuildArgs, ['C'])
