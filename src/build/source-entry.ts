@@ -47,29 +47,33 @@ export function entriesOf({ names, stats }: DirectoryScan): SourceEntry[] {
   const entries: SourceEntry[] = []
   for (const [index, name] of names.entries()) {
     const at = index * scanWidth
-    const mode = stats[at + scanFields.mode] ?? 0
+    const mode = numberAt(stats, at + scanFields.mode)
     const type = types[mode & constants.S_IFMT]
     if (type === undefined) continue
     entries.push({
       name,
       type,
       mode: mode & permissionBits,
-      uid: stats[at + scanFields.uid] ?? 0,
-      gid: stats[at + scanFields.gid] ?? 0,
-      sizeBytes: stats[at + scanFields.size] ?? 0,
-      mtimeSeconds: stats[at + scanFields.mtimeSeconds] ?? 0,
-      mtimeNanoseconds: stats[at + scanFields.mtimeNanoseconds] ?? 0,
-      ctimeSeconds: stats[at + scanFields.ctimeSeconds] ?? 0,
-      ctimeNanoseconds: stats[at + scanFields.ctimeNanoseconds] ?? 0,
-      links: stats[at + scanFields.nlink] ?? 0,
-      inodeHigh: stats[at + scanFields.inodeHigh] ?? 0,
-      inodeLow: stats[at + scanFields.inodeLow] ?? 0,
-      dev: stats[at + scanFields.dev] ?? 0,
-      deviceMajor: stats[at + scanFields.deviceMajor] ?? 0,
-      deviceMinor: stats[at + scanFields.deviceMinor] ?? 0,
+      uid: numberAt(stats, at + scanFields.uid),
+      gid: numberAt(stats, at + scanFields.gid),
+      sizeBytes: numberAt(stats, at + scanFields.size),
+      mtimeSeconds: numberAt(stats, at + scanFields.mtimeSeconds),
+      mtimeNanoseconds: numberAt(stats, at + scanFields.mtimeNanoseconds),
+      ctimeSeconds: numberAt(stats, at + scanFields.ctimeSeconds),
+      ctimeNanoseconds: numberAt(stats, at + scanFields.ctimeNanoseconds),
+      links: numberAt(stats, at + scanFields.nlink),
+      inodeHigh: numberAt(stats, at + scanFields.inodeHigh),
+      inodeLow: numberAt(stats, at + scanFields.inodeLow),
+      dev: numberAt(stats, at + scanFields.dev),
+      deviceMajor: numberAt(stats, at + scanFields.deviceMajor),
+      deviceMinor: numberAt(stats, at + scanFields.deviceMinor),
     })
   }
   return entries
+}
+
+function numberAt(stats: Float64Array, index: number): number {
+  return stats[index] ?? 0
 }
 
 /** One name by its own lstat; undefined for a socket. */

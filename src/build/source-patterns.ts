@@ -25,7 +25,8 @@ export function matchSource(tree: SourceTree, pattern: string): SourceMatch[] {
   const first = components.findIndex(hasWildcard)
   if (first < 0) return [matchOf(tree, components.join('/'))]
   const start = followInTree(tree, components.slice(0, first).join('/'))
-  if (tree.find(start)?.type !== 'directory') throw notFound(components.slice(0, first).join('/'))
+  if (tree.find(start)?.type !== 'directory')
+    throw notFound(tree, components.slice(0, first).join('/'))
   const names = components.slice(first).map(component => compileName(component, pattern))
   return [...findMatches(tree, start, names)].map(found => matchOf(tree, found))
 }
@@ -87,9 +88,9 @@ function compileName(component: string, pattern: string): (name: string) => bool
 }
 
 /** BuildKit's words for a source that is missing; `entryPath` is relative to the root. */
-export function notFound(entryPath: string): KauriError {
+export function notFound({ name }: SourceTree, entryPath: string): KauriError {
   return new KauriError(
     'FILE_NOT_FOUND',
-    `failed to compute cache key: failed to calculate checksum: "/${entryPath}": not found`,
+    `failed to compute cache key: failed to calculate checksum of ref ${name}: "/${entryPath}": not found`,
   )
 }

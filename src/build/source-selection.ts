@@ -65,7 +65,7 @@ export async function withSource<T>(
 }
 
 function stageSource(rootFd: number, { options }: StepContext): ReadableSource {
-  const tree = sourceTree(rootFd, { name: '', keepsOwners: true })
+  const tree = sourceTree(rootFd, { name: 'stage', keepsOwners: true })
   return { tree, contents: memoryIndex(), mayChange: false, signal: options.signal }
 }
 
@@ -84,7 +84,7 @@ async function digestMatch(
   rules: WalkRules,
 ): Promise<Digest> {
   const digest = await digestSource(source, match, rules)
-  if (digest === undefined) throw notFound(match.written)
+  if (digest === undefined) throw notFound(source.tree, match.written)
   return digest
 }
 
@@ -121,8 +121,10 @@ function requireMatch(
   matches: readonly SourceMatch[],
   below: string,
 ): void {
+  // A pattern that means the start itself selects nothing: its entries are matched by their paths below it.
   for (const { written, path } of matches)
-    if (tree.find(joinPath(path, below)) === undefined) throw notFound(joinPath(written, below))
+    if (below === '' || tree.find(joinPath(path, below)) === undefined)
+      throw notFound(tree, joinPath(written, below))
 }
 
 /** The digest of one path, links followed inside the root, itself with its looks. @throws FILE_NOT_FOUND in BuildKit's words */

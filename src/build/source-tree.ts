@@ -31,79 +31,93 @@ export interface SourceTreeOptions {
   readonly ignore?: readonly string[] | undefined
 }
 
-/** Entries that are kept in memory; 250 bytes each. */
-const keptEntries = 50_000
-
 /** The tree below a root's descriptor, which stays the caller's. @throws DESCRIPTION_INVALID for an ignore pattern that is none */
 export function sourceTree(
   rootFd: number,
   { name, keepsOwners, ignore = [] }: SourceTreeOptions,
 ): SourceTree {
-  const patterns = ignore.length === 0 ? undefined : compilePathPatterns(ignore)
-  const listings = new Map<string, readonly SourceEntry[]>()
-  let kept = 0
-
-  /** What the directory, and those above it, matched. */
-  function matchOf(directory: string): DirectoryMatch | undefined {
-    if (patterns === undefined || directory === '') return undefined
-    return patterns.enter(directory, matchOf(parentOf(directory)))
-  }
-
-  /** An ignored directory is there as long as something in it is taken in again. */
-  function isThere(
-    entry: SourceEntry,
-    entryPath: string,
-    parent: DirectoryMatch | undefined,
-  ): boolean {
-    if (patterns?.matches(entryPath, parent) !== true) return true
-    if (entry.type !== 'directory' || !patterns.mayExemptBelow(entryPath)) return false
+  const ignored = ignore.length === 0 ? undefined : ignoredPaths(ignore)
+  const isThere = (entry: SourceEntry, entryPath: string): boolean => {
+    if (ignored?.has(entryPath) !== true) return true
+    // An ignored directory is there as long as something in it is taken in again.
+    if (entry.type !== 'directory' || !ignored.mayExemptBelow(entryPath)) return false
     return list(entryPath).length > 0
   }
-
-  function open(directory: string): number {
+  const open = (directory: string): number => {
     const flags = oPath | constants.O_DIRECTORY | constants.O_NOFOLLOW
     return native().openInRoot(rootFd, directory === '' ? '.' : directory, flags)
   }
-
-  function scan(directory: string): SourceEntry[] {
+  const list = keptListings(directory => {
     const fd = open(directory)
     try {
-      return entriesOf(native().scanDirectory(fd, false))
+      const entries = entriesOf(native().scanDirectory(fd, false))
+      if (ignored === undefined) return entries
+      return entries.filter(entry => isThere(entry, joinPath(directory, entry.name)))
     } catch (error) {
       throw explainDenied(error, path.join(name, directory))
     } finally {
       closeSync(fd)
     }
-  }
-
-  function list(directory: string): readonly SourceEntry[] {
-    const known = listings.get(directory)
-    if (known !== undefined) return known
-    const parent = matchOf(directory)
-    const all = scan(directory)
-    const entries =
-      patterns === undefined
-        ? all
-        : all.filter(entry => isThere(entry, joinPath(directory, entry.name), parent))
-    if (kept + entries.length <= keptEntries) {
-      kept += entries.length
-      listings.set(directory, entries)
-    }
-    return entries
-  }
-
+  })
   return {
     name,
     keepsOwners,
     open,
     list,
     find(entryPath) {
-      const directory = parentOf(entryPath)
-      const stat = entryPath === '' ? rootStat(rootFd) : statIn(open, directory, baseOf(entryPath))
-      const entry = stat === undefined ? undefined : entryOf(baseOf(entryPath), stat)
-      if (entry === undefined || entryPath === '') return entry
-      return isThere(entry, entryPath, matchOf(directory)) ? entry : undefined
+      const entryName = baseOf(entryPath)
+      const stat =
+        entryPath === '' ? rootStat(rootFd) : statIn(open, parentOf(entryPath), entryName)
+      const entry = stat === undefined ? undefined : entryOf(entryName, stat)
+      return entry === undefined || entryPath === '' || isThere(entry, entryPath)
+        ? entry
+        : undefined
     },
+  }
+}
+
+interface IgnoredPaths {
+  has(entryPath: string): boolean
+  mayExemptBelow(directory: string): boolean
+}
+
+const mostMatches = 1024
+
+function ignoredPaths(lines: readonly string[]): IgnoredPaths {
+  const patterns = compilePathPatterns(lines)
+  const matches = new Map<string, DirectoryMatch>()
+  const matchOf = (directory: string): DirectoryMatch | undefined => {
+    if (directory === '') return undefined
+    const known = matches.get(directory)
+    if (known !== undefined) return known
+    const match = patterns.enter(directory, matchOf(parentOf(directory)))
+    if (matches.size >= mostMatches) matches.clear()
+    matches.set(directory, match)
+    return match
+  }
+  return {
+    has: entryPath => patterns.matches(entryPath, matchOf(parentOf(entryPath))),
+    mayExemptBelow: directory => patterns.mayExemptBelow(directory),
+  }
+}
+
+/** Entries that are kept in memory; 250 bytes each. */
+const mostKeptEntries = 50_000
+
+function keptListings(
+  list: (directory: string) => readonly SourceEntry[],
+): (directory: string) => readonly SourceEntry[] {
+  const listings = new Map<string, readonly SourceEntry[]>()
+  let kept = 0
+  return directory => {
+    const known = listings.get(directory)
+    if (known !== undefined) return known
+    const entries = list(directory)
+    if (kept + entries.length <= mostKeptEntries) {
+      kept += entries.length
+      listings.set(directory, entries)
+    }
+    return entries
   }
 }
 

@@ -90,12 +90,15 @@ function sortOut(
   for (const entry of tree.list(at.path)) {
     const relative = joinPath(at.relative, entry.name)
     const isExcluded = exclude !== undefined && exclude.matches(relative, at.exclude)
-    const isTaken = !isExcluded && include?.matches(relative, at.include) !== false
+    const isMeant = include === undefined || include.matches(relative, at.include)
+    const isTaken = isMeant && !isExcluded
     if (entry.type !== 'directory') {
       if (isTaken) files.push(entry)
       continue
     }
     if (isExcluded && !exclude.hasNegations) continue
+    // Directories that no pattern can mean are not even listed.
+    if (!isMeant && !include.mayMatchBelow(relative)) continue
     directories.push({
       path: joinPath(at.path, entry.name),
       relative,

@@ -13,6 +13,8 @@ export interface PathPatterns {
   matches(path: string, parent: DirectoryMatch | undefined): boolean
   /** For the entries of a directory. */
   enter(directory: string, parent: DirectoryMatch | undefined): DirectoryMatch
+  /** False where no pattern can match what is below a directory that none matched. */
+  mayMatchBelow(directory: string): boolean
   /** False where no negation can take in again what is below a matched directory. */
   mayExemptBelow(directory: string): boolean
 }
@@ -23,8 +25,8 @@ export function compilePathPatterns(lines: readonly string[]): PathPatterns {
     .map(line => line.trim())
     .filter(line => line !== '')
     .map(line => compileIgnorePattern(cleanPath(line)))
-  const negations = patterns.filter(({ negated }) => negated).map(({ text }) => text)
-  const exempts = createExemption(negations)
+  const textsOf = (isNegated: boolean): string[] =>
+    patterns.filter(({ negated }) => negated === isNegated).map(({ text }) => text)
 
   function run(path: string, parent: DirectoryMatch | undefined, own?: DirectoryMatch): boolean {
     let isMatch = false
@@ -43,20 +45,21 @@ export function compilePathPatterns(lines: readonly string[]): PathPatterns {
   }
 
   return {
-    hasNegations: negations.length > 0,
+    hasNegations: textsOf(true).length > 0,
     matches: (path, parent) => run(path, parent),
     enter(directory, parent) {
       const own = new Uint8Array(patterns.length)
       run(directory, parent, own)
       return own
     },
-    mayExemptBelow: exempts,
+    mayMatchBelow: createPrefixTest(textsOf(false)),
+    mayExemptBelow: createPrefixTest(textsOf(true)),
   }
 }
 
-/** As fsutil decides whether to walk on: by prefix, unless a negation has a wildcard before its end. */
-function createExemption(negations: readonly string[]): (directory: string) => boolean {
-  const prefixes = negations.map(text => text.replace(/\/\*\*$/, '').replace(/\/\*$/, ''))
+/** As fsutil decides whether to walk on: by prefix, unless a pattern has a wildcard before its end. */
+function createPrefixTest(texts: readonly string[]): (directory: string) => boolean {
+  const prefixes = texts.map(text => text.replace(/\/\*\*$/, '').replace(/\/\*$/, ''))
   if (prefixes.some(prefix => /[*[\]?^\\]/.test(prefix))) return () => true
   return directory => prefixes.some(prefix => `${prefix}/`.startsWith(`${directory}/`))
 }
