@@ -1,13 +1,23 @@
 // What the README of each example and of descriptions/debian-web says to type, in one state directory, so that they
 // share the bootstrap that they have in common.
 
-import { execFileSync } from 'node:child_process'
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { execFileSync, spawnSync } from 'node:child_process'
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { type KauriProgram, kauriProgram } from '../helpers/kauri-program.ts'
 import { testWith } from '../helpers/needs.ts'
+import { makeSmallRoot } from '../helpers/small-root.ts'
 
 const root = path.join(import.meta.dirname, '../..')
 const scratch = mkdtempSync(path.join(tmpdir(), 'kauri-examples-'))
@@ -97,9 +107,50 @@ example('descriptions/debian-web serves its site, slim without apt, debug with c
   t.regex(await kauri(t, ...serve, 'nginx; requests'), /200 OK[^]*<h1>It works<\/h1>/)
 })
 
+example('examples/fortune stands on an image that build made of a description', async t => {
+  t.timeout(300_000)
+  await kauri(t, 'build', path.join(root, 'descriptions/debian-bookworm'))
+  await kauri(t, 'build', '-t', 'fortune', path.join(root, 'examples/fortune'))
+  const known = readFileSync(path.join(root, 'examples/fortune/fortunes/trees'), 'utf8')
+  const told = await kauri(t, 'run', '--rm', 'fortune')
+  t.true(known.split('\n').includes(told.trimEnd()), told)
+})
+
+testWith({ root: true })(
+  'examples/site renders what changed, checks it, and keeps its licence to itself',
+  async t => {
+    const directory = path.join(scratch, 'site')
+    cpSync(path.join(root, 'examples/site'), directory, { recursive: true })
+    makeSmallRoot(path.join(scratch, 'root'))
+    const tar = path.join(scratch, 'root.tar')
+    execFileSync('tar', ['-C', path.join(scratch, 'root'), '-cf', tar, '.'])
+    await kauri(t, 'import', tar, 'small', '-c', 'ENV PATH=/usr/bin')
+    const licence = path.join(scratch, 'licence')
+    writeFileSync(licence, 'only-for-the-renderer')
+    const words = ['build', '-t', 'site', '--build-arg', 'BASE=small', directory]
+    const refused = await program?.run(words)
+    t.regex(refused?.stderr ?? '', /licence/)
+    t.is(refused?.code, 2)
+    const licensed = [...words, '--secret', `id=licence,src=${licence}`]
+    const first = await program?.run(licensed)
+    t.is(first?.code, 0, first?.stderr)
+    t.regex(first?.stderr ?? '', /rendered about[^]*rendered index/)
+    t.regex(await kauri(t, 'run', '--rm', 'site'), /A site of two pages/)
+    t.is(await kauri(t, 'run', '--rm', 'site', 'cat', '/srv/pages'), 'about.html\nindex.html\n')
+    appendFileSync(path.join(directory, 'pages/about.txt'), 'More.\n')
+    const second = await program?.run(licensed)
+    t.regex(second?.stderr ?? '', /rendered about[^]*kept index/)
+    const kept = spawnSync('grep', ['-rl', 'only-for-the-renderer', program?.dataRoot ?? scratch])
+    t.is(kept.stdout.toString(), '')
+  },
+)
+
 test('every example has a README that builds it', t => {
   for (const name of readdirSync(path.join(root, 'examples'))) {
     const text = readFileSync(path.join(root, 'examples', name, 'README.md'), 'utf8')
-    t.true(text.includes(`--description examples/${name} `), name)
+    const words = existsSync(path.join(root, 'examples', name, 'Dockerfile'))
+      ? new RegExp(`kauri build .*examples/${name}\\n`)
+      : new RegExp(`--description examples/${name} `)
+    t.regex(text, words, name)
   }
 })
