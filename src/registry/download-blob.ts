@@ -13,6 +13,7 @@ import { backOffMs, waitMs } from './retry.ts'
 import { pullScopes } from './scopes.ts'
 import { requireStatus, type Session, type SessionAnswer } from './session.ts'
 import { dropBody } from './transport.ts'
+import { countYoungBytes } from './young-garbage.ts'
 
 /** True where the registry has the blob. */
 export async function hasBlob(
@@ -45,7 +46,7 @@ export async function downloadBlob(
   await requireStatus(first, 'GET', 200)
   requireLength(first, descriptor)
   const bytes = receive(session, { endpoint, descriptor, first }, options)
-  return Readable.from(bytes, { objectMode: false, highWaterMark: 1024 * 1024 })
+  return Readable.from(bytes, { objectMode: false, highWaterMark: 64 * 1024 })
 }
 
 /** The same bytes; fails at their end where they are not what the digest names. */
@@ -127,6 +128,7 @@ async function* receive(
     try {
       for await (const chunk of withoutStart(rest)) {
         received += chunk.byteLength
+        countYoungBytes(chunk.byteLength)
         if (received > size) throw tooLong(endpoint, descriptor)
         yield chunk
       }

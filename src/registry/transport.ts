@@ -133,7 +133,7 @@ async function sendThrough(
   }
 }
 
-const answerBufferBytes = 256 * 1024
+const answerBufferBytes = 64 * 1024
 
 function bodyOf(body: HttpRequest['body']): Readable | string | Uint8Array | null {
   if (body === undefined) return null

@@ -27,7 +27,7 @@ import { createDigester, type Digest } from '../oci/digest.ts'
 import { ensureLayout, lockStore } from './layout-lock.ts'
 import { blobPathIn, type LayoutPaths } from './layout-paths.ts'
 import type { PutOptions, StoredBlob } from './store.ts'
-import { writeBehind } from './write-behind.ts'
+import { mostUnderWay, writeBehind } from './write-behind.ts'
 
 /** Writes one blob by pushing bytes. Disposing it before `finish` drops what was written; idempotent. */
 export interface BlobWriter extends Disposable {
@@ -64,6 +64,9 @@ export interface PendingBlob {
   readonly stored: StoredBlob
 }
 
+/** Pieces from the network are gathered up to this size before they are written. */
+const writeBytes = 256 * 1024
+
 /** How many files wait for the disk at once. */
 const syncsAtOnce = 4
 
@@ -86,11 +89,13 @@ export function openBlobBatch(paths: LayoutPaths): BlobBatch {
     async put(source, options = {}) {
       using blob = openBlob()
       await using output = writeBehind(blob.fd)
+      const gathered = gatheredPieces(writeBytes)
       for await (const chunk of source) {
         options.signal?.throwIfAborted()
         blob.take(chunk)
-        await output.write(chunk).catch(rethrowDiskFull)
+        for (const piece of gathered.add(chunk)) await output.write(piece).catch(rethrowDiskFull)
       }
+      await output.write(gathered.rest()).catch(rethrowDiskFull)
       await output.settle().catch(rethrowDiskFull)
       return blob.finish(options.expected)
     },
@@ -109,6 +114,41 @@ export function openBlobBatch(paths: LayoutPaths): BlobBatch {
       rmSync(directory, { recursive: true, force: true })
       lock.removeAndRelease()
     },
+  }
+}
+
+interface Gathered {
+  /** Takes a chunk, and gives what is ready to be written. */
+  add(chunk: Uint8Array): Uint8Array[]
+  rest(): Uint8Array
+}
+
+/**
+ * Copies small chunks into a few large buffers that are used in turns: each write costs a hop to the thread pool, and
+ * chunks that nobody holds on to are collected at once.
+ */
+function gatheredPieces(size: number): Gathered {
+  const ring: Uint8Array[] = []
+  let turn = 0
+  let filled = 0
+  const room = (): Uint8Array => (ring[turn] ??= new Uint8Array(size))
+  const flush = (): Uint8Array => {
+    const piece = room().subarray(0, filled)
+    // All but one may be on their way to the disk.
+    turn = (turn + 1) % (mostUnderWay + 1)
+    filled = 0
+    return piece
+  }
+  return {
+    add(chunk) {
+      const ready: Uint8Array[] = []
+      if (filled + chunk.byteLength > size && filled > 0) ready.push(flush())
+      if (chunk.byteLength >= size) return [...ready, chunk]
+      room().set(chunk, filled)
+      filled += chunk.byteLength
+      return ready
+    },
+    rest: flush,
   }
 }
 

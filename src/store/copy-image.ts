@@ -68,7 +68,11 @@ async function copyBlob(work: CopyWork, descriptor: Descriptor): Promise<void> {
   const { from, to, signal, emit = ignoreEvents, parent } = work
   signal?.throwIfAborted()
   const { digest, size, mediaType } = descriptor
-  const step = { id: digest, title: digest.slice(7, 19), ...(parent === undefined ? {} : { parent }) }
+  const step = {
+    id: digest,
+    title: digest.slice(7, 19),
+    ...(parent === undefined ? {} : { parent }),
+  }
   if (await to.hasBlob(digest, mediaType)) {
     emit({ kind: 'step-started', ...step })
     return emit({ kind: 'step-cached', id: digest })
