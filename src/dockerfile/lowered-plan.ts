@@ -1,5 +1,6 @@
 // Lowered stages as a plan: the wanted one last, with the caller's labels, and the contexts that steps read from.
 
+import type { RunConfig } from '../oci/image-config.ts'
 import { formatPlatform } from '../oci/platform.ts'
 import type { BuildPlan, BuildStage, BuildStep, PlanContext, SourceRoot } from '../plan/plan.ts'
 import { sortedMembers } from './lower-config.ts'
@@ -48,10 +49,39 @@ function stageOf({ work, foundation }: LoweredStage): BuildStage {
     platform,
     base: baseOf(node, foundation),
     steps,
-    config,
+    config: presentMembers(config),
     ...(author === undefined ? {} : { author }),
     history: { kind: 'instructions', lines: history },
   }
+}
+
+/** As BuildKit writes configurations: members in this order, without those that say nothing. */
+const memberOrder = [
+  'User',
+  'ExposedPorts',
+  'Env',
+  'Entrypoint',
+  'Cmd',
+  'Volumes',
+  'WorkingDir',
+  'Labels',
+  'StopSignal',
+  'ArgsEscaped',
+  'Healthcheck',
+  'OnBuild',
+  'Shell',
+] as const satisfies readonly (keyof RunConfig)[]
+
+function presentMembers(config: RunConfig): RunConfig {
+  return Object.fromEntries(
+    memberOrder
+      .map(name => [name, config[name]] as const)
+      .filter(([, value]) => value !== undefined && value !== false && !isEmpty(value)),
+  )
+}
+
+function isEmpty(value: string | object | true): boolean {
+  return value !== true && Object.keys(value).length === 0
 }
 
 function baseOf(node: StageNode, foundation: StageFoundation | undefined): BuildStage['base'] {
@@ -64,20 +94,16 @@ function baseOf(node: StageNode, foundation: StageFoundation | undefined): Build
 /** The result has the caller's labels, and is for the platform that the caller chose. */
 function resultOf(options: LowerOptions, lowered: LoweredStage): BuildStage {
   const stage = stageOf(lowered)
-  const { Labels = {} } = stage.config
   const chosen = normalPlatform(options.platform)
   const isOther =
     options.platformIsExplicit === true && formatPlatform(chosen) !== formatPlatform(stage.platform)
   return {
     ...stage,
     ...(isOther ? { imagePlatform: chosen } : {}),
-    config:
-      options.labels.size === 0
-        ? stage.config
-        : {
-            ...stage.config,
-            Labels: sortedMembers({ ...Labels, ...Object.fromEntries(options.labels) }),
-          },
+    config: presentMembers({
+      ...stage.config,
+      Labels: sortedMembers({ ...stage.config.Labels, ...Object.fromEntries(options.labels) }),
+    }),
   }
 }
 

@@ -20,8 +20,8 @@ export interface StageNode {
   readonly name: string
   /** What FROM says, variables expanded. */
   readonly baseName: string
-  /** What --platform says, or what the base stage has. */
-  platform: Platform | undefined
+  /** What --platform says. */
+  readonly platform: Platform | undefined
   /** The earlier stage that this one starts from. */
   readonly base: StageNode | undefined
   /** What takes the place of the whole stage, because its name is that of a context. */

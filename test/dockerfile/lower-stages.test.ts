@@ -94,6 +94,14 @@ test('a stage on an image says which, and has its configuration', async t => {
   t.deepEqual(historyTexts(result), [])
 })
 
+test('a configuration has no members that say nothing, and always the same order', async t => {
+  const { result } = await lowerText('FROM a\nUSER $X\nEXPOSE $X\nCMD ["x"]\nENV A=1\n', {
+    images: { a: { Volumes: {}, Labels: {}, Entrypoint: [], User: 'me' } },
+  })
+  t.deepEqual(Object.keys(result.config), ['Env', 'Cmd', 'ArgsEscaped'])
+  t.deepEqual(historyTexts(result).slice(0, 2), ['USER ', 'EXPOSE []'])
+})
+
 test('FROM scratch has a search path and a directory, and asks for nothing', async t => {
   const { result, asked } = await lowerText('FROM scratch\n')
   t.deepEqual(result.base, { kind: 'scratch' })
