@@ -8,6 +8,7 @@ import { readEnvironment } from './environment-options.ts'
 import { readResources } from './limit-options.ts'
 import { parseMount, parseTmpfs, parseVolume } from './mount-options.ts'
 import { badValue, parseBoolean, parseBytes, parseLabels, parseUlimit } from './option-values.ts'
+import { parsePublish } from './port-options.ts'
 
 /** Options of `run`; each is honoured or refused. */
 export const runOptions: readonly OptionSpec[] = [
@@ -50,6 +51,13 @@ export const runOptions: readonly OptionSpec[] = [
   },
   { long: 'pids-limit', value: 'N', summary: 'Limit processes and threads; -1: no limit' },
   { long: 'platform', value: 'OS/ARCH', summary: 'Which of several platforms of the image' },
+  {
+    long: 'publish',
+    short: 'p',
+    value: '[[ADDRESS:]PORT:]PORT[/udp]',
+    repeat: true,
+    summary: 'Let a port of the host lead to one of the container',
+  },
   { long: 'read-only', summary: "Mount the container's root read-only" },
   { long: 'rm', summary: 'Remove the container when it ends' },
   {
@@ -97,6 +105,7 @@ export async function readRunRequest(
     network: readNetwork(options.text('network')),
     extraHosts: readExtraHosts(options.texts('add-host')),
     resolver: readResolver(options),
+    ports: options.texts('publish').flatMap(text => parsePublish(text)),
     mounts: [
       ...options.texts('volume').map(parseVolume),
       ...options.texts('mount').map(parseMount),

@@ -3,6 +3,7 @@
 
 import type { Image } from '../image/image.ts'
 import type { Resources, Rlimit, SeccompConfig } from '../oci/runtime-config.ts'
+import type { PublishedPort } from '../runtime/port-relay.ts'
 
 /** 64 random hexadecimal digits. */
 export type ContainerId = string & { readonly __brand: 'ContainerId' }
@@ -71,6 +72,8 @@ export interface ContainerRequest {
   /** Lines for /etc/hosts, `NAME:ADDRESS`; the address may be hostGateway. */
   readonly extraHosts: readonly string[]
   readonly resolver: ResolverRequest
+  /** Ports of the host that lead to the container; it must be on the bridge. */
+  readonly ports: readonly PublishedPort[]
   readonly mounts: readonly ContainerMount[]
   readonly addCapabilities: readonly string[]
   readonly dropCapabilities: readonly string[]
@@ -95,6 +98,8 @@ export interface ContainerRecord {
   readonly createdMs: number
   readonly labels: Readonly<Record<string, string>>
   readonly removeAfter: boolean
+  /** While it runs. */
+  readonly ports: readonly PublishedPort[]
 }
 
 /** How a container's process ended. */

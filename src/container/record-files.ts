@@ -1,6 +1,7 @@
 // Reads what was written about a container. A file that is missing, or that a loss of power cut short, counts as not there.
 
 import { readTextSync } from '../core/text-file.ts'
+import type { PublishedPort } from '../runtime/port-relay.ts'
 import type { ContainerEnd, ContainerRecord } from './container.ts'
 import { asContainerId } from './container-name.ts'
 
@@ -20,7 +21,15 @@ export function readRecord(file: string): ContainerRecord | undefined {
     createdMs,
     labels: Object.fromEntries(Object.entries(asObject(labels)).map(([k, v]) => [k, text(v)])),
     removeAfter: value['removeAfter'] === true,
+    ports: Array.isArray(value['ports']) ? value['ports'].flatMap(readPort) : [],
   }
+}
+
+function readPort(value: unknown): readonly PublishedPort[] {
+  const { protocol, hostAddress, hostPort, containerPort } = asObject(value)
+  if (protocol !== 'tcp' && protocol !== 'udp') return []
+  if (typeof hostPort !== 'number' || typeof containerPort !== 'number') return []
+  return [{ protocol, hostAddress: text(hostAddress), hostPort, containerPort }]
 }
 
 /** How it ended, from end.json. */

@@ -3,6 +3,7 @@
 
 import { hostname as hostHostname } from 'node:os'
 import path from 'node:path'
+import { KauriError } from '../core/errors.ts'
 import { type Emit, ignoreEvents } from '../core/events.ts'
 import { readTextInRoot } from '../native/in-root.ts'
 import type { RunConfig } from '../oci/image-config.ts'
@@ -12,6 +13,7 @@ import { unpackImage } from '../rootfs/unpack-image.ts'
 import type { BridgeLease } from '../runtime/bridge-lease.ts'
 import { type ContainerUser, resolveContainerUser } from '../runtime/container-user.ts'
 import { defaultRuntimeConfig } from '../runtime/default-config.ts'
+import type { PortRelays } from '../runtime/port-relay.ts'
 import type { ContainerExit, RunningContainer, Runtime } from '../runtime/runtime.ts'
 import type { ContainerRequest } from './container.ts'
 import { mountsOf, prepareMounts } from './container-mounts.ts'
@@ -48,6 +50,7 @@ export async function runContainer(
   const imageConfig = image.config.config ?? {}
   const command = commandOf(imageConfig, request)
   const id = newContainerId()
+  await using relays = await takePorts(request)
   using container = await createContainer(host.root, {
     id,
     name: request.name,
@@ -57,12 +60,14 @@ export async function runContainer(
     createdMs: Date.now(),
     labels: { ...imageConfig.Labels, ...request.labels },
     removeAfter,
+    ports: relays?.ports ?? [],
   })
   const emit = host.emit ?? ignoreEvents
   const base = await unpackImage(image, { snapshotter, signal, emit })
   const keepAs = removeAfter ? {} : { keepAs: snapshotId(id) }
   await using rootfs = await snapshotter.prepare(base, { signal, ...keepAs })
   using lease = request.network === 'bridge' ? await leaseAddress(host) : undefined
+  if (lease !== undefined) relays?.leadTo(lease.address)
   const config = await openedTree(base && snapshotter.open(base), tree =>
     runtimeConfig(request, { imageConfig, command, container, tree, lease, signal }),
   )
@@ -82,6 +87,20 @@ export async function runContainer(
     container.end({ exitCode: exit.code, outOfMemory: exit.outOfMemory, finishedMs: Date.now() })
   }
   return exit
+}
+
+/** Before anything is made: a port that somebody else has ends it here. */
+async function takePorts({ ports, network }: ContainerRequest): Promise<PortRelays | undefined> {
+  if (ports.length === 0) return undefined
+  if (network !== 'bridge')
+    throw new KauriError('USAGE', `with --network ${network} there are no ports to publish`, {
+      hint:
+        network === 'host'
+          ? 'leave -p out: what the container listens on is open on the host'
+          : 'use --network bridge',
+    })
+  const { openPortRelays } = await import('../runtime/port-relay.ts')
+  return await openPortRelays(ports)
 }
 
 /** Containers without the bridge need not load what makes it. */

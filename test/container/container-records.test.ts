@@ -19,6 +19,7 @@ function asked(more: Partial<NewContainer> = {}): NewContainer {
     command: ['sh'],
     createdMs: 1000,
     labels: { a: 'b' },
+    ports: [],
     removeAfter: false,
     ...more,
   }

@@ -41,8 +41,11 @@ async function printed(script: string, ...options: readonly string[]): Promise<s
 }
 
 /** A container that runs until it is disposed of, and its address. */
-async function startContainer(script: string): Promise<Disposable & { readonly address: string }> {
-  const words = ['run', '--rm', 'talker', 'sh', '-c', `hostname -i; ${script}`]
+async function startContainer(
+  script: string,
+  ...options: readonly string[]
+): Promise<Disposable & { readonly address: string }> {
+  const words = ['run', '--rm', ...options, 'talker', 'sh', '-c', `hostname -i; echo; ${script}`]
   const child = kauri.start(words, { through: host.through })
   const ended = new Promise(resolve => child.once('close', resolve))
   let text = ''
@@ -287,6 +290,51 @@ test('words that are no resolver are refused', async t => {
     ['--dns-search', 'a b'],
     ['--dns-option', ''],
     ['--network', 'container:x'],
+  ])
+    t.is((await run('true', ...words)).code, 125, words.join(' '))
+})
+
+test('a published port leads to the container, from the world and from the host', async t => {
+  using _ = await startContainer(
+    'talk listen 7000 60',
+    '-p',
+    '8080:7000',
+    '-p',
+    '127.0.0.1:8081:7000',
+  )
+  using scratch = makeScratch()
+  const probe = scratch.at('talk')
+  execFileSync('cc', ['-O1', '-static', '-o', probe, talkSource])
+  t.is(host.inWorld(probe, 'connect', host.address, '8080'), 'hello\n')
+  for (const port of ['8080', '8081'])
+    t.is(host.onHost(probe, 'connect', '127.0.0.1', port), 'hello\n')
+  t.throws(() => host.inWorld(probe, 'connect', host.address, '8081'))
+  t.is(await printed('talk connect 10.77.0.1 8080'), 'hello')
+  const listed = await kauri.run(['ps'], { through: host.through })
+  t.regex(listed.stdout, /0\.0\.0\.0:8080->7000\/tcp, 127\.0\.0\.1:8081->7000\/tcp/)
+  const second = await run('true', '-p', '8080:80')
+  t.is(second.code, 125)
+  t.regex(second.stderr, /port 8080\/tcp of the host is in use/)
+})
+
+test('a killed kauri frees its ports', async t => {
+  {
+    using _ = await startContainer('sleep 60', '-p', '8080:7000')
+  }
+  for (let tries = 0; tries < 100; tries++) {
+    if ((await run('true', '-p', '8080:80')).code === 0) break
+    await sleep(20)
+  }
+  t.is((await run('true', '-p', '8080:80')).code, 0)
+})
+
+test('ports without the bridge, and what is no port, are refused', async t => {
+  for (const words of [
+    ['-p', '80:80', '--network', 'none'],
+    ['-p', '80:80', '--network', 'host'],
+    ['-p', '0:80'],
+    ['-p', 'x'],
+    ['-p', '1-2:3'],
   ])
     t.is((await run('true', ...words)).code, 125, words.join(' '))
 })

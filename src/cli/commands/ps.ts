@@ -3,6 +3,7 @@
 import path from 'node:path'
 import type { ContainerState } from '../../container/container.ts'
 import { listContainers, sweepContainers } from '../../container/container-records.ts'
+import type { PublishedPort } from '../../runtime/port-relay.ts'
 import type { CommandSpec } from '../command.ts'
 import { humanDuration } from '../human-units.ts'
 import { printableLine } from '../printable.ts'
@@ -48,9 +49,20 @@ function cellsOf(container: ContainerState, isWhole: boolean): readonly string[]
     `"${isCut ? `${words.slice(0, commandWidth - 1)}…` : words}"`,
     `${humanDuration(nowMs - container.createdMs)} ago`,
     statusOf(container, nowMs),
-    '',
+    container.status === 'running' ? portsText(container.ports) : '',
     container.name,
   ]
+}
+
+/** As docker writes them: `0.0.0.0:8080->80/tcp`. */
+function portsText(ports: readonly PublishedPort[]): string {
+  return ports
+    .map(({ hostAddress, hostPort, containerPort, protocol }) => {
+      const address = hostAddress === '' ? '0.0.0.0' : hostAddress
+      const host = address.includes(':') ? `[${address}]` : address
+      return `${host}:${hostPort}->${containerPort}/${protocol}`
+    })
+    .join(', ')
 }
 
 function statusOf({ end, createdMs }: ContainerState, nowMs: number): string {
