@@ -13,6 +13,7 @@ import { digestOf } from '../../src/oci/digest.ts'
 import { parseReference } from '../../src/oci/reference.ts'
 import { type AddStep, type BuildPlan, guestPath } from '../../src/plan/plan.ts'
 import { testWith } from '../helpers/needs.ts'
+import { serveRegistry } from '../helpers/registry-server.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import {
   type Makers,
@@ -23,6 +24,7 @@ import {
   scratchBase,
   stageOf,
 } from '../helpers/stage-plans.ts'
+import { named, quickRegistries } from '../registry/small-registry.ts'
 
 const test = testWith({ root: true })
 
@@ -95,6 +97,29 @@ for (const mode of ['min', 'max'] as const)
     t.is(again.descriptor?.digest, made.descriptor?.digest)
     await build(second, plan())
     t.deepEqual(second.calls, [])
+  })
+
+for (const kind of ['registry', 'inline'] as const)
+  test(`a cache in a registry, ${kind}, serves a fresh machine`, async t => {
+    using scratch = makeScratch()
+    await using server = await serveRegistry()
+    const registries = (): ReturnType<typeof quickRegistries> => quickRegistries()
+    const makersAt = async (place: string): Promise<Makers> => {
+      const makers = await makeMakers(path.join(scratch.path, place))
+      return Object.assign(makers, { parts: { ...makers.parts, registries } })
+    }
+    const image = named(server, 'image:1')
+    const reference = kind === 'inline' ? image : named(server, 'cache:main')
+    const first = await makersAt('first')
+    const rest = { mode: 'max', ignoresErrors: false, cacheMounts: false } as const
+    const cacheTo = [kind === 'inline' ? { kind, ...rest } : { kind, reference, ...rest }]
+    const outputs = [{ kind: 'registry', names: [image], byDigest: false }] as const
+    const made = await build(first, plan(), { cacheTo, outputs })
+    const second = await makersAt('second')
+    const cacheFrom = [{ kind: 'registry', reference }] as const
+    const again = await build(second, plan(), { cacheFrom, cacheTo, outputs })
+    t.deepEqual(second.calls, [])
+    t.is(again.descriptor?.digest, made.descriptor?.digest)
   })
 
 test('what changed runs on what the cache has', async t => {
