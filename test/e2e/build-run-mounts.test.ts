@@ -215,6 +215,26 @@ test('an editor at work changes neither what a step sees nor what its result is 
   t.is(run.read(built.snapshot, '/seen'), 'a')
 })
 
+test('of an edited context one copy is kept, of one that lasts for a build none', async t => {
+  using run = await openRunTrial()
+  const step = (text: string) => mounting(bind(context, '/'), text)
+  const count = async () => (await run.parts.snapshotter.list()).length
+  await run.build([step('cat /m/a.txt')], { contexts: contexts(run) })
+  const before = await count()
+  await run.build([step('ls /m')], { contexts: contexts(run) })
+  t.is(await count(), before + 1)
+  await run.build([step('ls -a /m')], { contexts: contexts(run, { 'a.txt': 'edited' }) })
+  t.is(await count(), before + 2)
+  const passing = `${run.dataRoot}/scratch/context`
+  mkdirSync(passing, { recursive: true })
+  writeFileSync(`${passing}/only`, 'x')
+  const { lines } = await run.build([step('cat /m/only')], {
+    contexts: { main: { directory: passing } },
+  })
+  t.deepEqual(lines, ['x'])
+  t.is(await count(), before + 3)
+})
+
 test('a temporary file system has its size, and nothing of it stays', async t => {
   using run = await openRunTrial()
   const mount: BuildMount = { kind: 'tmpfs', target: guestPath('/t'), sizeBytes: 1024 * 1024 }
@@ -238,13 +258,22 @@ test('mounts inside mounts, in whatever order they are written', async t => {
   t.deepEqual(run.changes(snapshot), [])
 })
 
+test('a mount on /etc shows what it shows, without files of the build’s own', async t => {
+  using run = await openRunTrial()
+  const mount = bind(stage, '/out', { target: guestPath('/etc') })
+  const { lines, snapshot } = await run.build([mounting(mount, 'ls /etc')], { stages: [other] })
+  t.deepEqual(lines, ['file', 'link', 'sub', 'up'])
+  t.deepEqual(run.changes(snapshot), [])
+})
+
 test('a mount that needs a place which a read-only mount around it does not have is refused', async t => {
   using run = await openRunTrial()
   const step = instruction('true', {
     buildMounts: [bind(context, '/'), cacheMount('inner', '/m/not/there')],
   })
   const error = await failureOf(t, () => run.build([step], { contexts: contexts(run) }))
-  t.true(['LAUNCH_FAILED', 'USAGE'].includes(error.code))
+  t.is(error.code, 'LAUNCH_FAILED')
+  t.is(error.where?.line, 3)
 })
 
 test('a cache starts with what another stage has, and again where that changes', async t => {

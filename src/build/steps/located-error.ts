@@ -6,6 +6,7 @@ import { KauriError, type SourcePosition } from '../../core/errors.ts'
 export function locatedError(error: unknown, where: SourcePosition | undefined): unknown {
   if (!(error instanceof KauriError) || error.where !== undefined || where === undefined)
     return error
+  if (error.code === 'CANCELLED') return error
   const { code, message, hint, diagnostics, output } = error
   return new KauriError(code, message, { hint, where, diagnostics, output, cause: error })
 }

@@ -6,12 +6,13 @@ import { closeSync, fstatSync } from 'node:fs'
 import type { SourcePosition } from '../../core/errors.ts'
 import { oPath } from '../../native/in-root.ts'
 import { native } from '../../native/native.ts'
-import { type Digest, digestOf, hexOf } from '../../oci/digest.ts'
+import type { Digest } from '../../oci/digest.ts'
 import type { MountedTree } from '../../oci/runtime-config.ts'
-import { type GuestPath, guestPath, type SourceRoot } from '../../plan/plan.ts'
-import { type OpenTree, type Rootfs, type SnapshotId, snapshotId } from '../../rootfs/rootfs.ts'
+import type { GuestPath, SourceRoot } from '../../plan/plan.ts'
+import type { OpenTree, Rootfs } from '../../rootfs/rootfs.ts'
 import type { RootMount } from '../../runtime/runtime.ts'
-import { copyPath, digestPath } from '../source-selection.ts'
+import { digestPath } from '../source-selection.ts'
+import { copyName, openContextCopy } from './context-copy.ts'
 import { locatedError } from './located-error.ts'
 import type { StepContext } from './step.ts'
 
@@ -48,12 +49,14 @@ export async function openMountSource(
 ): Promise<OpenedSource> {
   const { snapshotter } = context.tools
   if (from.kind === 'stage') {
-    const kind = kindIn(await context.openStage(from.stage), path)
+    using tree = await context.openStage(from.stage)
+    const kind = kindIn(tree, path)
     return openedSource(stack.use(await context.prepareStage(from.stage)), { kind, path })
   }
-  const copy = await keepCopy(context, { from, path, digest })
-  const kind = kindIn(snapshotter.open(copy), copyName)
-  return openedSource(stack.use(await snapshotter.prepare(copy)), { kind, path: copyName })
+  const copy = await openContextCopy(context, { from, path, digest })
+  stack.use(copy)
+  const kind = kindIn(copy.tree, copyName)
+  return openedSource(stack.use(await snapshotter.prepare(copy.snapshot)), { kind, path: copyName })
 }
 
 function openedSource(
@@ -63,9 +66,8 @@ function openedSource(
   return { tree: { kind, ...layersOf(mount) }, path }
 }
 
-/** What is at a path, links followed inside the tree, which is closed again. */
-function kindIn(opened: OpenTree, path: GuestPath): MountedTree['kind'] {
-  using tree = opened
+/** What is at a path, links followed inside the tree. */
+function kindIn(tree: OpenTree, path: GuestPath): MountedTree['kind'] {
   const fd = native().openInRoot(tree.fd, path, oPath)
   try {
     return fstatSync(fd).isDirectory() ? 'directory' : 'file'
@@ -78,28 +80,4 @@ function layersOf(mount: RootMount): Omit<MountedTree, 'kind'> {
   if (mount.kind === 'directory') return { lower: [mount.path] }
   const { lower, upper, work } = mount
   return upper === undefined || work === undefined ? { lower } : { lower, upper, work }
-}
-
-/** The copy's only name, so that equal contents have one snapshot, whatever they are called. */
-const copyName = guestPath('/source')
-
-/** Raised whenever a copy of equal content would look different from before. */
-const copyFormat = 1
-
-async function keepCopy(
-  context: StepContext,
-  { from, path, digest }: Omit<MountSource, 'where'> & { readonly digest: Digest },
-): Promise<SnapshotId> {
-  const { snapshotter } = context.tools
-  const id = snapshotId(hexOf(digestOf(`mounted copy ${copyFormat} ${digest}`)))
-  const make = async (): Promise<SnapshotId> => {
-    if ((await snapshotter.findSnapshot(id)) !== undefined) return id
-    await using root = await snapshotter.prepare(undefined)
-    {
-      using tree = root.open()
-      await copyPath(context, { from, path }, { rootFd: tree.fd, target: copyName })
-    }
-    return (await snapshotter.commit(root, id)).id
-  }
-  return await snapshotter.whileMaking(id, make, context.options.signal)
 }

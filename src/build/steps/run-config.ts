@@ -75,7 +75,9 @@ function readRoot(
   makeWorkingDirectory(tree.fd, step, { user, mounts: opened.mounts })
   const hostname = hostnameOf(step)
   const extraHosts = caller?.limits.extraHosts ?? []
-  return { user, names: nameFileMounts({ directory, hostname, network, gateway, extraHosts }) }
+  const files = nameFileMounts({ directory, hostname, network, gateway, extraHosts })
+  // A mount on /etc shows what it shows.
+  return { user, names: files.filter(file => !isInside(file.destination, opened.mounts)) }
 }
 
 function findUser(rootFd: number, { user, where }: RunStep): ContainerUser {
@@ -101,7 +103,10 @@ function makeWorkingDirectory(
     mounts,
   }: { readonly user: ContainerUser; readonly mounts: readonly RuntimeMount[] },
 ): void {
-  const isMounted = mounts.some(({ destination }) => `${directory}/`.startsWith(`${destination}/`))
-  if (isMounted || existsInRoot(rootFd, directory)) return
+  if (isInside(directory, mounts) || existsInRoot(rootFd, directory)) return
   makeDirectoriesInRoot(rootFd, directory, { mode: 0o755, uid, gid })
+}
+
+function isInside(place: string, mounts: readonly RuntimeMount[]): boolean {
+  return mounts.some(({ destination }) => `${place}/`.startsWith(`${destination}/`))
 }

@@ -10,6 +10,7 @@ import type { ContainerExit, RootMount } from '../../runtime/runtime.ts'
 import { openScratchDirectory } from '../scratch-directory.ts'
 import { type RunMounts, readRunMounts } from './build-mounts.ts'
 import { checkEntitlements } from './entitlements.ts'
+import { locatedError } from './located-error.ts'
 import { runConfig } from './run-config.ts'
 import { scriptFailure, startFailure } from './script-failure.ts'
 import { nothingInstalled, type PreparedStep, type StepContext, type StepGround } from './step.ts'
@@ -86,7 +87,7 @@ async function started(
   try {
     return await work()
   } catch (error) {
-    throw startFailure(step, stage.platform, error)
+    throw locatedError(startFailure(step, stage.platform, error), step.where)
   }
 }
 
