@@ -28,7 +28,7 @@ export async function openContainerImage(
 ): Promise<ContainerImage> {
   const policy = policies.find(word => word === options.text('pull')) ?? 'missing'
   const platform = await wantedPlatform(options.text('platform'))
-  if (policy === 'always') return await pullFor(name, platform, context)
+  if (policy === 'always') return await pullFor(name, platform, { context, policy })
   try {
     return await openStored(name, platform, context)
   } catch (error) {
@@ -87,7 +87,7 @@ async function pullMissing(
   { context, error }: Missing,
 ): Promise<ContainerImage> {
   try {
-    return await pullFor(name, platform, context)
+    return await pullFor(name, platform, { context, policy: 'missing' })
   } catch (failure) {
     const isRegistrys =
       failure instanceof KauriError &&
@@ -106,21 +106,31 @@ async function pullMissing(
   }
 }
 
+interface Pull {
+  readonly context: CommandContext
+  readonly policy: PullPolicy
+}
+
 async function pullFor(
   name: string,
   platform: Platform | undefined,
-  context: CommandContext,
+  { context, policy }: Pull,
 ): Promise<ContainerImage> {
-  const [{ openStore }, { openRegistries }, { pullImage }, { openImage }] = await Promise.all([
-    import('./open-store.ts'),
-    import('./registry-access.ts'),
-    import('../registry/pull-image.ts'),
-    import('../image/open-image.ts'),
-  ])
+  const [{ openStore }, { openRegistries }, { registryImageSource }, { hostPlatform }] =
+    await Promise.all([
+      import('./open-store.ts'),
+      import('./registry-access.ts'),
+      import('../registry/image-source.ts'),
+      import('../oci/platform.ts'),
+    ])
   const { emit, signal } = context
   const store = openStore(context)
   await using registries = await openRegistries(context)
+  // A short name may be an alias of one that is stored.
   const reference = registries.parseName(name)
-  const descriptor = await pullImage(store, reference, { registries, platform, emit, signal })
-  return await openImage(store, descriptor, platform)
+  const open = async (): Promise<typeof registries> => registries
+  const source = registryImageSource({ store, registries: open, pull: policy, emit })
+  const found = await source.findImage(reference, platform ?? hostPlatform(), { signal })
+  if (found !== undefined) return found.image
+  throw new KauriError('IMAGE_NOT_FOUND', `there is no image ${name}`)
 }
