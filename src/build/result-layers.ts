@@ -46,12 +46,14 @@ export async function resultLayers(
   work: ResultLayersWork,
 ): Promise<readonly ReadyStepLayer[]> {
   const known = await findAll(line, work)
-  if (known !== undefined) {
-    for (const run of plan.stages) run.tellAllCached()
-    return known
-  }
   const top = line.runs.at(-1)
   if (top === undefined) throw new KauriError('INTERNAL', 'an image without a stage')
+  if (known !== undefined) {
+    for (const run of plan.stages) run.tellAllCached()
+    // Looked up, so that garbage collection keeps what the next change stands on.
+    await top.rootResult()
+    return known
+  }
   await plan.reach(top)
   for (const run of plan.stages) run.tellAllCached()
   return await packMissing(line, work)

@@ -2,10 +2,11 @@
 // learnt from, so that a build with nothing changed opens no root. A memo may outlive its root; where that is made again,
 // what was taken from memos is compared with it, and a plan that was keyed with something else starts over.
 
+import { utimes } from 'node:fs/promises'
 import path from 'node:path'
 import { readTextIfThere, writeCacheRecord } from '../core/atomic-file.ts'
 import { canonicalJson, type Json } from '../core/canonical-json.ts'
-import { KauriError } from '../core/errors.ts'
+import { hasErrno, KauriError } from '../core/errors.ts'
 import { type Digest, digestOf, hexOf, isDigest, parseDigest } from '../oci/digest.ts'
 import type { OpenTree, Snapshot } from '../rootfs/rootfs.ts'
 import type { CacheImports } from './cache-imports.ts'
@@ -74,7 +75,10 @@ export function stageContents(dataRoot: string, tools: ContentTools): StageConte
   async function remembered(run: StageRun, name: string): Promise<Digest | undefined> {
     const memo = parseMemo(await readTextIfThere(fileOf(name)))
     const result = await run.rootResult()
-    if (memo !== undefined && (result === undefined || result === memo.result)) return memo.digest
+    if (memo !== undefined && (result === undefined || result === memo.result)) {
+      await markUsed(fileOf(name))
+      return memo.digest
+    }
     const imported = result === undefined ? tools.imports?.findContent(name) : undefined
     // Kept like a memo whose root went: it counts until that is made.
     if (imported !== undefined) await writeCacheRecord(fileOf(name), `${imported} \n`, 0o600)
@@ -105,6 +109,16 @@ export function stageContents(dataRoot: string, tools: ContentTools): StageConte
       [...known]
         .map(([name, digest]) => ({ name, digest }))
         .toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+  }
+}
+
+/** So that garbage collection keeps it. */
+async function markUsed(file: string): Promise<void> {
+  const now = new Date()
+  try {
+    await utimes(file, now, now)
+  } catch (error) {
+    if (!hasErrno(error, 'ENOENT')) throw error
   }
 }
 
