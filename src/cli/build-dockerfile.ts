@@ -12,6 +12,7 @@ import { checkEmulation } from './check-emulation.ts'
 import type { CommandContext, ParsedOptions } from './command.ts'
 import { withExcerpt } from './dockerfile-excerpt.ts'
 import { openDockerfileParts } from './dockerfile-parts.ts'
+import { foreignFrontend } from './foreign-frontend.ts'
 import { requireRoot } from './host-needs.ts'
 import { type LoweredBuild, lowerForPlatforms } from './lower-platforms.ts'
 import { type OpenedRequest, openInput } from './lower-request.ts'
@@ -25,12 +26,23 @@ export async function buildDockerfile(
 ): Promise<number> {
   requireRoot('building an image')
   await using input = await openInput(contextWord, options, context)
-  if (options.flag('check') || options.text('call') === 'check') {
+  const call = options.flag('check') ? 'check' : options.text('call')
+  if (call === 'check') {
     const { reportChecks } = await import('./build-checks.ts')
     return await reportChecks({ ...input, target: options.text('target') }, context)
   }
+  if (call === 'targets')
+    return (await import('./build-outline.ts')).reportTargets(input.dockerfile, context)
+  const frontend = foreignFrontend(input.dockerfile.text, input.settings.buildArgs)
+  if (frontend !== undefined)
+    context.emit({
+      kind: 'warning',
+      message: `the file is read as a Dockerfile; the frontend ${frontend} is not run`,
+    })
   await using request = await input.openRequest()
   try {
+    if (call === 'outline')
+      return await (await import('./build-outline.ts')).reportOutline(request, context)
     return await carryOut(request, { options, context })
   } catch (error) {
     throw withExcerpt(error, input.dockerfile)

@@ -152,8 +152,8 @@ const otherOptions: readonly OptionSpec[] = [
   {
     long: 'call',
     value: 'WHAT',
-    choices: ['build', 'check'],
-    summary: 'build (default), or check, which is the same as --check',
+    choices: ['build', 'check', 'outline', 'targets'],
+    summary: 'build (default), check, or tell the arguments or the stages of the Dockerfile',
   },
   { long: 'rm', summary: 'Taken as always: nothing of a step stays behind' },
   { long: 'force-rm', summary: 'Taken as always: nothing of a step stays behind' },
