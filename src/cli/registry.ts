@@ -69,6 +69,10 @@ export const commandGroups: readonly CommandGroup[] = [
     },
   },
   {
+    title: 'Services',
+    commands: { serve: () => import('./commands/serve.ts') },
+  },
+  {
     title: 'About kauri',
     commands: {
       help: () => import('./commands/help.ts'),

@@ -1,4 +1,5 @@
-// Who may do what: everybody may read, or those whom an htpasswd file names; only those may write.
+// Who may do what: everybody may read, or only those whom an htpasswd file names, and then for everything: clients learn
+// from the first answer whether to say who they are, so reading without and writing with a password do not go together.
 
 import { createHash } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
@@ -15,21 +16,21 @@ export interface Access {
 
 export interface AccessOptions {
   readonly mode: 'ro' | 'rw'
-  /** Lines `NAME:HASH` with bcrypt hashes, as `htpasswd -B` writes them; undefined: nobody may write. */
+  /** Lines `NAME:HASH` with bcrypt hashes, as `htpasswd -B` writes them; undefined: everybody reads, and nobody writes. */
   readonly passwordFile: string | undefined
-  /** Reading needs a password, too. */
-  readonly isPrivate: boolean
 }
 
 /** @throws USAGE where the file has lines of another form */
-export function openAccess({ mode, passwordFile, isPrivate }: AccessOptions): Access {
+export function openAccess({ mode, passwordFile }: AccessOptions): Access {
   const users = passwordFile === undefined ? undefined : passwordTable(passwordFile)
   return {
     async require(request, action) {
       if (action === 'write' && mode === 'ro')
         throw new Refusal(405, 'UNSUPPORTED', 'this registry is read-only')
-      if (action === 'read' && !isPrivate) return
-      if (users === undefined) throw new Refusal(403, 'DENIED', 'nobody may write here')
+      if (users === undefined) {
+        if (action === 'read') return
+        throw new Refusal(403, 'DENIED', 'nobody may write here')
+      }
       if (!(await users.accepts(credentialsOf(request))))
         throw new Refusal(401, 'UNAUTHORIZED', 'log in first', {
           'WWW-Authenticate': 'Basic realm="kauri", charset="UTF-8"',

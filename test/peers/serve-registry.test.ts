@@ -1,0 +1,83 @@
+// kauri serve beside the clients that people have.
+
+import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import type { ExecutionContext } from 'ava'
+import { hashSync } from 'bcryptjs'
+import { type KauriProgram, kauriProgram } from '../helpers/kauri-program.ts'
+import { testWith } from '../helpers/needs.ts'
+import { makeScratch } from '../helpers/scratch.ts'
+import { tarOf } from '../helpers/tar.ts'
+
+async function importOf(kauri: KauriProgram, name: string): Promise<string> {
+  const input = tarOf({ name: './', type: '5' }, { name: './file', body: name })
+  return (await kauri.run(['import', '-', name], { input })).stdout.trim()
+}
+
+/** Starts it on a port of its own; `work` gets `127.0.0.1:PORT`. */
+async function whileServing(
+  t: ExecutionContext,
+  kauri: KauriProgram,
+  options: readonly string[],
+  work: (address: string) => Promise<void>,
+): Promise<void> {
+  const child = kauri.start(['serve', '--listen', '127.0.0.1:0', ...options])
+  try {
+    const [line] = await once(child.stdout ?? process.stdin, 'data')
+    await work(String(line).trim().replace('http://', ''))
+  } finally {
+    const ended = once(child, 'exit')
+    child.kill('SIGTERM')
+    const [code, signal] = await ended
+    t.true(code === 0 || code === 130 || code === 143, `${code} ${signal}`)
+  }
+}
+
+const skopeo = (...args: readonly string[]): string =>
+  execFileSync('skopeo', ['--insecure-policy', ...args], { encoding: 'utf8', stdio: 'pipe' })
+
+testWith({ programs: ['skopeo'] })('skopeo takes images from a read-only store', async t => {
+  using kauri = kauriProgram()
+  using scratch = makeScratch()
+  const digest = await importOf(kauri, 'team/app:1')
+  await whileServing(t, kauri, ['--registry', 'ro'], async address => {
+    const source = `docker://${address}/team/app:1`
+    skopeo('copy', '--src-tls-verify=false', source, `oci:${scratch.at('layout')}:1`)
+    const text = skopeo('inspect', '--tls-verify=false', source)
+    t.is(JSON.parse(text).Digest, digest)
+    const target = `docker://${address}/team/app:2`
+    t.throws(() =>
+      skopeo('copy', '--dest-tls-verify=false', `oci:${scratch.at('layout')}:1`, target),
+    )
+  })
+})
+
+testWith({ programs: ['skopeo'] })('skopeo and another kauri push where they may', async t => {
+  using kauri = kauriProgram()
+  using other = kauriProgram()
+  using scratch = makeScratch()
+  writeFileSync(scratch.at('users'), `ann:${hashSync('secret', 4)}\n`)
+  const digest = await importOf(other, 'app')
+  const rights = ['--registry', 'rw', '--htpasswd', scratch.at('users')]
+  await whileServing(t, kauri, rights, async address => {
+    const login = ['login', '--username', 'ann', '--password-stdin', address]
+    const auth = { DOCKER_CONFIG: scratch.at('config') }
+    const logged = await other.run(login, { input: 'secret', env: auth })
+    t.is(logged.code, 0, logged.stderr)
+    await other.run(['tag', 'app', `${address}/app:pushed`])
+    const pushed = await other.run(['push', `${address}/app:pushed`], { env: auth })
+    t.is(pushed.code, 0, pushed.stderr)
+    const again = [
+      '--src-tls-verify=false',
+      '--dest-tls-verify=false',
+      '--dest-creds',
+      'ann:secret',
+    ]
+    skopeo('copy', ...again, `docker://${address}/app:pushed`, `docker://${address}/app:copied`)
+  })
+  for (const tag of ['pushed', 'copied']) {
+    const verified = await kauri.run(['verify', `app:${tag}`])
+    t.is(verified.stdout.trim(), `app:${tag} ${digest}`, verified.stderr)
+  }
+})
