@@ -42,21 +42,10 @@ const magic = 0x3149_434b
 
 /** Opens what `format` gave; a file that is not whole is taken for an empty one. */
 export function contentRecords(file?: Uint8Array): ContentRecords {
-  const base = chunkOf(file === undefined ? new Uint32Array(0) : readBase(file))
-  const baseCount = base.words.length / recordWords
-  const chunks: Chunk[] = []
-  let count = baseCount
-  let slots = new Int32Array(0)
+  const list = recordList(file === undefined ? new Uint32Array(0) : readBase(file))
+  /** Numbers of records, counted from 1, at places that their identities lead to. */
+  let slots = slotsOf(list, 0)
   let hasNews = false
-
-  function chunkAt(index: number): Chunk {
-    if (index < baseCount) return base
-    return chunks[Math.floor((index - baseCount) / chunkRecords)] ?? base
-  }
-
-  function startOf(index: number): number {
-    return (index < baseCount ? index : (index - baseCount) % chunkRecords) * recordWords
-  }
 
   /** The slot of the entry's record, or the free one where it goes. */
   function seek(entry: SourceEntry): number {
@@ -64,33 +53,17 @@ export function contentRecords(file?: Uint8Array): ContentRecords {
     const { inodeLow, inodeHigh, ctimeNanoseconds, sizeBytes } = entry
     for (let slot = mix(inodeLow, inodeHigh, ctimeNanoseconds, sizeBytes % 2 ** 32) & mask; ; ) {
       const index = (slots[slot] ?? 0) - 1
-      if (index < 0 || isSame(chunkAt(index).words, startOf(index), entry)) return slot
+      if (index < 0 || isSame(list.chunkAt(index).words, list.startOf(index), entry)) return slot
       slot = (slot + 1) & mask
     }
   }
-
-  function growSlots(least: number): void {
-    let size = 1024
-    while (size < least * 2) size *= 2
-    slots = new Int32Array(size)
-    const mask = size - 1
-    for (let index = 0; index < count; index++) {
-      const { words } = chunkAt(index)
-      const at = startOf(index)
-      const inodeHigh = words[at + 1] ?? 0
-      let slot = mix(words[at] ?? 0, inodeHigh, words[at + 8] ?? 0, words[at + 2] ?? 0) & mask
-      while (slots[slot] !== 0) slot = (slot + 1) & mask
-      slots[slot] = index + 1
-    }
-  }
-  growSlots(baseCount)
 
   return {
     find(entry) {
       const index = (slots[seek(entry)] ?? 0) - 1
       if (index < 0) return undefined
-      const { words, bytes } = chunkAt(index)
-      const start = startOf(index)
+      const { words, bytes } = list.chunkAt(index)
+      const start = list.startOf(index)
       const mark = words[start + markWord] ?? 0
       words[start + markWord] = mark | marks.used
       const digestStart = (start + digestWord) * 4
@@ -98,17 +71,13 @@ export function contentRecords(file?: Uint8Array): ContentRecords {
       return { digest, hasXattrs: (mark & marks.xattrs) !== 0 }
     },
     add(entry, { digest, hasXattrs }, isKept) {
-      if ((count + 1) * 2 > slots.length) growSlots((count + 1) * 2)
+      if ((list.count() + 1) * 2 > slots.length) slots = slotsOf(list, list.count() + 1)
       const slot = seek(entry)
-      let index = (slots[slot] ?? 0) - 1
-      if (index < 0) {
-        index = count++
-        if ((index - baseCount) % chunkRecords === 0)
-          chunks.push(chunkOf(new Uint32Array(chunkRecords * recordWords)))
-        slots[slot] = index + 1
-      }
-      const { words, bytes } = chunkAt(index)
-      const start = startOf(index)
+      const there = (slots[slot] ?? 0) - 1
+      const index = there < 0 ? list.append() : there
+      slots[slot] = index + 1
+      const { words, bytes } = list.chunkAt(index)
+      const start = list.startOf(index)
       describe(entry, words, start)
       words[start + markWord] =
         marks.used | (hasXattrs ? marks.xattrs : 0) | (isKept ? marks.kept : 0)
@@ -116,24 +85,76 @@ export function contentRecords(file?: Uint8Array): ContentRecords {
       if (isKept) hasNews = true
     },
     hasNews: () => hasNews,
-    format() {
-      const output = new Uint32Array(headerWords + count * recordWords)
-      let kept = 0
-      for (let index = 0; index < count; index++) {
-        const { words } = chunkAt(index)
-        const start = startOf(index)
-        const mark = words[start + markWord] ?? 0
-        const isUsed = (mark & marks.used) !== 0
-        const age = isUsed ? 0 : (mark & 0xff) + 1
-        if ((mark & marks.kept) === 0 || age > longestAge) continue
-        if (!isUsed && count > mostRecords) continue
-        const target = headerWords + kept++ * recordWords
-        output.set(words.subarray(start, start + recordWords), target)
-        output[target + markWord] = (mark & (marks.xattrs | marks.kept)) | age
-      }
-      return withHeader(output.subarray(0, headerWords + kept * recordWords), kept)
+    format: () => formatRecords(list),
+  }
+}
+
+/** Records in the order they came, those of the file first. */
+interface RecordList {
+  count(): number
+  chunkAt(index: number): Chunk
+  /** Of the record in its chunk's words. */
+  startOf(index: number): number
+  /** Makes room for one more; its index. */
+  append(): number
+}
+
+function recordList(words: Uint32Array): RecordList {
+  const base = chunkOf(words)
+  const baseCount = words.length / recordWords
+  const chunks: Chunk[] = []
+  let count = baseCount
+  return {
+    count: () => count,
+    chunkAt(index) {
+      if (index < baseCount) return base
+      return chunks[Math.floor((index - baseCount) / chunkRecords)] ?? base
+    },
+    startOf: index =>
+      (index < baseCount ? index : (index - baseCount) % chunkRecords) * recordWords,
+    append() {
+      if ((count - baseCount) % chunkRecords === 0)
+        chunks.push(chunkOf(new Uint32Array(chunkRecords * recordWords)))
+      return count++
     },
   }
+}
+
+/** Slots for all records and at least as many more; half of them stay free. */
+function slotsOf(list: RecordList, more: number): Int32Array {
+  const count = list.count()
+  let size = 1024
+  while (size < (count + more) * 2) size *= 2
+  const slots = new Int32Array(size)
+  const mask = size - 1
+  for (let index = 0; index < count; index++) {
+    const { words } = list.chunkAt(index)
+    const at = list.startOf(index)
+    const inodeHigh = words[at + 1] ?? 0
+    let slot = mix(words[at] ?? 0, inodeHigh, words[at + 8] ?? 0, words[at + 2] ?? 0) & mask
+    while (slots[slot] !== 0) slot = (slot + 1) & mask
+    slots[slot] = index + 1
+  }
+  return slots
+}
+
+function formatRecords(list: RecordList): Buffer {
+  const count = list.count()
+  const output = new Uint32Array(headerWords + count * recordWords)
+  let kept = 0
+  for (let index = 0; index < count; index++) {
+    const { words } = list.chunkAt(index)
+    const start = list.startOf(index)
+    const mark = words[start + markWord] ?? 0
+    const isUsed = (mark & marks.used) !== 0
+    const age = isUsed ? 0 : (mark & 0xff) + 1
+    if ((mark & marks.kept) === 0 || age > longestAge) continue
+    if (!isUsed && count > mostRecords) continue
+    const target = headerWords + kept++ * recordWords
+    output.set(words.subarray(start, start + recordWords), target)
+    output[target + markWord] = (mark & (marks.xattrs | marks.kept)) | age
+  }
+  return withHeader(output.subarray(0, headerWords + kept * recordWords), kept)
 }
 
 /** Magic, number of records, two spare words, and the SHA-256 of the records. */

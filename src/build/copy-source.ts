@@ -2,16 +2,15 @@
 // goes to the target or into it where that is a directory; directories join those that are there and give them their own
 // owner, mode and time; files replace what is no directory; hard links within one source stay, and so do times.
 
-import { closeSync, constants, fstatSync, writeFileSync } from 'node:fs'
+import { closeSync, constants } from 'node:fs'
 import { hasErrno, KauriError } from '../core/errors.ts'
 import { cancelled } from '../core/process.ts'
 import { createPause } from '../layer/time-slice.ts'
 import { native } from '../native/native.ts'
-import type { ChmodExpression } from '../plan/chmod-expression.ts'
-import type { GuestPath } from '../plan/plan.ts'
-import { type Owner, rootOwner } from './copy-entries.ts'
+import type { Owner } from './copy-entries.ts'
 import { copyFileVerified, type FileSource } from './copy-file.ts'
-import { hashLargeFile, smallFileBytes } from './hash-file.ts'
+import { type CopyTarget, makeWay, prepareDestination } from './copy-target.ts'
+import { hashLargeFile, hashText, smallFileBytes } from './hash-file.ts'
 import { inodeOf, type ReadableSource } from './source-digest.ts'
 import type { SourceEntry } from './source-entry.ts'
 import type { SourceMatch } from './source-patterns.ts'
@@ -19,18 +18,6 @@ import { baseOf, joinPath, parentOf } from './source-tree.ts'
 import { type WalkedDirectory, type WalkRules, walkSource } from './source-walk.ts'
 import { readDirectoryXattrs, readSourceXattrs, type SourceXattr } from './source-xattrs.ts'
 import { isDirectoryStat, type TargetTree, targetTree } from './target-tree.ts'
-
-/** Where copies go and how they look. */
-export interface CopyTarget {
-  /** An O_PATH descriptor of the tree's root. */
-  readonly rootFd: number
-  readonly target: GuestPath
-  /** The target was written as a directory, which is made where it is missing. */
-  readonly targetIsDirectory: boolean
-  /** Of everything that is copied or made; undefined: as the source says. */
-  readonly owner?: Owner | undefined
-  readonly chmod?: ChmodExpression | undefined
-}
 
 /** @throws PROCESS_FAILED where a directory and a file stand in each other's way, and where a file changed since its digest was taken; CANCELLED */
 export async function copySource(
@@ -40,7 +27,7 @@ export async function copySource(
   to: CopyTarget,
 ): Promise<void> {
   const entry = source.tree.find(match.path)
-  if (entry === undefined) throw changed(source, match.path)
+  if (entry === undefined) throw changedSource(source, match.path)
   const tree = targetTree(to.rootFd)
   const destination = prepareDestination(
     tree,
@@ -97,53 +84,6 @@ interface FinishedDirectory {
   readonly looks: { readonly xattrs: readonly SourceXattr[] } | undefined
 }
 
-/** Makes the directories that are needed, and says where the source goes. */
-function prepareDestination(
-  tree: TargetTree,
-  source: { readonly name: string; readonly becomes: 'file' | WalkRules['directory'] },
-  { target, targetIsDirectory, owner, chmod }: CopyTarget,
-): string {
-  const looks = { mode: (chmod?.octal ?? 0o755) & 0o777, owner }
-  const written = target.slice(1)
-  tree.makeDirectories(tree.follow(targetIsDirectory ? written : parentOf(written)), looks)
-  const place = tree.follow(written)
-  const there = tree.stat(place)
-  if (source.becomes !== 'file') {
-    if (there === undefined)
-      tree.makeDirectories(source.becomes === 'contents' ? place : parentOf(place), looks)
-    return place
-  }
-  const destination =
-    there !== undefined && isDirectoryStat(there) ? joinPath(place, source.name) : place
-  tree.makeDirectories(parentOf(destination), looks)
-  return destination
-}
-
-/** Writes a here-document: a file of root's, mode 0644, unless the target says otherwise. */
-export function copyText(
-  { name, text }: { readonly name: string; readonly text: string },
-  to: CopyTarget,
-): void {
-  const tree = targetTree(to.rootFd)
-  const destination = prepareDestination(tree, { name, becomes: 'file' }, to)
-  const into = tree.open(parentOf(destination))
-  try {
-    makeWay({ into, destination })
-    const { uid, gid } = to.owner ?? rootOwner
-    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL
-    const fd = native().openAt(into, baseOf(destination), flags, 0o600)
-    try {
-      writeFileSync(fd, text)
-      const seconds = Math.floor(fstatSync(fd).mtimeMs / 1000)
-      native().finishFile(fd, uid, gid, to.chmod?.apply(0o644, false) ?? 0o644, seconds, 0)
-    } finally {
-      closeSync(fd)
-    }
-  } finally {
-    closeSync(into)
-  }
-}
-
 function copySingle(copy: Copy, entry: SourceEntry, directory: string): void {
   const { source, tree, destination } = copy
   const from = source.tree.open(directory)
@@ -162,7 +102,7 @@ function copySingle(copy: Copy, entry: SourceEntry, directory: string): void {
 function copyDirectory(copy: Copy, walked: WalkedDirectory): void {
   const { source, tree } = copy
   const path = joinPath(copy.destination, walked.relative)
-  const from = source.tree.open(walked.path)
+  const from = whileThere(source, walked.path, () => source.tree.open(walked.path))
   try {
     makeDirectory(copy, walked, { path, from })
     if (walked.files.length === 0) return
@@ -269,23 +209,12 @@ function copyEntry(copy: Copy, entry: SourceEntry, place: EntryPlace): void {
   }
 }
 
-/** Removes what has the copy's name. @throws PROCESS_FAILED where that is a directory */
-function makeWay({ into, destination }: Pick<EntryPlace, 'into' | 'destination'>): void {
-  const name = baseOf(destination)
-  const there = native().statAt(into, name)
-  if (there === undefined) return
-  if (!isDirectoryStat(there)) return native().unlinkAt(into, name)
-  throw new KauriError('PROCESS_FAILED', `cannot replace to directory /${destination} with file`, {
-    hint: 'remove the directory in an earlier step',
-  })
-}
-
 function putEntry(copy: Copy, entry: SourceEntry, place: EntryPlace): void {
   const { from, into, destination } = place
   const name = baseOf(destination)
   const calls = native()
   if (entry.type === 'file') return putFile(copy, entry, place)
-  if (entry.type === 'link') calls.makeSymlinkAt(calls.readLinkAt(from, entry.name), into, name)
+  if (entry.type === 'link') calls.makeSymlinkAt(readLink(copy, entry, place), into, name)
   else {
     const type = nodeTypes[entry.type] ?? constants.S_IFIFO
     calls.makeNodeAt(into, name, type | 0o600, entry.deviceMajor, entry.deviceMinor)
@@ -297,6 +226,14 @@ function putEntry(copy: Copy, entry: SourceEntry, place: EntryPlace): void {
     calls.setModeAt(into, name, modeOf(copy, entry))
   }
   calls.setTimesAt(into, name, entry.mtimeSeconds, entry.mtimeNanoseconds)
+}
+
+function readLink({ source }: Copy, entry: SourceEntry, { from, directory }: EntryPlace): string {
+  const shown = joinPath(directory, entry.name)
+  const target = whileThere(source, shown, () => native().readLinkAt(from, entry.name))
+  if (source.mayChange && source.contents.find(entry)?.digest !== hashText(target))
+    throw changedSource(source, shown)
+  return target
 }
 
 const nodeTypes: Readonly<Record<string, number>> = {
@@ -321,15 +258,27 @@ function putFile(copy: Copy, entry: SourceEntry, place: EntryPlace): void {
   }
   const content = source.contents.find(entry)
   const shown = joinPath(place.directory, entry.name)
-  if (content === undefined && source.mayChange) throw changed(source, shown)
+  if (content === undefined && source.mayChange) throw changedSource(source, shown)
   const xattrs = content?.hasXattrs === false ? [] : readSourceXattrs(place.from, entry.name)
   const { uid, gid } = ownerOf(copy, entry)
-  const isCopied = copyFileVerified(
-    { directoryFd: place.from, entry, proof: proofOf(copy, entry, place) },
-    { directoryFd: into, name: baseOf(destination) },
-    { uid, gid, mode: modeOf(copy, entry), xattrs },
+  const isCopied = whileThere(source, shown, () =>
+    copyFileVerified(
+      { directoryFd: place.from, entry, proof: proofOf(copy, entry, place) },
+      { directoryFd: into, name: baseOf(destination) },
+      { uid, gid, mode: modeOf(copy, entry), xattrs },
+    ),
   )
-  if (!isCopied) throw changed(source, shown)
+  if (!isCopied) throw changedSource(source, shown)
+}
+
+/** What is gone, or something else by now, has changed. */
+function whileThere<T>(source: ReadableSource, shown: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    if (!hasErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'EINVAL')) throw error
+    throw changedSource(source, shown)
+  }
 }
 
 /** A large file whose numbers prove nothing is hashed when it is copied, and not at one go. */
@@ -353,7 +302,7 @@ async function proveCopies({ source, tree, unproven }: Copy): Promise<void> {
       native().openAt(fd, name, constants.O_RDONLY),
     )
     try {
-      if ((await hashLargeFile(file, source.signal)) !== digest) throw changed(source, shown)
+      if ((await hashLargeFile(file, source.signal)) !== digest) throw changedSource(source, shown)
     } finally {
       closeSync(file)
     }
@@ -372,7 +321,8 @@ function modeOf({ to }: Copy, { mode, type }: SourceEntry): number {
   return to.chmod?.apply(mode, type === 'directory') ?? mode
 }
 
-function changed({ tree }: ReadableSource, entryPath: string): KauriError {
+/** For what is no longer what its digest says. */
+export function changedSource({ tree }: ReadableSource, entryPath: string): KauriError {
   return new KauriError(
     'PROCESS_FAILED',
     `${joinPath(tree.name, entryPath)} changed while it was used`,

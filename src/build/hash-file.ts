@@ -34,3 +34,8 @@ export async function hashLargeFile(fd: number, signal?: AbortSignal): Promise<s
     position += bytesRead
   }
 }
+
+/** A text that may hold lone surrogates, such as what a link says. */
+export function hashText(text: string): string {
+  return hash('sha256', Buffer.from(text, 'utf16le'), 'latin1')
+}

@@ -34,11 +34,11 @@ export async function isArchive(fd: number, signal?: AbortSignal): Promise<boole
   )
   try {
     const { bytes } = await decompress(readFrom(fd), { signal })
-    let read = 0
+    let readBytes = 0
     for await (const chunk of bytes) {
       reader.write(chunk)
-      read += chunk.length
-      if (hasEntry || read > mostBytesBefore) return hasEntry
+      readBytes += chunk.length
+      if (hasEntry || readBytes > mostBytesBefore) return hasEntry
     }
     return false
   } catch (error) {

@@ -10,7 +10,7 @@ import { createPause } from '../layer/time-slice.ts'
 import { native } from '../native/native.ts'
 import { type Digest, parseDigest } from '../oci/digest.ts'
 import type { ContentIndex, FileContent } from './content-index.ts'
-import { hashLargeFile, hashSmallFile, smallFileBytes } from './hash-file.ts'
+import { hashLargeFile, hashSmallFile, hashText, smallFileBytes } from './hash-file.ts'
 import type { SourceEntry } from './source-entry.ts'
 import type { SourceMatch } from './source-patterns.ts'
 import { baseOf, explainDenied, joinPath, parentOf, type SourceTree } from './source-tree.ts'
@@ -146,7 +146,7 @@ function addFile(sum: Sum, entry: SourceEntry, place: FilePlace): void {
     sum.add(`file\0${shown}\0${owner}\0${mode}\0${first}\0${digest}\0`)
     if (hasXattrs) addXattrs(sum, readSourceXattrs(fd, name))
   } else if (type === 'link') {
-    sum.add(`link\0${shown}\0${owner}\0${native().readLinkAt(fd, name)}\0`)
+    sum.add(`link\0${shown}\0${owner}\0${linkOf(sum, entry, fd)}\0`)
   } else {
     const device = `${entry.deviceMajor}:${entry.deviceMinor}`
     sum.add(`${type}\0${shown}\0${owner}\0${mode}\0${type === 'fifo' ? '' : device}\0`)
@@ -193,6 +193,15 @@ function contentOf(
   const content = { digest, hasXattrs: readSourceXattrs(fd, entry.name).length > 0 }
   source.contents.keep(entry, content)
   return content
+}
+
+/** What a link says is its content. */
+function linkOf({ source: { contents } }: Sum, entry: SourceEntry, fd: number): string {
+  const known = contents.find(entry)
+  if (known !== undefined) return known.digest
+  const digest = hashText(native().readLinkAt(fd, entry.name))
+  contents.keep(entry, { digest, hasXattrs: false })
+  return digest
 }
 
 const readFlags = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY

@@ -5,24 +5,21 @@ import { closeSync, constants, openSync } from 'node:fs'
 import path from 'node:path'
 import type { Json } from '../../core/canonical-json.ts'
 import { KauriError } from '../../core/errors.ts'
-import { applyTar } from '../../layer/apply-tar.ts'
-import { decompress } from '../../layer/decompress.ts'
 import { oPath } from '../../native/in-root.ts'
-import { native } from '../../native/native.ts'
 import { parseChmod } from '../../plan/chmod-expression.ts'
 import { compilePathPatterns } from '../../plan/path-patterns.ts'
 import type { AddStep, FileSource } from '../../plan/plan.ts'
 import { memoryIndex } from '../content-index.ts'
-import { type CopyTarget, copySource, copyText } from '../copy-source.ts'
+import { copySource } from '../copy-source.ts'
+import { type CopyTarget, copyText } from '../copy-target.ts'
 import type { RemoteFile, RemoteTree, ResolvedSource } from '../remote-source.ts'
-import { isArchive, readFrom } from '../source-archive.ts'
 import type { ReadableSource } from '../source-digest.ts'
 import { findOwner } from '../source-owner.ts'
 import type { SourceMatch } from '../source-patterns.ts'
 import { digestSelection, selectPatterns, withSource } from '../source-selection.ts'
-import { baseOf, parentOf, sourceTree } from '../source-tree.ts'
+import { sourceTree } from '../source-tree.ts'
 import type { WalkRules } from '../source-walk.ts'
-import { targetTree } from '../target-tree.ts'
+import { unpackSource } from '../unpack-source.ts'
 import { nothingInstalled, type PreparedStep, type StepContext, type StepGround } from './step.ts'
 
 type PatternSource = Extract<FileSource, { readonly kind: 'pattern' }>
@@ -141,42 +138,8 @@ async function addMatch(
   { match, rules, unpacks }: MatchedSource,
   to: CopyTarget,
 ): Promise<void> {
-  if (unpacks && (await unpackArchive(source, match, to))) return
+  if (unpacks && (await unpackSource(source, match, to))) return
   await copySource(source, match, rules, to)
-}
-
-/** False where the match is no archive. */
-async function unpackArchive(
-  { tree, signal }: ReadableSource,
-  { path: file }: SourceMatch,
-  { rootFd, target, owner }: CopyTarget,
-): Promise<boolean> {
-  if (tree.find(file)?.type !== 'file') return false
-  const directoryFd = tree.open(parentOf(file))
-  let fd: number | undefined
-  try {
-    fd = native().openAt(directoryFd, baseOf(file), constants.O_RDONLY | constants.O_NONBLOCK)
-    if (!(await isArchive(fd, signal))) return false
-    const place = targetTree(rootFd)
-    const directory = place.follow(target.slice(1))
-    place.makeDirectories(directory, { mode: 0o755, owner })
-    const intoFd = place.open(directory)
-    try {
-      const { bytes } = await decompress(readFrom(fd), { name: `/${file}`, signal })
-      await applyTar(bytes, intoFd, {
-        name: `/${file}`,
-        whiteouts: 'ordinary',
-        ownership: owner ?? 'archive',
-        signal,
-      })
-    } finally {
-      closeSync(intoFd)
-    }
-    return true
-  } finally {
-    if (fd !== undefined) closeSync(fd)
-    closeSync(directoryFd)
-  }
 }
 
 async function addRemote(
