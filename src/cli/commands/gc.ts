@@ -1,9 +1,12 @@
 // `kauri gc`: frees what nobody needs any more: blobs that no image refers to, and unpacked trees that no image, build or
 // container stands on.
 
+import { existsSync } from 'node:fs'
 import process from 'node:process'
 import type { CollectCacheMounts } from '../../build/cache-mount-collection.ts'
+import type { CollectRecordsOptions } from '../../build/collect-records.ts'
 import { KauriError } from '../../core/errors.ts'
+import { parseDigest } from '../../oci/digest.ts'
 import type { DiskStore } from '../../store/disk-store.ts'
 import type { CommandContext, CommandInput, CommandSpec } from '../command.ts'
 import { humanSize } from '../human-units.ts'
@@ -53,11 +56,13 @@ async function freeSpace({ options, context }: CommandInput): Promise<number> {
   const maxBytes = maxText === undefined ? undefined : parseBytes('--cache-mounts', maxText)
   const usedBeforeMs = Date.now() - cacheMs
   const cacheMounts = await collectMounts({ usedBeforeMs, maxBytes, dryRun }, context)
+  const records = await collectRecords(store, { graceMs, usedBeforeMs, dryRun }, context)
   const verb = dryRun ? 'would free' : 'freed'
   context.print(`${verb} ${collected.blobs} blobs, ${humanSize(collected.bytes)}`)
   context.print(`${verb} ${trees} trees`)
   context.print(`${verb} ${cacheMounts.mounts} cache mounts, ${humanSize(cacheMounts.bytes)}`)
-  context.printJson({ ...collected, trees, cacheMounts, dryRun })
+  context.print(`${verb} ${records} records`)
+  context.printJson({ ...collected, trees, cacheMounts, records, dryRun })
   return 0
 }
 
@@ -68,6 +73,22 @@ async function collectMounts(
 ): Promise<{ readonly mounts: number; readonly bytes: number }> {
   const { collectCacheMounts } = await import('../../build/cache-mount-collection.ts')
   return await collectCacheMounts(dataRoot, { ...limits, signal })
+}
+
+/** What builds noted about results that are gone by now. */
+async function collectRecords(
+  store: DiskStore,
+  options: Pick<CollectRecordsOptions, 'graceMs' | 'usedBeforeMs' | 'dryRun'>,
+  context: CommandContext,
+): Promise<number> {
+  if (process.getuid?.() !== 0) return 0
+  const { collectBuildRecords } = await import('../../build/collect-records.ts')
+  const trees = new Set<string>((await (await openTrees(context)).list()).map(({ id }) => id))
+  return collectBuildRecords(context.dataRoot, {
+    ...options,
+    isStored: hex => existsSync(store.blobPath(parseDigest(`sha256:${hex}`))),
+    isKept: name => trees.has(name),
+  })
 }
 
 async function collectTrees(
