@@ -68,12 +68,8 @@ testWith({ programs: ['skopeo'] })('skopeo and another kauri push where they may
     await other.run(['tag', 'app', `${address}/app:pushed`])
     const pushed = await other.run(['push', `${address}/app:pushed`], { env: auth })
     t.is(pushed.code, 0, pushed.stderr)
-    const again = [
-      '--src-tls-verify=false',
-      '--dest-tls-verify=false',
-      '--dest-creds',
-      'ann:secret',
-    ]
+    const user = ['--src-creds', 'ann:secret', '--dest-creds', 'ann:secret']
+    const again = ['--src-tls-verify=false', '--dest-tls-verify=false', ...user]
     skopeo('copy', ...again, `docker://${address}/app:pushed`, `docker://${address}/app:copied`)
   })
   for (const tag of ['pushed', 'copied']) {
