@@ -5,7 +5,7 @@ import { type Diagnostic, KauriError } from '../core/errors.ts'
 import { parseDigest } from '../oci/digest.ts'
 import type { Platform } from '../oci/platform.ts'
 import { type CheckedText, checkDiagnostics, errorDiagnostic } from './check-diagnostics.ts'
-import type { ParsedDockerfile } from './instructions.ts'
+import type { DockerfileStage, ParsedDockerfile } from './instructions.ts'
 import { type CheckFinding, createLinter, type Linter } from './linter.ts'
 import { lowerForCheck } from './lower-dockerfile.ts'
 import type { ImageResolver } from './lower-options.ts'
@@ -52,8 +52,9 @@ export async function checkDockerfile(
   const findings = linter.findings.toSorted(
     (a, b) => a.startLine - b.startLine || compareText(a.detail, b.detail),
   )
+  const imageAt = baseImages(dockerfile?.stages ?? [])
   const diagnostics = checkDiagnostics(findings, source, linter.isError).map((diagnostic, index) =>
-    withDoubt(diagnostic, findings[index], dockerfile),
+    withDoubt(diagnostic, findings[index], imageAt),
   )
   if (error !== undefined && !linter.isRefusal(error))
     diagnostics.push(errorDiagnostic(error, source))
@@ -99,23 +100,31 @@ const unknownImages: ImageResolver = {
 function withDoubt(
   diagnostic: Diagnostic,
   finding: CheckFinding | undefined,
-  dockerfile: ParsedDockerfile | undefined,
+  imageAt: (line: number) => string | undefined,
 ): Diagnostic {
-  if (finding?.rule !== 'UndefinedVar' || dockerfile === undefined) return diagnostic
-  if (diagnostic.severity === 'error' || finding.detail.includes('did you mean')) return diagnostic
-  const image = baseImageAt(dockerfile, finding.startLine)
-  if (image === undefined) return diagnostic
+  if (finding?.rule !== 'UndefinedVar' || finding.detail.includes('did you mean')) return diagnostic
+  const image = imageAt(finding.startLine)
+  if (image === undefined || diagnostic.severity === 'error') return diagnostic
   return { ...diagnostic, severity: 'note', hint: `fine where the image ${image} sets it` }
 }
 
-/** The image that the stage around a line starts from, through other stages; undefined for scratch. */
-function baseImageAt({ stages }: ParsedDockerfile, line: number): string | undefined {
-  let index = stages.findLastIndex(({ startLine }) => startLine <= line)
-  for (let stage = stages[index]; stage !== undefined; stage = stages[index]) {
-    const { baseName } = stage
-    const before = stages.slice(0, index)
-    index = before.findLastIndex(({ name }) => name !== '' && name === baseName.toLowerCase())
-    if (index < 0) return baseName === 'scratch' ? undefined : baseName
+/** Finds the image that the stage around a line starts from, through other stages; undefined for scratch. */
+function baseImages(stages: readonly DockerfileStage[]): (line: number) => string | undefined {
+  const imageOfStage = new Map<string, string | undefined>()
+  const images = stages.map(({ name, baseName }) => {
+    const base = baseName.toLowerCase()
+    const image = base === 'scratch' ? undefined : baseName
+    const found = imageOfStage.has(base) ? imageOfStage.get(base) : image
+    if (name !== '') imageOfStage.set(name, found)
+    return found
+  })
+  return line => {
+    let low = 0
+    for (let high = stages.length; low < high; ) {
+      const middle = (low + high) >>> 1
+      if ((stages[middle]?.startLine ?? 0) <= line) low = middle + 1
+      else high = middle
+    }
+    return images[low - 1]
   }
-  return undefined
 }

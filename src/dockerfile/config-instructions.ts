@@ -19,7 +19,7 @@ import type { InstructionNode } from './syntax-tree.ts'
 export function readExpose(node: InstructionNode): ExposeInstruction {
   requireArguments(node)
   readFlags(node.flags, {})
-  const ports = node.words.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+  const ports = node.words.toSorted()
   return { kind: 'expose', ...commonOf(node), ports }
 }
 

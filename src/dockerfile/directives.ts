@@ -1,7 +1,8 @@
 // Parser directives: `# key=value` lines at the very top of a Dockerfile. Anything else ends them.
 
-import { KauriError } from '../core/errors.ts'
+import { refused } from './instruction-flags.ts'
 import { firstWord } from './lint-options.ts'
+import { trimSpace, trimSpaceStart, withoutBreak } from './white-space.ts'
 
 export interface Directive {
   readonly name: 'syntax' | 'escape' | 'check'
@@ -9,35 +10,39 @@ export interface Directive {
   readonly line: number
 }
 
-const directiveForm = /^([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$/
+const directiveForm = /^([a-zA-Z][a-zA-Z0-9]*)\s*=([^]+)$/
 const known = new Set(['syntax', 'escape', 'check'])
 
 /** Directives as the parser takes them: they may be indented. @throws DESCRIPTION_INVALID where one is given twice */
 export function readDirectives(lines: readonly string[]): Directive[] {
-  return collectDirectives(
-    lines.map(line => line.trimStart()),
-    '#',
-  )
+  return collectDirectives(lines, '#', true)
 }
 
-function collectDirectives(lines: readonly string[], comment: string): Directive[] {
+function collectDirectives(
+  lines: readonly string[],
+  comment: string,
+  mayBeIndented: boolean,
+): Directive[] {
   const found: Directive[] = []
-  for (const [index, line] of lines.entries()) {
+  for (const [index, raw] of lines.entries()) {
+    const line = withoutBreak(mayBeIndented ? trimSpaceStart(raw) : raw)
     if (!line.startsWith(comment)) break
-    const text = line
-      .slice(comment.length)
-      .trimStart()
-      .replace(/[\r\n]+$/, '')
-    const [, key = '', value = ''] = directiveForm.exec(text) ?? []
-    const name = key.toLowerCase()
-    if (!isDirectiveName(name)) break
-    if (found.some(directive => directive.name === name))
-      throw new KauriError('DESCRIPTION_INVALID', `only one ${name} parser directive can be used`, {
-        hint: `line ${index + 1} gives it again`,
-      })
-    found.push({ name, value, line: index + 1 })
+    const directive = readDirective(trimSpaceStart(line.slice(comment.length)), index + 1)
+    if (directive === undefined) break
+    if (found.some(({ name }) => name === directive.name))
+      throw refused(`only one ${directive.name} parser directive can be used`)
+    found.push(directive)
   }
   return found
+}
+
+function readDirective(text: string, line: number): Directive | undefined {
+  const [, key = '', value = ''] = directiveForm.exec(text) ?? []
+  const name = key.toLowerCase()
+  // A value of blanks alone is the last of them.
+  return isDirectiveName(name)
+    ? { name, value: trimSpace(value) || value.slice(-1), line }
+    : undefined
 }
 
 function isDirectiveName(name: string): name is Directive['name'] {
@@ -48,10 +53,7 @@ function isDirectiveName(name: string): name is Directive['name'] {
 export function escapeOf(directives: readonly Directive[]): '\\' | '`' {
   const value = directives.find(directive => directive.name === 'escape')?.value ?? '\\'
   if (value !== '\\' && value !== '`')
-    throw new KauriError(
-      'DESCRIPTION_INVALID',
-      `invalid escape token '${value}' does not match \` or \\`,
-    )
+    throw refused(`invalid escape token '${value}' does not match \` or \\`)
   return value
 }
 
@@ -73,7 +75,8 @@ function findDirective(
   comment: string,
 ): string | undefined {
   try {
-    return collectDirectives(lines, comment).find(directive => directive.name === name)?.value
+    return collectDirectives(lines, comment, false).find(directive => directive.name === name)
+      ?.value
   } catch {
     return undefined
   }

@@ -3,7 +3,9 @@
 // unquoted white space splits it into.
 
 import { KauriError } from '../core/errors.ts'
+import { quoteGo } from './go-values.ts'
 import { replacePattern, trimPrefix, trimSuffix } from './shell-pattern.ts'
+import { isSpace } from './white-space.ts'
 
 export interface ExpansionOptions {
   /** Value of a name, or undefined where it is not set. */
@@ -28,11 +30,18 @@ export interface Expansion {
   readonly unmatched: readonly string[]
 }
 
+/** Longest result in UTF-16 units: values that double themselves line by line must not fill the memory. */
+const maxLength = 4 * 1024 * 1024
+
+/** References within references; each takes a part of the stack. */
+const maxDepth = 500
+
 /** @throws DESCRIPTION_INVALID with the text and the reason */
 export function expandWord(text: string, options: ExpansionOptions): Expansion {
   const scan: Scan = {
     chars: Array.from(text),
     at: 0,
+    depth: 0,
     options,
     keepEscapes: options.keepEscapes ?? false,
     matched: new Set(),
@@ -45,15 +54,21 @@ export function expandWord(text: string, options: ExpansionOptions): Expansion {
     if (!(error instanceof KauriError)) throw error
     throw new KauriError(
       'DESCRIPTION_INVALID',
-      `failed to process ${JSON.stringify(text)}: ${error.message}`,
+      `failed to process ${quoteGo(shortened(text))}: ${error.message}`,
       { cause: error },
     )
   }
 }
 
+/** A message is for people, and a text may be a whole here-document. */
+function shortened(text: string): string {
+  return text.length <= 1000 ? text : `${text.slice(0, 1000)}…`
+}
+
 interface Scan {
   readonly chars: readonly string[]
   at: number
+  depth: number
   readonly options: ExpansionOptions
   keepEscapes: boolean
   readonly matched: Set<string>
@@ -74,7 +89,7 @@ function createSplitter(): {
   return {
     plain: text => {
       for (const char of text) {
-        if (!/^\s$/u.test(char)) {
+        if (!isSpace(char)) {
           word += char
           inWord = true
         } else if (inWord && word !== '') {
@@ -103,6 +118,7 @@ function expandUntil(
   const splitter = createSplitter()
   let word = ''
   while (scan.at < scan.chars.length) {
+    if (word.length > maxLength) throw fail('the text grows beyond all measure')
     const char = scan.chars[scan.at] ?? ''
     if (char === stop) {
       scan.at++
@@ -117,6 +133,10 @@ function expandUntil(
       const quoted = char === "'" ? readSingleQuoted(scan) : expandDoubleQuoted(scan)
       word += quoted
       splitter.quoted(quoted)
+    } else if (char === '<') {
+      const arrows = readArrows(scan)
+      word += arrows
+      splitter.quoted(arrows)
     } else word += readPlain(scan, splitter)
   }
   if (stop !== undefined)
@@ -136,10 +156,22 @@ function readPlain(scan: Scan, splitter: ReturnType<typeof createSplitter>): str
   return kept + escaped
 }
 
+/** Between `<<` and the name of a here-document there may be blanks, which do not end the word. */
+function readArrows(scan: Scan): string {
+  const start = scan.at++
+  if (scan.chars[scan.at] !== '<') return '<'
+  scan.at++
+  while (/^[\t\r ]$/.test(scan.chars[scan.at] ?? '')) scan.at++
+  return scan.chars.slice(start, scan.at).join('')
+}
+
 function readSingleQuoted(scan: Scan): string {
   const quote = scan.options.keepQuotes ? "'" : ''
   const end = scan.chars.indexOf("'", scan.at + 1)
-  if (end < 0) throw fail('unexpected end of statement while looking for matching single-quote')
+  if (end < 0) {
+    scan.at = scan.chars.length
+    throw fail('unexpected end of statement while looking for matching single-quote')
+  }
   const text = scan.chars.slice(scan.at + 1, end).join('')
   scan.at = end + 1
   return quote + text + quote
@@ -167,17 +199,25 @@ function expandDoubleQuoted(scan: Scan): string {
     if (next === undefined) break
     const escapes = next === '"' || next === '$' || next === escape
     if (escapes) scan.at++
-    text += escapes ? next : scan.keepEscapes ? '' : char
+    text += escapes ? next : char
   }
   throw fail('unexpected end of statement while looking for matching double-quote')
 }
 
-/** Special parameters and digits are names of one piece; others are letters, digits and `_`. */
+/** Digits are a name, so is each special parameter; other names are letters, digits and `_`. */
 function readName(scan: Scan): string {
-  const rest = scan.chars.slice(scan.at, scan.at + 4096).join('')
-  const name = /^(?:\p{Nd}+|[@*#?\-!$0]|[\p{L}\p{Nd}_]+)/u.exec(rest)?.[0] ?? ''
-  scan.at += Array.from(name).length
-  return name
+  const start = scan.at
+  const first = scan.chars[start] ?? ''
+  if (/^\p{Nd}$/u.test(first)) scan.at = endOf(scan, /^\p{Nd}$/u)
+  else if (/^[@*#?\-!$]$/.test(first)) scan.at++
+  else scan.at = endOf(scan, /^[\p{L}\p{Nd}_]$/u)
+  return scan.chars.slice(start, scan.at).join('')
+}
+
+function endOf({ chars, at }: Scan, member: RegExp): number {
+  let end = at
+  while (member.test(chars[end] ?? '')) end++
+  return end
 }
 
 function valueOf(scan: Scan, name: string): string | undefined {
@@ -197,16 +237,26 @@ function expandDollar(scan: Scan): string {
 
 function expandBraced(scan: Scan): string {
   scan.at++
+  if (++scan.depth > maxDepth) throw fail('references are nested too deeply')
+  const value = expandReference(scan)
+  scan.depth--
+  return value
+}
+
+/** What the end of a text reads as in Go's messages. */
+const endMark = '\ufffd'
+
+function expandReference(scan: Scan): string {
   const first = scan.chars[scan.at]
   if (first === undefined) throw fail("syntax error: missing '}'")
   if ('{}:'.includes(first)) throw fail('syntax error: bad substitution')
   const name = readName(scan)
-  const operator = scan.chars[scan.at++] ?? ''
+  const operator = scan.chars[scan.at++] ?? endMark
   if (operator === '}') return valueOf(scan, name) ?? (scan.options.keepUnset ? `\${${name}}` : '')
   if (operator === '/') return expandReplacement(scan, name)
-  const modifier = operator === ':' ? `:${scan.chars[scan.at++] ?? ''}` : operator
-  if (!/^(?::?[-+?]|[#%])$/.test(modifier)) throw unsupported(modifier)
-  return expandModified(scan, name, modifier)
+  if (operator === ':') return expandModified(scan, name, `:${scan.chars[scan.at++] ?? endMark}`)
+  if (!'+-?#%'.includes(operator)) throw unsupported(operator)
+  return expandModified(scan, name, operator)
 }
 
 function unsupported(modifier: string): KauriError {
@@ -223,12 +273,16 @@ function readOperand(scan: Scan, stop: string, missing: string, keepEscapes: boo
   }
 }
 
+/** An unknown modifier behind a colon is refused only when its operand is read, as in BuildKit. */
 function expandModified(scan: Scan, name: string, modifier: string): string {
+  if (modifier === ':#' || modifier === ':%') throw unsupported(modifier)
   const operator = modifier.at(-1) ?? ''
-  const operand = readOperand(scan, '}', "'}'", operator === '#' || operator === '%')
+  const isTrim = operator === '#' || operator === '%'
+  const operand = readOperand(scan, '}', "'}'", isTrim)
   const value = valueOf(scan, name)
   if (value === undefined && scan.options.keepUnset) return `\${${name}${modifier}${operand}}`
-  if (operator === '#' || operator === '%') return trimValue(value ?? '', operator, operand)
+  if (isTrim) return trimValue(value ?? '', operator, operand)
+  if (!'+-?'.includes(operator)) throw unsupported(modifier)
   const present = modifier.startsWith(':') && value === '' ? undefined : value
   return chooseValue(operator, present, operand) ?? refuseMissing(name, operand, value)
 }
@@ -261,5 +315,5 @@ function expandReplacement(scan: Scan, name: string): string {
   const replacement = readOperand(scan, '}', "'}'", true)
   const value = valueOf(scan, name)
   if (value === undefined && scan.options.keepUnset) return `\${${name}/${pattern}/${replacement}}`
-  return replacePattern(value ?? '', pattern, { replacement, all })
+  return replacePattern(value ?? '', pattern, { replacement, all, maxLength })
 }

@@ -28,10 +28,11 @@ export function readFlags(
     const type = Object.hasOwn(types, name) ? types[name] : undefined
     if (type === undefined)
       throw refused(withSuggestion(`unknown flag: ${flag}`, name, Object.keys(types)))
-    const before = values.get(name) ?? []
-    if (type !== 'texts' && before.length > 0) throw refused(`duplicate flag specified: ${flag}`)
+    const before = values.get(name)
+    if (type !== 'texts' && before !== undefined) throw refused(`duplicate flag specified: ${flag}`)
     const value = valueOf(flag, type, equals < 0 ? undefined : word.slice(equals + 1))
-    values.set(name, [...before, value])
+    if (before === undefined) values.set(name, [value])
+    else before.push(value)
   }
   return {
     used: [...values.keys()],

@@ -2,6 +2,8 @@
 // name and value pairs.
 
 import { KauriError } from '../core/errors.ts'
+import { quoteGo } from './go-values.ts'
+import { isSpace, trimSpaceStart } from './white-space.ts'
 
 export interface InstructionWords {
   readonly words: readonly string[]
@@ -46,12 +48,14 @@ export function readInstructionWords(
   rest: string,
   escape: string,
 ): InstructionWords {
-  return readers[keyword.toLowerCase()]?.(rest, escape) ?? plain([''])
+  const word = keyword.toLowerCase()
+  const read = Object.hasOwn(readers, word) ? readers[word] : undefined
+  return read?.(rest, escape) ?? plain([''])
 }
 
 /** Undefined where the text is no JSON list, which makes it a shell's. @throws DESCRIPTION_INVALID for lists of other than strings */
 function readJson(rest: string): InstructionWords | undefined {
-  if (!rest.trimStart().startsWith('[')) return undefined
+  if (!trimSpaceStart(rest).startsWith('[')) return undefined
   let list: unknown
   try {
     list = JSON.parse(rest)
@@ -59,7 +63,7 @@ function readJson(rest: string): InstructionWords | undefined {
     return undefined
   }
   if (!Array.isArray(list)) return undefined
-  const words = list.filter((item): item is string => typeof item === 'string')
+  const words = list.filter(item => typeof item === 'string').map(item => item.toWellFormed())
   if (words.length !== list.length)
     throw new KauriError(
       'DESCRIPTION_INVALID',
@@ -85,7 +89,7 @@ function readPairs(keyword: string, rest: string, escape: string): InstructionWo
       if (equals < 0)
         throw new KauriError(
           'DESCRIPTION_INVALID',
-          `Syntax error - can't find = in ${JSON.stringify(word)}. Must be of the form: name=value`,
+          `Syntax error - can't find = in ${quoteGo(word)}. Must be of the form: name=value`,
         )
       return [word.slice(0, equals), word.slice(equals + 1), '=']
     }),
@@ -108,16 +112,23 @@ export function splitKeepingQuotes(text: string, escape: string): string[] {
   const chars = Array.from(text)
   for (let at = 0; at < chars.length; at++) {
     const char = chars[at] ?? ''
-    if (quote === '' && /^\s$/u.test(char)) {
+    if (quote === '' && isSpace(char)) {
       if (begun) words.push(word)
       word = ''
       begun = false
       continue
     }
+    if (char === escape && quote !== "'") {
+      const next = chars[++at]
+      // An escape character at the very end stands for nothing.
+      if (next === undefined) break
+      word += char + next
+      begun = true
+      continue
+    }
     begun = true
     word += char
-    if (char === escape && quote !== "'") word += chars[++at] ?? ''
-    else if (quote === '' && (char === "'" || char === '"')) quote = char
+    if (quote === '' && (char === "'" || char === '"')) quote = char
     else if (char === quote) quote = ''
   }
   if (begun) words.push(word)

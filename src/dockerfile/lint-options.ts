@@ -3,6 +3,7 @@
 
 import { parseGoBoolean, quoteGo } from './go-values.ts'
 import { refused } from './instruction-flags.ts'
+import { trimSpace } from './white-space.ts'
 
 export interface LintOptions {
   readonly skip: 'all' | readonly string[]
@@ -49,13 +50,13 @@ function flagOf(value: string, part: string): boolean {
   return flag
 }
 
-const commentForm = /^check\s*=\s*(.+?)\s*$/i
+const commentForm = /^check\s*=([^]+)$/i
 
 /** The options with those of a comment `check=…` among `comments` on top; one that cannot be read counts for nothing. */
 export function withCommentOptions(options: LintOptions, comments: readonly string[]): LintOptions {
   for (const comment of comments) {
-    const [, value] = commentForm.exec(comment) ?? []
-    if (value === undefined) continue
+    const value = trimSpace(commentForm.exec(comment)?.[1] ?? '')
+    if (value === '') continue
     try {
       const { skip, experimental } = parseLintOptions(firstWord(value))
       return {

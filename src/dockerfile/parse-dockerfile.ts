@@ -4,11 +4,16 @@
 import { KauriError } from '../core/errors.ts'
 import { escapeOf, readDirectives } from './directives.ts'
 import { type Heredoc, heredocsOfLine } from './heredoc.ts'
+import { refused } from './instruction-flags.ts'
 import { blanks, readInstructionWords } from './instruction-words.ts'
 import type { InstructionNode, SyntaxTree } from './syntax-tree.ts'
+import { isSpace, trimBlanksEnd, trimSpace, trimSpaceStart, withoutBreak } from './white-space.ts'
 
 /** Longest physical line in bytes. */
 const maxLineBytes = 65_535
+
+/** Far more than an image can have layers; what works on stages may then take time by the square. */
+const maxInstructions = 10_000
 
 /** @param file names the Dockerfile in errors. @throws DESCRIPTION_INVALID with file and line */
 export function parseDockerfile(text: string, file: string): SyntaxTree {
@@ -35,11 +40,9 @@ function readLine(reader: LineReader): string | undefined {
   const line = reader.lines[reader.next]
   if (line === undefined || line === '') return undefined
   reader.next++
-  if (Buffer.byteLength(line) > maxLineBytes)
-    throw new KauriError(
-      'DESCRIPTION_INVALID',
-      `dockerfile line greater than max allowed size of ${maxLineBytes}`,
-    )
+  const limit = line.endsWith('\n') ? maxLineBytes + 1 : maxLineBytes
+  if (line.length * 3 > limit && Buffer.byteLength(line) > limit)
+    throw refused(`dockerfile line greater than max allowed size of ${maxLineBytes}`)
   return line
 }
 
@@ -53,30 +56,29 @@ function parseLines(reader: LineReader): SyntaxTree {
   for (let line = readLine(reader); line !== undefined; line = readLine(reader)) {
     const comment = commentOf(line)
     if (comment !== undefined) {
-      comments = comment === '' ? [] : [...comments, comment]
+      if (comment === '') comments = []
+      else comments.push(comment)
       continue
     }
     const startLine = reader.next
-    const { joined, hasEmptyLine } = joinContinuations(reader, line, escape)
-    if (joined === '') continue
+    const { joined, isContinued, hasEmptyLine } = joinContinuations(reader, line, escape)
+    if (joined === '' && !isContinued) continue
     if (hasEmptyLine) emptyContinuations.push({ line: reader.next, text: joined })
+    if (nodes.length === maxInstructions)
+      throw refused(`dockerfile has more than ${maxInstructions} instructions`)
     const node = parseInstruction(joined, escape)
     const heredocs = mayHaveHeredocs(node) ? readHeredocs(reader, joined) : []
     nodes.push({ ...node, heredocs, comments, startLine, endLine: reader.next })
     comments = []
   }
-  if (nodes.length === 0) throw new KauriError('DESCRIPTION_INVALID', 'file with no instructions')
+  if (nodes.length === 0) throw refused('file with no instructions')
   return { nodes, escape, emptyContinuations }
-}
-
-function withoutBreak(line: string): string {
-  return line.replace(/[\r\n]+$/, '')
 }
 
 /** Text of a comment line, or undefined for other lines; an indented comment keeps its `#`, as in BuildKit. */
 function commentOf(line: string): string | undefined {
   const content = withoutBreak(line)
-  return content.trimStart().startsWith('#') ? content.slice(1).trim() : undefined
+  return trimSpaceStart(content).startsWith('#') ? trimSpace(content.slice(1)) : undefined
 }
 
 /** The instruction's line with all that continues it; only the first loses its leading white space. */
@@ -84,8 +86,8 @@ function joinContinuations(
   reader: LineReader,
   first: string,
   escape: '\\' | '`',
-): { joined: string; hasEmptyLine: boolean } {
-  const start = cutContinuation(withoutBreak(first).trimStart(), escape)
+): { joined: string; isContinued: boolean; hasEmptyLine: boolean } {
+  const start = cutContinuation(trimSpaceStart(withoutBreak(first)), escape)
   let { text: joined, continues } = start
   let hasEmptyLine = false
   while (continues) {
@@ -93,7 +95,7 @@ function joinContinuations(
     if (line === undefined) break
     if (commentOf(line) !== undefined) continue
     const content = withoutBreak(line)
-    if (content.trim() === '') {
+    if (trimSpaceStart(content) === '') {
       hasEmptyLine = true
       continue
     }
@@ -101,20 +103,23 @@ function joinContinuations(
     joined += cut.text
     continues = cut.continues
   }
-  return { joined, hasEmptyLine }
+  return { joined, isContinued: start.continues, hasEmptyLine }
 }
 
 /** An escape character at the end of a line continues it, unless another one stands before it. */
 function cutContinuation(line: string, escape: '\\' | '`'): { text: string; continues: boolean } {
-  const trimmed = line.replace(/[ \t]+$/, '')
+  const trimmed = trimBlanksEnd(line)
   const continues = trimmed.endsWith(escape) && trimmed.at(-2) !== escape
   return continues ? { text: trimmed.slice(0, -1), continues } : { text: line, continues }
 }
 
 type BareNode = Omit<InstructionNode, 'heredocs' | 'comments' | 'startLine' | 'endLine'>
 
-function parseInstruction(line: string, escape: '\\' | '`'): BareNode {
-  const trimmed = line.trim()
+/** ONBUILD within ONBUILD is refused when it is understood; here it only must not fill the stack. */
+const maxTriggers = 100
+
+function parseInstruction(line: string, escape: '\\' | '`', depth = 0): BareNode {
+  const trimmed = trimSpace(line)
   const blank = blanks.exec(trimmed)
   const keyword = blank === null ? trimmed : trimmed.slice(0, blank.index)
   const { flags, rest } = takeFlags(
@@ -125,21 +130,22 @@ function parseInstruction(line: string, escape: '\\' | '`'): BareNode {
   if (keyword.toLowerCase() !== 'onbuild')
     return { ...node, ...readInstructionWords(keyword, rest, escape) }
   if (rest === '') return { ...node, words: [], isJson: false }
-  const trigger = { ...parseInstruction(rest, escape), heredocs: [], comments: [] }
+  if (depth > maxTriggers) throw refused("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed")
+  const trigger = { ...parseInstruction(rest, escape, depth + 1), heredocs: [], comments: [] }
   return { ...node, words: [], isJson: false, trigger: { ...trigger, startLine: 0, endLine: 0 } }
 }
 
 /** Takes the leading words that start with `--`; a bare `--` ends them. Quotes and escapes are resolved. */
 function takeFlags(text: string, escape: '\\' | '`'): { flags: string[]; rest: string } {
   const flags: string[] = []
-  let rest = text.trimStart()
+  let rest = trimSpaceStart(text)
   while (rest.startsWith('--')) {
     const { word, length } = readFlag(rest, escape)
-    rest = rest.slice(length).trim()
+    rest = trimSpaceStart(rest.slice(length))
     if (word === '--') break
     flags.push(word)
   }
-  return { flags, rest: rest.trim() }
+  return { flags, rest: trimSpace(rest) }
 }
 
 function readFlag(text: string, escape: '\\' | '`'): { word: string; length: number } {
@@ -148,7 +154,7 @@ function readFlag(text: string, escape: '\\' | '`'): { word: string; length: num
   let at = 0
   for (; at < text.length; at++) {
     const char = text[at] ?? ''
-    if (quote === '' && /\s/.test(char)) break
+    if (quote === '' && isSpace(char)) break
     if (char === escape) word += text[++at] ?? ''
     else if (char === quote) quote = ''
     else if (quote === '' && (char === '"' || char === "'")) quote = char

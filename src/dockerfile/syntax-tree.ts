@@ -36,6 +36,5 @@ export function formatNode(node: InstructionNode): string {
   const parts = [node.keyword.toLowerCase()]
   if (node.flags.length > 0) parts.push(`[${node.flags.map(quoteGo).join(' ')}]`)
   if (node.trigger !== undefined) parts.push(formatNode(node.trigger))
-  parts.push(...node.words.map(quoteGo))
-  return `(${parts.join(' ')})`
+  return `(${[...parts, ...node.words.map(quoteGo)].join(' ')})`
 }

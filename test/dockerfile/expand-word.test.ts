@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import test from 'ava'
 import { expandWord } from '../../src/dockerfile/expand-word.ts'
+import { replacePattern, trimPrefix, trimSuffix } from '../../src/dockerfile/shell-pattern.ts'
 import { conformancePath, testWith } from '../helpers/needs.ts'
 
 const environmentOf = (entries: readonly string[]) => {
@@ -71,8 +72,7 @@ testWith({ conformance: 'dockerfile/shell/fuzz.json' })(
       }
       const got = outcome(() => expandWord(item.in, options).word)
       const want = item.error === undefined ? { word: item.word } : { error: item.error }
-      if (got.word !== want.word || (want.error === undefined) !== (got.error === undefined))
-        wrong.push({ ...item, got })
+      if (got.word !== want.word || want.error !== got.error) wrong.push({ ...item, got })
     }
     t.deepEqual(wrong.slice(0, 12), [])
   },
@@ -85,6 +85,67 @@ function outcome(run: () => string): { word?: string; error?: string } {
     return { error: error instanceof Error ? error.message : String(error) }
   }
 }
+
+interface MatchCase {
+  readonly envs: Readonly<Record<string, string>>
+  readonly input: string
+  readonly expected: string
+  readonly expectedErr: boolean
+  readonly matches: readonly string[]
+  readonly unmatched: readonly string[]
+}
+
+testWith({ conformance: 'dockerfile/shell' })('names with and without value are told apart', t => {
+  const cases = JSON.parse(
+    readFileSync(conformancePath('dockerfile/shell/processWithMatches.json'), 'utf8'),
+  ) as MatchCase[]
+  for (const { envs, input, expected, expectedErr, matches, unmatched } of cases) {
+    const run = (): ReturnType<typeof expandWord> =>
+      expandWord(input, { lookUp: name => envs[name], escape: '\\' })
+    if (expectedErr) t.throws(run, undefined, input)
+    else {
+      const got = run()
+      t.is(got.word, expected, input)
+      t.deepEqual(got.matched.toSorted(), matches.toSorted(), input)
+      t.deepEqual(got.unmatched.toSorted(), unmatched.toSorted(), input)
+    }
+  }
+})
+
+testWith({ conformance: 'dockerfile/shell' })('patterns are those of the peer', t => {
+  const { invalid } = JSON.parse(
+    readFileSync(conformancePath('dockerfile/shell/patterns.json'), 'utf8'),
+  ) as { invalid: string[] }
+  for (const pattern of invalid) t.throws(() => trimPrefix(pattern, 'x', true), undefined, pattern)
+})
+
+for (const [pattern, value, replacement, want] of [
+  ['*', 'abc', 'X', 'X'],
+  ['', 'abc', 'X', 'XaXbXcX'],
+  ['b', 'abcb', '$0$0', 'abbcbb'],
+  ['b', 'abc', '$$-${0}-$1', 'a$-b-c'],
+  ['a*', 'xab\nay', '-', 'x-\n-'],
+  ['?', '\u{1f332}b', '-', '--'],
+  ['a*b', 'aabbab-b', '.', '.'],
+] as const)
+  test(`every ${JSON.stringify(pattern)} in ${JSON.stringify(value)} is replaced as in Go`, t => {
+    const options = { replacement, all: true, maxLength: 1000 }
+    t.is(replacePattern(value, pattern, options), want)
+  })
+
+for (const [pattern, prefix, longPrefix, suffix, longSuffix] of [
+  ['*/', 'b/c', 'c', 'a/b/c', 'a/b/c'],
+  ['/*', 'a/b/c', 'a/b/c', 'a/b', 'a'],
+  ['*', 'a/b/c', '', 'a/b/c', ''],
+  ['?/b*', '/c', '', '', ''],
+  ['*b*', '/c', '', 'a/', ''],
+] as const)
+  test(`${pattern} is cut from a/b/c, short and long`, t => {
+    t.is(trimPrefix(pattern, 'a/b/c', false), prefix)
+    t.is(trimPrefix(pattern, 'a/b/c', true), longPrefix)
+    t.is(trimSuffix(pattern, 'a/b/c', false), suffix)
+    t.is(trimSuffix(pattern, 'a/b/c', true), longSuffix)
+  })
 
 testWith({ conformance: 'dockerfile/shell/envVarTest' })(
   'the rows of the environment table expand as there',
