@@ -35,6 +35,9 @@ export const builderOnlyNames: ReadonlySet<string> = new Set([
   'BUILDKIT_SBOM_SCAN_STAGE',
 ])
 
+/** Among more variables nobody wrote one wrong by hand, and looking for it would take its time. */
+const maxNames = 500
+
 /** Reports names that nothing has set in a stage; `declared` are those of ARG without a value. */
 export function checkUndefined(
   linter: Linter,
@@ -42,9 +45,11 @@ export function checkUndefined(
   known: { readonly scope: VariableScope; readonly declared: ReadonlySet<string> },
   place: CheckPlace,
 ): void {
+  if (unmatched.length === 0) return
+  const names = known.scope.names()
   for (const name of unmatched) {
     if (known.declared.has(name) || builderOnlyNames.has(name)) continue
-    const suggestion = suggestWord(name, known.scope.names())
+    const suggestion = names.length > maxNames ? undefined : suggestWord(name, names)
     linter.report('UndefinedVar', checkDetails.undefinedVar(name, suggestion), place)
   }
 }

@@ -1,7 +1,7 @@
 // Instructions that change how a container starts, and nothing in its files.
 
-import type { RunConfig } from '../oci/image-config.ts'
 import { checkDetails } from './check-rules.ts'
+import type { PlainConfig } from './config-draft.ts'
 import { refused } from './instruction-flags.ts'
 import { goList, goQuotedList, healthcheckText, historyLine } from './instruction-history.ts'
 import type {
@@ -20,7 +20,6 @@ import { builderOnlyNames, checkSecretName } from './lower-checks.ts'
 import { parsePortSpec } from './port-spec.ts'
 import { createExpander, type LowerGround, type StageWork } from './stage-work.ts'
 import { isStopSignal } from './stop-signal.ts'
-import { withVariable } from './variable-scope.ts'
 
 /** Every instruction that makes no files. */
 export type ConfigInstruction = Exclude<
@@ -54,7 +53,9 @@ export function lowerConfig(
       work.author = instruction.name
       return note(work, `MAINTAINER ${instruction.name}`)
     case 'onbuild':
-      return change(work, { OnBuild: [...(work.config.OnBuild ?? []), instruction.expression] })
+      return change(work, {
+        OnBuild: [...(work.draft.plain.OnBuild ?? []), instruction.expression],
+      })
     case 'shell':
       change(work, { Shell: instruction.shell })
       return note(work, `SHELL ${goList(instruction.shell)}`)
@@ -71,12 +72,12 @@ function note(work: StageWork, text: string): void {
   work.history.push(historyLine(text, false))
 }
 
-function change(work: StageWork, members: Partial<RunConfig>): void {
-  work.config = { ...work.config, ...members }
+function change(work: StageWork, members: PlainConfig): void {
+  work.draft.plain = { ...work.draft.plain, ...members }
 }
 
 /** A command as a program's words; the shell's are those of the last SHELL. */
-export function commandOf(config: RunConfig, { words, isJson }: CommandLine): readonly string[] {
+export function commandOf(config: PlainConfig, { words, isJson }: CommandLine): readonly string[] {
   if (isJson) return words
   const shell = config.Shell === undefined || config.Shell.length === 0 ? undefined : config.Shell
   return [...(shell ?? ['/bin/sh', '-c']), words.join(' ')]
@@ -84,9 +85,9 @@ export function commandOf(config: RunConfig, { words, isJson }: CommandLine): re
 
 function lowerCmd(ground: LowerGround, work: StageWork, instruction: CmdInstruction): void {
   checkCommand(ground, work, instruction)
-  const command = commandOf(work.config, instruction)
-  const { Cmd: _Cmd, ...rest } = work.config
-  work.config = { ...rest, ...(command.length > 0 ? { Cmd: command } : {}), ArgsEscaped: true }
+  const command = commandOf(work.draft.plain, instruction)
+  const { Cmd: _Cmd, ...rest } = work.draft.plain
+  work.draft.plain = { ...rest, ...(command.length > 0 ? { Cmd: command } : {}), ArgsEscaped: true }
   note(work, `CMD ${goQuotedList(command)}`)
 }
 
@@ -97,9 +98,9 @@ function lowerEntrypoint(
   instruction: EntrypointInstruction,
 ): void {
   checkCommand(ground, work, instruction)
-  const command = commandOf(work.config, instruction)
-  const { Entrypoint: _Entrypoint, Cmd, ...rest } = work.config
-  work.config = {
+  const command = commandOf(work.draft.plain, instruction)
+  const { Entrypoint: _Entrypoint, Cmd, ...rest } = work.draft.plain
+  work.draft.plain = {
     ...rest,
     ...(Cmd !== undefined && work.last.cmd !== undefined ? { Cmd } : {}),
     ...(command.length > 0 ? { Entrypoint: command } : {}),
@@ -113,7 +114,7 @@ function checkCommand(
   instruction: CmdInstruction | EntrypointInstruction,
 ): void {
   checkOnlyOnce(ground, work, instruction)
-  if (instruction.isJson || (work.config.Shell ?? []).length > 0) return
+  if (instruction.isJson || (work.draft.plain.Shell ?? []).length > 0) return
   const detail = checkDetails.jsonArgsRecommended(instruction.keyword)
   ground.options.linter.report('JSONArgsRecommended', detail, instruction)
 }
@@ -184,24 +185,19 @@ function lowerEnv(ground: LowerGround, work: StageWork, instruction: EnvInstruct
   for (const { name, value } of pairs) {
     checkSecretName(ground.options.linter, ['ENV', name], instruction)
     work.scope.set(name, value)
-    change(work, { Env: withVariable(work.config.Env ?? [], name, value) })
+    work.draft.variables.set(name, `${name}=${value}`)
   }
   note(work, `ENV ${pairsText(pairs)}`)
 }
 
 function lowerLabel(ground: LowerGround, work: StageWork, instruction: LabelInstruction): void {
   const pairs = expandPairs(ground, work, instruction)
-  const labels = Object.fromEntries(pairs.map(({ name, value }) => [name, value]))
-  change(work, { Labels: sortedMembers({ ...work.config.Labels, ...labels }) })
+  for (const { name, value } of pairs) work.draft.labels.set(name, value)
   note(work, `LABEL ${pairsText(pairs)}`)
 }
 
-/** Members in the order of their names, as Go writes maps. */
-export function sortedMembers<T>(members: Readonly<Record<string, T>>): Record<string, T> {
-  return Object.fromEntries(
-    Object.entries(members).toSorted(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b))),
-  )
-}
+/** All ports of all protocols; naming more is no use to anybody. */
+const maxPorts = 3 * 65_536
 
 function lowerExpose(ground: LowerGround, work: StageWork, instruction: ExposeInstruction): void {
   const { linter } = ground.options
@@ -213,17 +209,13 @@ function lowerExpose(ground: LowerGround, work: StageWork, instruction: ExposeIn
       linter.report('ExposeProtoCasing', checkDetails.exposeProtoCasing(text), instruction)
     if (exposed.hasHostPart)
       linter.report('ExposeInvalidFormat', checkDetails.exposeInvalidFormat(text), instruction)
-    ports.push(...exposed.ports)
+    if (ports.length + exposed.ports.length > maxPorts) throw refused('EXPOSE names too many ports')
+    for (const port of exposed.ports) {
+      ports.push(port)
+      work.draft.ports.add(port)
+    }
   }
-  change(work, { ExposedPorts: withEmptyMembers(work.config.ExposedPorts, ports) })
   note(work, `EXPOSE ${goList(ports)}`)
-}
-
-function withEmptyMembers(
-  members: Readonly<Record<string, Record<string, never>>> = {},
-  names: readonly string[],
-): Record<string, Record<string, never>> {
-  return sortedMembers({ ...members, ...Object.fromEntries(names.map(name => [name, {}])) })
 }
 
 function lowerWord(
@@ -245,7 +237,7 @@ function lowerWord(
   }
   const paths = instruction.paths.map(path => expand(path).word)
   if (paths.includes('')) throw refused('VOLUME specified can not be an empty string')
-  change(work, { Volumes: withEmptyMembers(work.config.Volumes, paths) })
+  for (const path of paths) work.draft.volumes.add(path)
   note(work, `VOLUME ${goList(paths)}`)
 }
 

@@ -117,7 +117,7 @@ function copyTitle(ground: LowerGround, work: StageWork, command: CopyCommand): 
 /** The target as written, below the working directory; a slash at its end stays. */
 function placeOf(work: StageWork, destination: string): string {
   if (destination.startsWith('/')) return destination
-  const directory = work.config.WorkingDir ?? '/'
+  const directory = work.draft.plain.WorkingDir ?? '/'
   return `${directory}/${destination === '' || destination === '.' ? './' : destination}`
 }
 

@@ -65,7 +65,7 @@ function mountTarget({ work }: MountPlace, { target }: MountOptions): GuestPath 
 
 /** A path as it is below the stage's working directory; it cannot leave the root. */
 function placeInStage(work: StageWork, path: string): GuestPath {
-  return guestPath(path.startsWith('/') ? path : `${work.config.WorkingDir ?? '/'}/${path}`)
+  return guestPath(path.startsWith('/') ? path : `${work.draft.plain.WorkingDir ?? '/'}/${path}`)
 }
 
 function lowerBind(

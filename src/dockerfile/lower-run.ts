@@ -26,7 +26,7 @@ export function lowerRun(ground: LowerGround, work: StageWork, command: RunComma
   refuseDevices(instruction)
   const { words, script, summary } = heredocForm(instruction)
   const isJson = instruction.isJson || script !== undefined
-  const program = commandOf(work.config, { words, isJson, heredocs: [] })
+  const program = commandOf(work.draft.plain, { words, isJson, heredocs: [] })
   const buildMounts = lowerMounts(ground, work, command)
   const hostname = ground.buildArgs.get('BUILDKIT_SANDBOX_HOSTNAME')
   const step: RunStep = {
@@ -36,8 +36,8 @@ export function lowerRun(ground: LowerGround, work: StageWork, command: RunComma
     phase: 'instruction',
     command: program,
     environment: work.scope.items(),
-    directory: guestPath(work.config.WorkingDir ?? '/'),
-    user: work.config.User ?? '',
+    directory: guestPath(work.draft.plain.WorkingDir ?? '/'),
+    user: work.draft.plain.User ?? '',
     ...(hostname === undefined || hostname === '' ? {} : { hostname }),
     network: networkOf(ground, instruction),
     mounts: script === undefined ? [] : [script],

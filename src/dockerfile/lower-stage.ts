@@ -1,10 +1,11 @@
 // One stage from its base to its last instruction.
 
 import { KauriError } from '../core/errors.ts'
-import { defaultPath, type ImageConfig, type RunConfig } from '../oci/image-config.ts'
+import type { ImageConfig, RunConfig } from '../oci/image-config.ts'
 import type { Platform } from '../oci/platform.ts'
 import { type AddStep, guestPath, type MakeDirectoryStep } from '../plan/plan.ts'
 import { checkDetails } from './check-rules.ts'
+import { type ConfigDraft, createDraft, finishDraft } from './config-draft.ts'
 import { historyLine } from './instruction-history.ts'
 import type { WorkdirInstruction } from './instructions.ts'
 import { lowerConfig } from './lower-config.ts'
@@ -85,7 +86,7 @@ export function openStage(
     title: undefined,
     titles: { total: countTitles(node, origin), done: 0, stageName },
   }
-  for (const item of work.config.Env ?? []) work.scope.set(...splitVariable(item))
+  for (const item of work.draft.variables.values()) work.scope.set(...splitVariable(item))
   if (origin.kind === 'image' && origin.reference !== undefined)
     work.title = nextTitle(ground, work, { text: `FROM ${origin.reference}`, isTrigger: false })
   return work
@@ -93,33 +94,27 @@ export function openStage(
 
 type StageStart = Pick<
   StageWork,
-  'platform' | 'scope' | 'declared' | 'config' | 'author' | 'hasDirectory'
+  'platform' | 'scope' | 'declared' | 'draft' | 'author' | 'hasDirectory'
 >
 
 function startOf(origin: StageOrigin): StageStart {
   if (origin.kind === 'image') {
     const { platform, config } = origin
     const { author } = config
-    const start = { platform, author, config: startConfig(config.config ?? {}) }
+    const start = { platform, author, draft: startDraft(config.config ?? {}) }
     return { ...start, scope: createScope(), declared: [], hasDirectory: false }
   }
-  const { platform, scope, declared, config, author, hasDirectory } = origin.base
-  const start = { platform, author, config: startConfig(config), hasDirectory }
+  const { platform, scope, declared, draft, author, hasDirectory } = origin.base
+  const start = { platform, author, draft: startDraft(finishDraft(draft)), hasDirectory }
   return { ...start, scope: scope.copy(), declared: [...declared] }
 }
 
-/** Triggers of the base have become instructions; programs always have a search path. */
-function startConfig(base: RunConfig): RunConfig {
-  const { OnBuild: _OnBuild, ...config } = base
-  const env = config.Env ?? []
-  const hasPath = env.some(item => splitVariable(item)[0] === 'PATH')
-  return {
-    ...config,
-    Env: hasPath ? env : [...env, `PATH=${defaultPath}`],
-    ...(config.WorkingDir === undefined || config.WorkingDir === ''
-      ? {}
-      : { WorkingDir: joinDirectory('/', config.WorkingDir) }),
-  }
+function startDraft(base: RunConfig): ConfigDraft {
+  const draft = createDraft(base)
+  const { WorkingDir = '' } = draft.plain
+  if (WorkingDir !== '')
+    draft.plain = { ...draft.plain, WorkingDir: joinDirectory('/', WorkingDir) }
+  return draft
 }
 
 /** An image that is only read from has nothing to count. */
@@ -159,8 +154,8 @@ function lowerWorkdir(ground: LowerGround, work: StageWork, command: WorkdirComm
       instruction,
     )
   work.hasDirectory = true
-  const directory = joinDirectory(work.config.WorkingDir ?? '/', path)
-  work.config = { ...work.config, WorkingDir: directory }
+  const directory = joinDirectory(work.draft.plain.WorkingDir ?? '/', path)
+  work.draft.plain = { ...work.draft.plain, WorkingDir: directory }
   const line = historyLine(`WORKDIR ${directory}`, false)
   if (directory === '/') {
     work.history.push(line)
@@ -172,7 +167,7 @@ function lowerWorkdir(ground: LowerGround, work: StageWork, command: WorkdirComm
     where: positionOf(ground, instruction),
     phase: 'instruction',
     target: guestPath(directory),
-    owner: work.config.User || '0:0',
+    owner: work.draft.plain.User || '0:0',
   }
   work.history.push({ ...line, step: work.steps.push(step) - 1 })
 }

@@ -1,9 +1,8 @@
 // Lowered stages as a plan: the wanted one last, with the caller's labels, and the contexts that steps read from.
 
-import type { RunConfig } from '../oci/image-config.ts'
 import { formatPlatform } from '../oci/platform.ts'
 import type { BuildPlan, BuildStage, BuildStep, PlanContext, SourceRoot } from '../plan/plan.ts'
-import { sortedMembers } from './lower-config.ts'
+import { finishDraft } from './config-draft.ts'
 import type { LowerOptions } from './lower-options.ts'
 import type { StageFoundation } from './stage-bases.ts'
 import type { StageNode } from './stage-graph.ts'
@@ -42,46 +41,17 @@ function hasOwnSteps(node: StageNode): boolean {
 }
 
 function stageOf({ work, foundation }: LoweredStage): BuildStage {
-  const { node, platform, steps, config, author, history, title } = work
+  const { node, platform, steps, draft, author, history, title } = work
   return {
     id: node.id,
     ...(title === undefined ? {} : { title }),
     platform,
     base: baseOf(node, foundation),
     steps,
-    config: presentMembers(config),
+    config: finishDraft(draft),
     ...(author === undefined ? {} : { author }),
     history: { kind: 'instructions', lines: history },
   }
-}
-
-/** As BuildKit writes configurations: members in this order, without those that say nothing. */
-const memberOrder = [
-  'User',
-  'ExposedPorts',
-  'Env',
-  'Entrypoint',
-  'Cmd',
-  'Volumes',
-  'WorkingDir',
-  'Labels',
-  'StopSignal',
-  'ArgsEscaped',
-  'Healthcheck',
-  'OnBuild',
-  'Shell',
-] as const satisfies readonly (keyof RunConfig)[]
-
-function presentMembers(config: RunConfig): RunConfig {
-  return Object.fromEntries(
-    memberOrder
-      .map(name => [name, config[name]] as const)
-      .filter(([, value]) => value !== undefined && value !== false && !isEmpty(value)),
-  )
-}
-
-function isEmpty(value: string | object | true): boolean {
-  return value !== true && Object.keys(value).length === 0
 }
 
 function baseOf(node: StageNode, foundation: StageFoundation | undefined): BuildStage['base'] {
@@ -93,6 +63,7 @@ function baseOf(node: StageNode, foundation: StageFoundation | undefined): Build
 
 /** The result has the caller's labels, and is for the platform that the caller chose. */
 function resultOf(options: LowerOptions, lowered: LoweredStage): BuildStage {
+  for (const [name, value] of options.labels) lowered.work.draft.labels.set(name, value)
   const stage = stageOf(lowered)
   const chosen = normalPlatform(options.platform)
   const isOther =
@@ -100,10 +71,6 @@ function resultOf(options: LowerOptions, lowered: LoweredStage): BuildStage {
   return {
     ...stage,
     ...(isOther ? { imagePlatform: chosen } : {}),
-    config: presentMembers({
-      ...stage.config,
-      Labels: sortedMembers({ ...stage.config.Labels, ...Object.fromEntries(options.labels) }),
-    }),
   }
 }
 

@@ -19,7 +19,8 @@ export function addTriggers(graph: StageGraph, node: StageNode, triggers: readon
       endLine: node.stage?.endLine ?? node.where.line,
     }
     const instructions = triggers.map(text => parseTrigger(text, place))
-    node.commands.unshift(...graph.link(instructions, true))
+    const own = node.commands.splice(0)
+    for (const command of [...graph.link(instructions, true), ...own]) node.commands.push(command)
   } catch (error) {
     if (error instanceof KauriError) throw positioned(error, node.where)
     throw error

@@ -71,7 +71,7 @@ export function createStageGraph(
 ): StageGraph {
   const nodes: StageNode[] = []
   const byName = new Map<string, StageNode>()
-  const ids = new Set<string>()
+  const ids = new Map<string, number>()
   const images = new Map<string, StageNode>()
   for (const [index, start] of starts.entries()) {
     const base = start.replacement === undefined ? byName.get(start.baseName) : undefined
@@ -111,17 +111,16 @@ export function createStageGraph(
   }
   for (const node of nodes.slice(0, graph.stageCount))
     if (node.replacement === undefined && node.stage !== undefined)
-      node.commands.push(...graph.link(node.stage.instructions, false))
+      for (const command of graph.link(node.stage.instructions, false)) node.commands.push(command)
   refuseCircles(graph.nodes)
   return graph
 }
 
 /** The id that is wanted, or one like it that nothing has; it is taken from then on. */
-function uniqueId(wanted: string, ids: Set<string>): string {
-  let id = wanted
-  for (let count = 2; ids.has(id); count++) id = `${wanted}#${count}`
-  ids.add(id)
-  return id
+function uniqueId(wanted: string, ids: Map<string, number>): string {
+  const count = (ids.get(wanted) ?? 0) + 1
+  ids.set(wanted, count)
+  return count === 1 ? wanted : uniqueId(`${wanted}#${count}`, ids)
 }
 
 /** Names as written, one for each thing that an instruction reads from. */

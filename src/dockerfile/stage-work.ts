@@ -1,10 +1,10 @@
 // A stage while its instructions are lowered one after the other, and what they all share.
 
 import { KauriError, type SourcePosition } from '../core/errors.ts'
-import type { RunConfig } from '../oci/image-config.ts'
 import { formatPlatform, type Platform } from '../oci/platform.ts'
 import type { BuildStep, HistoryLine } from '../plan/plan.ts'
 import type { GlobalArguments } from './automatic-arguments.ts'
+import type { ConfigDraft } from './config-draft.ts'
 import { type Expansion, expandWord } from './expand-word.ts'
 import type { Instruction, InstructionCommon } from './instructions.ts'
 import { checkUndefined, type IgnoredSources } from './lower-checks.ts'
@@ -35,7 +35,7 @@ export interface StageWork {
   readonly scope: VariableScope
   /** ARG instructions so far, those of base stages first. */
   readonly declared: { readonly name: string; readonly value?: string | undefined }[]
-  config: RunConfig
+  readonly draft: ConfigDraft
   author: string | undefined
   readonly steps: BuildStep[]
   readonly history: (HistoryLine & { readonly step?: number })[]

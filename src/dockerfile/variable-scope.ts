@@ -45,12 +45,6 @@ export function splitVariable(item: string): readonly [name: string, value: stri
   return equals < 0 ? [item, ''] : [item.slice(0, equals), item.slice(equals + 1)]
 }
 
-/** A variable's item put into a list; it keeps its place when it gets another value. */
-export function withVariable(items: readonly string[], name: string, value: string): string[] {
-  const at = items.findIndex(item => item === name || item.startsWith(`${name}=`))
-  return at < 0 ? [...items, `${name}=${value}`] : items.with(at, `${name}=${value}`)
-}
-
 /**
  * The text of an instruction as progress shows it: variables that are set replaced, all else as it was written.
  * `masked` names stand for values that nobody may see.
