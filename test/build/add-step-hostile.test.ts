@@ -59,18 +59,22 @@ test('links of another stage lead to that stage, whatever they say', async t => 
   t.deepEqual(trial.list(built), ['/x 0644 0:0 theirs'])
 })
 
-for (const { name, first, then } of [
-  { name: 'an absolute link', first: { 'r/x': { link: '/tmp/evil' } }, then: '/x/f' },
-  { name: 'a link upwards', first: { 'r/x': { link: '../../../../../../tmp/evil' } }, then: '/x/' },
+for (const { name, first, target } of [
+  { name: 'an absolute link', first: { 'r/x': { link: '/tmp/evil' } }, target: '/x/f' },
+  {
+    name: 'a link upwards',
+    first: { 'r/x': { link: '../../../../../../tmp/evil' } },
+    target: '/x/',
+  },
   {
     name: 'a chain of links',
     first: { 'r/x': { link: 'y' }, 'r/y': { link: '/../tmp/evil' } },
-    then: '/x/f',
+    target: '/x/f',
   },
-] as const satisfies readonly { name: string; first: TreeWords; then: string }[])
+] as const satisfies readonly { name: string; first: TreeWords; target: string }[])
   test(`${name} at the target is followed inside the root`, async t => {
     using trial = await openAddTrial({ ...first, f: 'F' })
-    const built = await trial.build([addOf('/r', '/'), addOf('/f', then)])
+    const built = await trial.build([addOf('/r', '/'), addOf('/f', target)])
     t.true(trial.list(built).includes('/tmp/evil/f 0644 0:0 F'))
     t.throws(() => lstatSync('/tmp/evil'))
   })
