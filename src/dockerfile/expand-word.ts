@@ -156,11 +156,11 @@ function readPlain(scan: Scan, splitter: ReturnType<typeof createSplitter>): str
   return kept + escaped
 }
 
-/** Between `<<` and the name of a here-document there may be blanks, which do not end the word. */
+/** Between `<<` or `<<-` and the name of a here-document there may be blanks, which do not end the word. */
 function readArrows(scan: Scan): string {
   const start = scan.at++
   if (scan.chars[scan.at] !== '<') return '<'
-  scan.at++
+  scan.at += scan.chars[scan.at + 1] === '-' ? 2 : 1
   while (/^[\t\r ]$/.test(scan.chars[scan.at] ?? '')) scan.at++
   return scan.chars.slice(start, scan.at).join('')
 }

@@ -74,6 +74,7 @@ export interface CopyCommon extends InstructionCommon {
   /** Octal or symbolic; empty: not given. */
   readonly chmod: string
   readonly link: boolean
+  /** Not to be expanded. */
   readonly excludes: readonly string[]
 }
 
