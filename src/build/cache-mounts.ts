@@ -130,7 +130,12 @@ async function holdCopy(
   for (let copy = 0; ; copy++) {
     const copyName = `${name}.${copy}`
     const mode = sharing === 'shared' ? 'shared' : 'exclusive'
-    const lock = tryLockFile(cacheMountLock(dataRoot, copyName), mode)
+    const file = cacheMountLock(dataRoot, copyName)
+    const free = tryLockFile(file, mode)
+    if (free !== undefined) return { lock: free, copyName }
+    // Somebody may only have had a look.
+    await pause(lookMs, signal)
+    const lock = tryLockFile(file, mode)
     if (lock !== undefined) return { lock, copyName }
   }
 }
@@ -145,6 +150,12 @@ async function lockOrCancel(file: string, signal: AbortSignal | undefined): Prom
 }
 
 const makingWaitMs = 20
+const lookMs = 5
+
+async function pause(waitMs: number, signal: AbortSignal | undefined): Promise<void> {
+  await sleep(waitMs, undefined, { signal }).catch(() => {})
+  if (signal?.aborted) throw cancelled(signal)
+}
 
 /** A shared lock would let two of them begin, so the maker has one more. */
 async function makeAlone(
@@ -155,8 +166,7 @@ async function makeAlone(
   const making = tryLockFile(`${cacheMountLock(dataRoot, copyName)}.making`, 'exclusive')
   if (making === undefined) {
     // Somebody else is at it.
-    await sleep(makingWaitMs, undefined, { signal: request.signal }).catch(() => {})
-    if (request.signal?.aborted) throw cancelled(request.signal)
+    await pause(makingWaitMs, request.signal)
     return
   }
   const copy = path.join(cacheMountRoot(dataRoot), copyName)

@@ -1,7 +1,7 @@
 // /etc/hosts and /etc/resolv.conf of a RUN instruction: read-only files of its own over whatever the image has there, also
 // over links. Nothing of them stays (BuildKit executor/oci: the same texts).
 
-import { writeFileSync } from 'node:fs'
+import { chmodSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { readTextSync } from '../../core/text-file.ts'
 import type { RuntimeMount } from '../../oci/runtime-config.ts'
@@ -19,16 +19,27 @@ export interface NameFilesRequest {
 
 /** Writes the files and says how they are mounted. */
 export function nameFileMounts(request: NameFilesRequest): RuntimeMount[] {
-  const files = { hosts: hostsText(request), 'resolv.conf': resolverText(request.network) }
+  const resolver = resolverText(request.network, {
+    own: readTextSync(resolverFile) ?? '',
+    resolved: readTextSync(resolvedFile),
+  })
+  const files = { hosts: hostsText(request), 'resolv.conf': resolver }
   return Object.entries(files).map(([name, text]) => {
     const source = path.join(request.directory, name)
-    writeFileSync(source, text, { mode: 0o644 })
+    writeFileSync(source, text)
+    // Whatever the umask is: the step's user may be anybody.
+    chmodSync(source, 0o644)
     const options = ['bind', 'ro', 'nosuid', 'nodev', 'noexec', 'dest-nofollow']
     return { type: 'bind', source, destination: `/etc/${name}`, options }
   })
 }
 
-function hostsText({ hostname, extraHosts, gateway }: NameFilesRequest): string {
+/** The build's own table. */
+export function hostsText({
+  hostname,
+  extraHosts,
+  gateway,
+}: Omit<NameFilesRequest, 'directory' | 'network'>): string {
   const extra = extraHosts.map(entry => {
     const colon = entry.indexOf(':')
     const address = entry.slice(colon + 1).replace(/^\[(.*)\]$/, '$1')
@@ -53,11 +64,21 @@ const publicServers = 'nameserver 8.8.8.8\nnameserver 8.8.4.4\n'
 const serverLine = /^\s*nameserver\s+(\S+)/
 const loopbackAddress = /^(?:127\.|::1$)/
 
-function resolverText(network: NameFilesRequest['network']): string {
-  const own = readTextSync(resolverFile) ?? ''
+export interface HostResolver {
+  /** /etc/resolv.conf; empty where the host has none. */
+  readonly own: string
+  /** What systemd-resolved says; undefined where it does not run. */
+  readonly resolved: string | undefined
+}
+
+/** The host's servers that the step's network can reach. */
+export function resolverText(
+  network: NameFilesRequest['network'],
+  { own, resolved }: HostResolver,
+): string {
   if (network === 'host') return own
   const asksResolved = serversOf(own).join() === '127.0.0.53'
-  const text = (asksResolved ? readTextSync(resolvedFile) : undefined) ?? own
+  const text = (asksResolved ? resolved : undefined) ?? own
   const lines = text.split('\n').filter(line => !loopbackAddress.test(serverOf(line) ?? ''))
   const kept = lines.join('\n')
   if (serversOf(kept).length > 0 || network === 'none') return kept
