@@ -13,7 +13,6 @@ import { unpackImage } from '../rootfs/unpack-image.ts'
 import type { BridgeLease } from '../runtime/bridge-lease.ts'
 import { type ContainerUser, resolveContainerUser } from '../runtime/container-user.ts'
 import { defaultRuntimeConfig } from '../runtime/default-config.ts'
-import type { PortRelays } from '../runtime/port-relay.ts'
 import type { ContainerExit, RunningContainer, Runtime } from '../runtime/runtime.ts'
 import type { ContainerRequest } from './container.ts'
 import { mountsOf, prepareMounts } from './container-mounts.ts'
@@ -21,6 +20,7 @@ import { newContainerId } from './container-name.ts'
 import { createContainer, type OwnedContainer } from './container-records.ts'
 import { commandOf, environmentOf, workingDirectoryOf } from './image-process.ts'
 import { makeNetworkFiles } from './network-files.ts'
+import type { HeldPorts } from './published-ports.ts'
 
 /** Where a container's state is, and who runs and watches it. */
 export interface ContainerHost {
@@ -50,7 +50,7 @@ export async function runContainer(
   const imageConfig = image.config.config ?? {}
   const command = commandOf(imageConfig, request)
   const id = newContainerId()
-  await using relays = await takePorts(request)
+  await using held = await takePorts(request)
   using container = await createContainer(host.root, {
     id,
     name: request.name,
@@ -60,14 +60,14 @@ export async function runContainer(
     createdMs: Date.now(),
     labels: { ...imageConfig.Labels, ...request.labels },
     removeAfter,
-    ports: relays?.ports ?? [],
+    ports: held?.ports ?? [],
   })
   const emit = host.emit ?? ignoreEvents
   const base = await unpackImage(image, { snapshotter, signal, emit })
   const keepAs = removeAfter ? {} : { keepAs: snapshotId(id) }
   await using rootfs = await snapshotter.prepare(base, { signal, ...keepAs })
   using lease = request.network === 'bridge' ? await leaseAddress(host) : undefined
-  if (lease !== undefined) relays?.leadTo(lease.address)
+  if (lease !== undefined) held?.leadTo(lease.address)
   const config = await openedTree(base && snapshotter.open(base), tree =>
     runtimeConfig(request, { imageConfig, command, container, tree, lease, signal }),
   )
@@ -90,7 +90,7 @@ export async function runContainer(
 }
 
 /** Before anything is made: a port that somebody else has ends it here. */
-async function takePorts({ ports, network }: ContainerRequest): Promise<PortRelays | undefined> {
+async function takePorts({ ports, network }: ContainerRequest): Promise<HeldPorts | undefined> {
   if (ports.length === 0) return undefined
   if (network !== 'bridge')
     throw new KauriError('USAGE', `with --network ${network} there are no ports to publish`, {
@@ -99,8 +99,8 @@ async function takePorts({ ports, network }: ContainerRequest): Promise<PortRela
           ? 'leave -p out: what the container listens on is open on the host'
           : 'use --network bridge',
     })
-  const { openPortRelays } = await import('../runtime/port-relay.ts')
-  return await openPortRelays(ports)
+  const { holdPorts } = await import('./published-ports.ts')
+  return await holdPorts(ports)
 }
 
 /** Containers without the bridge need not load what makes it. */

@@ -10,20 +10,26 @@ import { encodeMessages, netlinkProtocol, netlinkRequest } from './netlink.ts'
 import {
   decide,
   type Expression,
-  getTable,
   interfaceIs,
   isAnswer,
+  isForHost,
+  isTranslated,
   jumpTo,
-  listRules,
   masquerade,
+  payloadIs,
+  translateDestination,
+} from './nft-expressions.ts'
+import {
+  getTable,
+  listRules,
   type NftChain,
   type NftTable,
   nftFamily,
   nftHook,
   parseRule,
   parseTableMark,
-  payloadIs,
   replaceTable,
+  type TableContents,
   transaction,
 } from './nft-messages.ts'
 
@@ -36,13 +42,18 @@ export interface GuardedBridge {
   readonly strangers: readonly string[]
 }
 
-interface GuardTable {
+interface GuardTable extends TableContents {
   readonly table: NftTable
-  readonly chains: readonly NftChain[]
 }
 
-/** Before connections are looked up; where packets are let through; where they get another source. */
-const priority = { raw: -300, filter: 0, sourceNat: 100 } as const
+/** Of the tables; another family's has the same name. */
+export const routingTable: NftTable = { family: nftFamily.ip, name: 'kauri' }
+
+/** Where published ports lead: elements are added by whoever runs the container. */
+export const publishedMap = 'published'
+
+/** Before connections are looked up; where packets get another destination, are let through, get another source. */
+const priority = { raw: -300, destinationNat: -100, filter: 0, sourceNat: 100 } as const
 
 /** Where fields of Ethernet, ARP and IPv4 headers are. */
 const field = {
@@ -61,7 +72,7 @@ export const hardwarePrefix: Uint8Array = Uint8Array.of(0x02, 0x6b)
 /** The tables for a bridge. */
 export function bridgeTables(bridge: GuardedBridge): readonly GuardTable[] {
   return [
-    { table: { family: nftFamily.ip, name: 'kauri' }, chains: routingChains(bridge) },
+    { table: routingTable, maps: [publishedMap], chains: routingChains(bridge) },
     { table: { family: nftFamily.bridge, name: 'kauri' }, chains: portChains(bridge) },
   ]
 }
@@ -94,6 +105,18 @@ function routingChains({ name, block, strangers }: GuardedBridge): readonly NftC
       ],
     },
     {
+      name: publishedMap,
+      base: { type: 'nat', hook: nftHook.preRouting, priority: priority.destinationNat },
+      // A container that asks the host's address is served by a socket: the answer would not come back this way.
+      rules: [
+        [
+          ...interfaceIs('in', name, 'unequal'),
+          ...isForHost(),
+          ...translateDestination(publishedMap),
+        ],
+      ],
+    },
+    {
       name: 'forward',
       base: { type: 'filter', hook: nftHook.forward, priority: priority.filter },
       rules: [
@@ -102,6 +125,7 @@ function routingChains({ name, block, strangers }: GuardedBridge): readonly NftC
         [...through, ...within(field.source, builds), decide('drop')],
         [...through, ...within(field.destination, builds), decide('drop')],
         [...interfaceIs('out', name), ...isAnswer(), decide('accept')],
+        [...interfaceIs('out', name), ...isTranslated(), decide('accept')],
         [...interfaceIs('out', name), ...interfaceIs('in', name, 'unequal'), decide('drop')],
       ],
     },
@@ -196,13 +220,13 @@ function countRules(table: NftTable): number {
 /** Makes the tables anew, in one transaction. @throws a system error */
 export function makeBridgeRules(bridge: GuardedBridge): void {
   const messages = bridgeTables(bridge).flatMap(guard =>
-    replaceTable(guard.table, guard.chains, markOf(guard)),
+    replaceTable(guard.table, guard, markOf(guard)),
   )
   netlinkRequest(netlinkProtocol.netfilter, transaction(messages))
 }
 
 /** What the rules are made of is remembered with them, so that another version's rules are known as such. */
-function markOf({ table, chains }: GuardTable): Uint8Array {
-  const messages = replaceTable(table, chains, new Uint8Array())
+function markOf(guard: GuardTable): Uint8Array {
+  const messages = replaceTable(guard.table, guard, new Uint8Array())
   return Buffer.from(fingerprint(encodeMessages(messages).toString('latin1')))
 }

@@ -5,11 +5,8 @@
 import { openLegacyFirewall, usesLegacyFirewall } from './legacy-firewall.ts'
 import { listLinks, parseLink } from './link-messages.ts'
 import { netlinkProtocol, netlinkRequest } from './netlink.ts'
+import { counter, decide, type Expression, interfaceIs, ruleText } from './nft-expressions.ts'
 import {
-  counter,
-  decide,
-  type Expression,
-  interfaceIs,
   listChains,
   listRules,
   nftFamily,
@@ -17,7 +14,6 @@ import {
   parseChain,
   parseRule,
   ruleMessage,
-  ruleText,
   transaction,
 } from './nft-messages.ts'
 

@@ -1,11 +1,9 @@
-// nf_tables in netlink's words (linux/netfilter/nf_tables.h): tables, chains, and rules made of expressions. Attributes
-// are big-endian here; what a rule loads from packets is in the byte order of the network, what it loads about them in
-// the machine's.
+// nf_tables in netlink's words (linux/netfilter/nf_tables.h): tables with chains of rules, and maps. Numbers are big-endian
+// here.
 
+import { type Ipv4, toBytes } from './ipv4.ts'
 import {
   type Attribute,
-  encodeAttributes,
-  listAttributes,
   type NetlinkMessage,
   type NetlinkReply,
   nameBytes,
@@ -14,6 +12,7 @@ import {
   textOf,
   u32BigEndian,
 } from './netlink.ts'
+import type { Expression } from './nft-expressions.ts'
 
 const subsystem = 10 << 8
 const message = {
@@ -24,6 +23,9 @@ const message = {
   getChain: subsystem | 4,
   newRule: subsystem | 6,
   getRule: subsystem | 7,
+  newSet: subsystem | 9,
+  newElement: subsystem | 12,
+  deleteElement: subsystem | 14,
 } as const
 const batch = { begin: 0x10, end: 0x11 } as const
 
@@ -32,7 +34,24 @@ const chainAttribute = { table: 1, name: 3, hook: 4, policy: 5, type: 7 } as con
 const hookAttribute = { number: 1, priority: 2 } as const
 const ruleAttribute = { table: 1, chain: 2, expressions: 4 } as const
 const listElement = 1
-const expressionAttribute = { name: 1, data: 2 } as const
+const setAttribute = {
+  table: 1,
+  name: 2,
+  flags: 3,
+  keyType: 4,
+  keyLength: 5,
+  dataType: 6,
+  dataLength: 7,
+  id: 10,
+} as const
+const elementListAttribute = { table: 1, set: 2, elements: 3 } as const
+const elementAttribute = { key: 1, data: 2, timeout: 4 } as const
+const dataValue = 1
+/** NFT_SET_MAP | NFT_SET_TIMEOUT */
+const mapWithTimeouts = 0x18
+/** For `nft list` alone: protocol and port, address and port. */
+const shownTypes = { key: (12 << 6) | 13, data: (7 << 6) | 13 } as const
+const halfBytes = 4
 
 const { request, ack, dump, create, append } = netlinkFlag
 
@@ -42,9 +61,6 @@ export type NftFamily = (typeof nftFamily)[keyof typeof nftFamily]
 
 /** NF_INET_ and NF_BR_ numbers, which are the same. */
 export const nftHook = { preRouting: 0, forward: 2, postRouting: 4 } as const
-
-/** One expression of a rule; all must hold, from left to right, for the last to act. */
-export type Expression = Attribute
 
 export interface NftTable {
   readonly family: NftFamily
@@ -83,10 +99,16 @@ export function transaction(messages: readonly NetlinkMessage[]): NetlinkMessage
   return [{ ...edge, type: batch.begin }, ...messages, { ...edge, type: batch.end }]
 }
 
-/** A table as it is described, in place of one of that name with all it has. `mark` is what knownTable gives back. */
+export interface TableContents {
+  /** Names of maps from protocol and port to address and port, whose elements expire. */
+  readonly maps?: readonly string[]
+  readonly chains: readonly NftChain[]
+}
+
+/** A table as it is described, in place of one of that name with all it has. `mark` is what parseTableMark gives back. */
 export function replaceTable(
   { family, name }: NftTable,
-  chains: readonly NftChain[],
+  { maps = [], chains }: TableContents,
   mark: Uint8Array,
 ): NetlinkMessage[] {
   const header = familyHeader(family)
@@ -98,6 +120,7 @@ export function replaceTable(
     { type: message.newTable, flags, header, attributes: [named], purpose },
     { type: message.deleteTable, flags: request | ack, header, attributes: [named], purpose },
     { type: message.newTable, flags, header, attributes: [named, marked], purpose },
+    ...maps.map((map, index) => mapMessage({ family, name }, map, index + 1)),
     ...chains.flatMap(chain => [
       {
         type: message.newChain,
@@ -216,138 +239,77 @@ export function parseChain({ type, body }: NetlinkReply): KnownChain | undefined
   }
 }
 
-const register = 1
-const metaKey = { inName: 6, outName: 7 } as const
-const comparison = { equal: 0, unequal: 1 } as const
-const verdict = { drop: 0, accept: 1 } as const
-const jump = -3
-/** Bits of a connection's state, in the machine's byte order. */
-const connectionState = { established: 2, related: 4 } as const
-
-function expression(name: string, data: readonly Attribute[]): Expression {
-  return [
-    listElement,
-    [
-      [expressionAttribute.name, nameBytes(name)],
-      [expressionAttribute.data, data],
+/** `id` tells maps of one transaction apart. */
+function mapMessage({ family, name }: NftTable, map: string, id: number): NetlinkMessage {
+  return {
+    type: message.newSet,
+    flags: request | ack | create,
+    header: familyHeader(family),
+    attributes: [
+      [setAttribute.table, nameBytes(name)],
+      [setAttribute.name, nameBytes(map)],
+      [setAttribute.flags, u32BigEndian(mapWithTimeouts)],
+      [setAttribute.keyType, u32BigEndian(shownTypes.key)],
+      [setAttribute.keyLength, u32BigEndian(2 * halfBytes)],
+      [setAttribute.dataType, u32BigEndian(shownTypes.data)],
+      [setAttribute.dataLength, u32BigEndian(2 * halfBytes)],
+      [setAttribute.id, u32BigEndian(id)],
     ],
-  ]
+    purpose: `making the packet filter map ${map}`,
+  }
 }
 
-/** A value in a register, compared with bytes. */
-function compare(operator: number, bytes: Uint8Array): Expression {
-  return expression('cmp', [
-    [1, u32BigEndian(register)],
-    [2, u32BigEndian(operator)],
-    [3, [[1, bytes]]],
-  ])
+/** An element of such a map. */
+export interface MapElement {
+  /** IPPROTO_ number. */
+  readonly protocol: number
+  readonly port: number
+  readonly toAddress: Ipv4
+  readonly toPort: number
 }
 
-function keep(mask: Uint8Array): Expression {
-  return expression('bitwise', [
-    [1, u32BigEndian(register)],
-    [2, u32BigEndian(register)],
-    [3, u32BigEndian(mask.length)],
-    [4, [[1, mask]]],
-    [5, [[1, new Uint8Array(mask.length)]]],
-  ])
+/** Adds elements that go by themselves after a while, or removes them. */
+export function changeMap(
+  { family, name }: NftTable,
+  map: string,
+  change:
+    | { readonly add: readonly MapElement[]; readonly timeoutMs: number }
+    | { readonly remove: readonly MapElement[] },
+): NetlinkMessage {
+  const isAdding = 'add' in change
+  const elements = isAdding ? change.add : change.remove
+  return {
+    type: isAdding ? message.newElement : message.deleteElement,
+    flags: request | ack | (isAdding ? create : 0),
+    header: familyHeader(family),
+    attributes: [
+      [elementListAttribute.table, nameBytes(name)],
+      [elementListAttribute.set, nameBytes(map)],
+      [
+        elementListAttribute.elements,
+        elements.map(element => [
+          listElement,
+          isAdding ? addedElement(element, change.timeoutMs) : [keyOf(element)],
+        ]),
+      ],
+    ],
+    purpose: `changing the packet filter map ${map}`,
+  }
 }
 
-/** The packet came in by the interface of that name, or leaves by it; a `*` at its end stands for any rest. */
-export function interfaceIs(
-  direction: 'in' | 'out',
-  name: string,
-  is: 'equal' | 'unequal' = 'equal',
-): Expression[] {
-  const key = direction === 'in' ? metaKey.inName : metaKey.outName
-  const bytes = name.endsWith('*') ? Buffer.from(name.slice(0, -1)) : nameBytes(name)
+function keyOf({ protocol, port }: MapElement): Attribute {
+  const key = Uint8Array.of(protocol, 0, 0, 0, port >>> 8, port, 0, 0)
+  return [elementAttribute.key, [[dataValue, key]]]
+}
+
+function addedElement(element: MapElement, timeoutMs: number): Attribute[] {
+  const { toAddress, toPort } = element
+  const data = Uint8Array.of(...toBytes(toAddress), toPort >>> 8, toPort, 0, 0)
+  const timeout = Buffer.alloc(8)
+  timeout.writeBigUInt64BE(BigInt(timeoutMs))
   return [
-    expression('meta', [
-      [1, u32BigEndian(register)],
-      [2, u32BigEndian(key)],
-    ]),
-    compare(comparison[is], bytes),
+    keyOf(element),
+    [elementAttribute.data, [[dataValue, data]]],
+    [elementAttribute.timeout, timeout],
   ]
-}
-
-const payloadBase = { link: 0, network: 1 } as const
-
-/** Bytes of the packet, after the mask, are those. */
-export function payloadIs(
-  at: { readonly base: keyof typeof payloadBase; readonly offset: number },
-  bytes: Uint8Array,
-  { mask, is = 'equal' }: { readonly mask?: Uint8Array; readonly is?: 'equal' | 'unequal' } = {},
-): Expression[] {
-  const load = expression('payload', [
-    [1, u32BigEndian(register)],
-    [2, u32BigEndian(payloadBase[at.base])],
-    [3, u32BigEndian(at.offset)],
-    [4, u32BigEndian(bytes.length)],
-  ])
-  return [load, ...(mask === undefined ? [] : [keep(mask)]), compare(comparison[is], bytes)]
-}
-
-/** The packet belongs to a connection that was allowed when it began, or answers one. */
-export function isAnswer(): Expression[] {
-  const mask = Buffer.alloc(4)
-  mask.writeUInt32LE(connectionState.established | connectionState.related)
-  return [
-    expression('ct', [
-      [1, u32BigEndian(register)],
-      [2, u32BigEndian(0)],
-    ]),
-    keep(mask),
-    compare(comparison.unequal, Buffer.alloc(4)),
-  ]
-}
-
-/** What iptables puts into each of its rules, and looks for when it lists them. */
-export function counter(): Expression {
-  return expression('counter', [])
-}
-
-export function decide(what: keyof typeof verdict): Expression {
-  return setVerdict([[1, u32BigEndian(verdict[what])]])
-}
-
-/** Goes on with the rules of another chain of the table, and then behind this one. */
-export function jumpTo(chain: string): Expression {
-  return setVerdict([
-    [1, u32BigEndian(jump)],
-    [2, nameBytes(chain)],
-  ])
-}
-
-function setVerdict(verdictAttributes: readonly Attribute[]): Expression {
-  return expression('immediate', [
-    [1, u32BigEndian(0)],
-    [2, [[2, verdictAttributes]]],
-  ])
-}
-
-/** The packet gets the address of the interface that it leaves by. */
-export function masquerade(): Expression {
-  return expression('masq', [])
-}
-
-/** A rule in words, the same for rules that say the same, without what they counted. */
-export function ruleText(rule: readonly Expression[] | Buffer): string {
-  const elements = listAttributes(Buffer.isBuffer(rule) ? rule : encodeAttributes(rule))
-  return elements.map(([, element]) => expressionText(parseAttributes(element))).join('')
-}
-
-function expressionText(element: ReadonlyMap<number, Buffer>): string {
-  const name = textOf(element.get(expressionAttribute.name))
-  const data = element.get(expressionAttribute.data) ?? Buffer.alloc(0)
-  const attributes = listAttributes(data).toSorted(([a], [b]) => a - b)
-  if (name === 'counter') return ''
-  return `${name}(${attributes.map(([type, value]) => `${type}=${valueText(value)}`).join(' ')}) `
-}
-
-/** The kernel marks nested attributes as such, or not, as it likes. */
-function valueText(value: Buffer): string {
-  const nested = listAttributes(value)
-  return nested.length === 0
-    ? value.toString('hex')
-    : nested.map(([type, inner]) => `${type}:${valueText(inner)}`).join(',')
 }

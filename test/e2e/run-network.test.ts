@@ -317,6 +317,44 @@ test('a published port leads to the container, from the world and from the host'
   t.regex(second.stderr, /port 8080\/tcp of the host is in use/)
 })
 
+test('what comes to a published port from another machine has that machine’s address', async t => {
+  using _ = await startContainer('talk listen 7000 60', '-p', '8080:7000')
+  using scratch = makeScratch()
+  const probe = scratch.at('talk')
+  execFileSync('cc', ['-O1', '-static', '-o', probe, talkSource])
+  t.is(host.inWorld(probe, 'connect', host.address, '8080'), 'hello\n')
+  t.is(host.inWorld(probe, 'peer', host.address, '8080'), '192.0.2.1\n')
+  t.regex(host.onHost(probe, 'peer', '127.0.0.1', '8080'), /^10\.77\.0\.1\n$/)
+})
+
+test('elements for published ports are renewed, also where somebody took the table, and go with their holder', async t => {
+  t.is(await printed('true'), '')
+  const runtime = path.join(import.meta.dirname, '../../src/runtime')
+  const script = `const { translatePorts } = await import('${runtime}/port-translation.ts')
+    const { netlinkRequest, nameBytes } = await import('${runtime}/netlink.ts')
+    const count = () => {
+      const attributes = [[1, nameBytes('kauri')], [2, nameBytes('published')]]
+      const get = { type: 0xa0d, flags: 0x301, header: Uint8Array.of(2, 0, 0, 0), attributes, purpose: 'counting' }
+      return String(Buffer.concat(netlinkRequest(12, [get]).map(({ body }) => body)).toString('hex').split('0a4d0909').length - 1)
+    }
+    const port = { protocol: 'tcp', hostAddress: '', hostPort: 80, containerPort: 81 }
+    const told = [count()]
+    {
+      using first = translatePorts([port, { ...port, hostPort: 82 }], '10.77.9.9')
+      told.push(count())
+      using again = translatePorts([port, { ...port, hostPort: 82 }], '10.77.9.9')
+      told.push(count())
+    }
+    told.push(count())
+    console.log(told.join(' '))`
+  t.is(host.onHost(process.execPath, '--input-type=module', '-e', script), '0 2 2 0\n')
+  flushRules()
+  const alone = `const { translatePorts } = await import('${runtime}/port-translation.ts')
+    using _ = translatePorts([{ protocol: 'udp', hostAddress: '', hostPort: 1, containerPort: 1 }], '10.77.9.9')
+    console.log('fine')`
+  t.is(host.onHost(process.execPath, '--input-type=module', '-e', alone), 'fine\n')
+})
+
 test('a killed kauri frees its ports', async t => {
   {
     using _ = await startContainer('sleep 60', '-p', '8080:7000')

@@ -2,7 +2,7 @@ import test from 'ava'
 import { bridgeTables } from '../../src/runtime/bridge-rules.ts'
 import { blockOf, parseIpv4 } from '../../src/runtime/ipv4.ts'
 import { encodeAttributes } from '../../src/runtime/netlink.ts'
-import { counter, decide, interfaceIs, ruleText } from '../../src/runtime/nft-messages.ts'
+import { counter, decide, interfaceIs, ruleText } from '../../src/runtime/nft-expressions.ts'
 
 const gateway = parseIpv4('10.77.0.1') ?? 0
 const bridge = { name: 'kauri0', gateway, block: blockOf(gateway, 20), strangers: ['eth0', 'eth1'] }

@@ -1,7 +1,8 @@
 // What containers of the network tests do. Each prints one line and exits with 0 where it worked.
 //
 //   connect ADDRESS PORT        what a server says, or the error, within two seconds
-//   listen PORT SECONDS         says "hello" to who comes
+//   peer ADDRESS PORT           the second line of what it says
+//   listen PORT SECONDS         says "hello" to who comes, and the address it comes from
 //   abstract NAME               connects to an abstract socket
 //   send-as SOURCE DESTINATION  one UDP datagram to port 9 with a source address of choice
 //   claim ADDRESS               an ARP answer that ADDRESS is this machine's
@@ -15,6 +16,7 @@
 #include <netinet/ip.h>
 #include <netinet/udp.h>
 #include <netpacket/packet.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,22 +37,24 @@ static struct sockaddr_in address_of(const char *text, int port) {
   return address;
 }
 
-static int print_answer(int fd) {
-  char text[256];
-  ssize_t length = read(fd, text, sizeof text);
-  if (length < 0) return fail();
-  fwrite(text, 1, (size_t)length, stdout);
+/** The first line of what comes, or the one behind it. */
+static int print_answer(int fd, bool second) {
+  FILE *stream = fdopen(fd, "r");
+  char line[256] = "";
+  if (fgets(line, sizeof line, stream) == NULL) return fail();
+  if (second && fgets(line, sizeof line, stream) == NULL) return fail();
+  printf("%s", line);
   return 0;
 }
 
-static int connect_to(const char *host, const char *port) {
+static int connect_to(const char *host, const char *port, bool second) {
   int fd = socket(AF_INET, SOCK_STREAM, 0);
   const struct timeval limit = {.tv_sec = 2};
   setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   struct sockaddr_in address = address_of(host, atoi(port));
   if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) return fail();
-  return print_answer(fd);
+  return print_answer(fd, second);
 }
 
 static int listen_on(const char *port, const char *seconds) {
@@ -61,8 +65,11 @@ static int listen_on(const char *port, const char *seconds) {
   fflush(stdout);
   alarm((unsigned)atoi(seconds));
   for (;;) {
-    int client = accept(fd, NULL, NULL);
-    if (client < 0 || write(client, "hello\n", 6) != 6) return fail();
+    struct sockaddr_in peer;
+    socklen_t length = sizeof peer;
+    int client = accept(fd, (struct sockaddr *)&peer, &length);
+    if (client < 0) return fail();
+    dprintf(client, "hello\n%s\n", inet_ntoa(peer.sin_addr));
     close(client);
   }
 }
@@ -73,7 +80,7 @@ static int connect_abstract(const char *name) {
   int fd = socket(AF_UNIX, SOCK_STREAM, 0);
   socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(name));
   if (connect(fd, (struct sockaddr *)&address, length) != 0) return fail();
-  return print_answer(fd);
+  return print_answer(fd, false);
 }
 
 static int send_as(const char *source, const char *destination) {
@@ -120,7 +127,8 @@ static int claim(const char *host) {
 
 int main(int count, char *words[]) {
   const char *word = count > 2 ? words[1] : "";
-  if (count == 4 && strcmp(word, "connect") == 0) return connect_to(words[2], words[3]);
+  if (count == 4 && strcmp(word, "connect") == 0) return connect_to(words[2], words[3], false);
+  if (count == 4 && strcmp(word, "peer") == 0) return connect_to(words[2], words[3], true);
   if (count == 4 && strcmp(word, "listen") == 0) return listen_on(words[2], words[3]);
   if (count == 4 && strcmp(word, "send-as") == 0) return send_as(words[2], words[3]);
   if (count == 3 && strcmp(word, "abstract") == 0) return connect_abstract(words[2]);
