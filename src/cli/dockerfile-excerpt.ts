@@ -9,6 +9,8 @@ const linesAround = 4
 export function withExcerpt(error: unknown, dockerfile: FoundDockerfile): unknown {
   if (!(error instanceof KauriError) || error.where?.file !== dockerfile.name) return error
   const { code, message, hint, where, cause, output, diagnostics } = error
+  // Findings show their own lines.
+  if (diagnostics.length > 0) return error
   const excerpt = excerptOf(dockerfile.text, where)
   const copy = new KauriError(code, message, { hint, where, cause, output, diagnostics, excerpt })
   if (error.stack !== undefined) copy.stack = error.stack

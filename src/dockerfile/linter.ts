@@ -2,6 +2,7 @@
 // whether that is reported, and whether it makes the build fail.
 
 import { KauriError } from '../core/errors.ts'
+import { checkDiagnostics } from './check-diagnostics.ts'
 import { type CheckName, type CheckRule, checkRules } from './check-rules.ts'
 import { readCheckDirective } from './directives.ts'
 import { type LintOptions, parseLintOptions, withCommentOptions } from './lint-options.ts'
@@ -36,14 +37,14 @@ export interface Linter {
   readonly findings: readonly CheckFinding[]
   /** Findings make the build fail: `error=true`. */
   readonly isError: boolean
-  /** @throws DESCRIPTION_INVALID where there are findings and `error=true` was given */
+  /** @throws DESCRIPTION_INVALID with all findings, where there are some and `error=true` was given */
   throwIfFailed(file: string): void
   /** True for the error that throwIfFailed throws, which says no more than the findings do. */
   isRefusal(error: unknown): boolean
 }
 
 export interface LinterOptions {
-  /** The Dockerfile, for its directive `# check=…`. */
+  /** The Dockerfile, for its directive `# check=…` and for excerpts. */
   readonly text?: string | undefined
   /** Value of the build argument BUILDKIT_DOCKERFILE_CHECK; takes the place of the directive. */
   readonly checks?: string | undefined
@@ -70,7 +71,10 @@ export function createLinter({ text = '', checks }: LinterOptions = {}): Linter 
       const refusal = new KauriError(
         'DESCRIPTION_INVALID',
         `lint violation found for rules: ${rules.join(', ')}`,
-        { where: { file, line: first.startLine, column: 1 } },
+        {
+          where: { file, line: first.startLine, column: 1 },
+          diagnostics: checkDiagnostics(findings, { file, text }, true),
+        },
       )
       refusals.add(refusal)
       throw refusal

@@ -1,4 +1,5 @@
 import test from 'ava'
+import type { KauriError } from '../../src/core/errors.ts'
 import { checkNames } from '../../src/dockerfile/explain-check.ts'
 import { parseLintOptions, withCommentOptions } from '../../src/dockerfile/lint-options.ts'
 import { createLinter } from '../../src/dockerfile/linter.ts'
@@ -62,15 +63,22 @@ test('a linter reports what is not skipped, with the words of the rule', t => {
 })
 
 test('with error=true findings fail the build, and their refusal is known again', t => {
-  const linter = createLinter({ checks: 'error=true' })
+  const linter = createLinter({ text: 'FROM a\nRUN b\nCMD c\n', checks: 'error=true' })
   t.notThrows(() => linter.throwIfFailed('D'))
   linter.report('FromAsCasing', 'a', place)
   linter.report('FromAsCasing', 'b', place)
   linter.report('UndefinedVar', 'c', place)
-  const error = t.throws(() => linter.throwIfFailed('D'), {
+  const error = t.throws<KauriError>(() => linter.throwIfFailed('D'), {
     message: 'lint violation found for rules: FromAsCasing, UndefinedVar',
   })
   t.like(error, { where: { file: 'D', line: 3 } })
+  t.deepEqual(error?.diagnostics[0], {
+    severity: 'error',
+    rule: 'FromAsCasing',
+    message: 'a',
+    where: { file: 'D', line: 3, column: 1 },
+    excerpt: 'CMD c',
+  })
   t.true(linter.isRefusal(error))
   t.false(linter.isRefusal(new Error('another')))
 })
