@@ -19,16 +19,9 @@ export interface ConfigDraft {
   readonly volumes: Set<string>
 }
 
-/** A draft of a stage that starts with a configuration: triggers have become instructions, and programs have a search path. */
+/** A draft that starts from a configuration; programs always have a search path. */
 export function createDraft(base: RunConfig): ConfigDraft {
-  const {
-    Env = [],
-    Labels = {},
-    ExposedPorts = {},
-    Volumes = {},
-    OnBuild: _OnBuild,
-    ...plain
-  } = base
+  const { Env = [], Labels = {}, ExposedPorts = {}, Volumes = {}, ...plain } = base
   const draft: ConfigDraft = {
     plain,
     variables: new Map(),

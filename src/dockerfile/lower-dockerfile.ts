@@ -7,10 +7,16 @@ import type { ParsedDockerfile } from './instructions.ts'
 import { ignoredSources } from './lower-checks.ts'
 import type { ImageResolver, LoweredDockerfile, LowerOptions } from './lower-options.ts'
 import { addDirectory, lowerInstructions, openStage, originOf } from './lower-stage.ts'
-import { type LoweredStage, planOf } from './lowered-plan.ts'
+import { type LoweredStage, planOf, stageOf } from './lowered-plan.ts'
 import { findSourceEpoch } from './source-epoch.ts'
 import { findFoundations, type StageChoice, wantedNodes } from './stage-bases.ts'
-import { createStageGraph, findTarget, type StageGraph, type StageNode } from './stage-graph.ts'
+import {
+  createStageGraph,
+  findTarget,
+  hasSteps,
+  type StageGraph,
+  type StageNode,
+} from './stage-graph.ts'
 import { readStageStarts } from './stage-starts.ts'
 import { type LowerGround, positionOf, type StageWork, withPosition } from './stage-work.ts'
 import type { VariableScope } from './variable-scope.ts'
@@ -107,12 +113,13 @@ async function lowerStages(
 ): Promise<readonly LoweredStage[]> {
   const isAlone = graph.nodes.length === 1 && !hasMounts(graph)
   const foundations = await findFoundations(ground, graph, choice, resolver)
-  const works = new Map<StageNode, StageWork>()
-  const lowered: LoweredStage[] = []
   // Images and contexts first: they need nothing, and every stage may read from them.
   const order = wantedNodes(graph, choice).toSorted(
     (a, b) => Number(hasSteps(a)) - Number(hasSteps(b)),
   )
+  const lastUses = new Map(order.map(node => [node.base, node]))
+  const works = new Map<StageNode, StageWork>()
+  const lowered: LoweredStage[] = []
   for (const node of order) {
     const base = node.base === undefined ? undefined : works.get(node.base)
     const foundation = foundations.get(node)
@@ -120,15 +127,14 @@ async function lowerStages(
     const work = openStage(ground, node, originOf(foundation, base, node), name)
     addDirectory(work, foundation)
     lowerInstructions(ground, work)
-    works.set(node, work)
     ground.finished.add(node)
-    lowered.push({ work, foundation })
+    const isDirectory = foundation?.kind === 'directory' && !hasSteps(node)
+    lowered.push({ node, stage: stageOf(work, foundation), isDirectory })
+    // A stage's variables are kept while others may still start from it.
+    if (lastUses.has(node)) works.set(node, work)
+    if (node.base !== undefined && lastUses.get(node.base) === node) works.delete(node.base)
   }
   return lowered
-}
-
-function hasSteps(node: StageNode): boolean {
-  return node.stage !== undefined && node.replacement === undefined
 }
 
 /** BuildKit names the only stage of a file in titles as soon as a mount makes it look for other roots. */

@@ -109,7 +109,8 @@ function startOf(origin: StageOrigin): StageStart {
   return { ...start, scope: scope.copy(), declared: [...declared] }
 }
 
-function startDraft(base: RunConfig): ConfigDraft {
+/** Triggers of the base have become instructions. */
+function startDraft({ OnBuild: _OnBuild, ...base }: RunConfig): ConfigDraft {
   const draft = createDraft(base)
   const { WorkingDir = '' } = draft.plain
   if (WorkingDir !== '')

@@ -2,17 +2,19 @@
 
 import { formatPlatform } from '../oci/platform.ts'
 import type { BuildPlan, BuildStage, BuildStep, PlanContext, SourceRoot } from '../plan/plan.ts'
-import { finishDraft } from './config-draft.ts'
+import { createDraft, finishDraft } from './config-draft.ts'
 import type { LowerOptions } from './lower-options.ts'
 import type { StageFoundation } from './stage-bases.ts'
 import type { StageNode } from './stage-graph.ts'
 import { normalPlatform } from './stage-platform.ts'
 import type { StageWork } from './stage-work.ts'
 
-/** A stage that is lowered, and what it stands on where that is no other stage. */
+/** A stage that is lowered, and the node that it was. */
 export interface LoweredStage {
-  readonly work: StageWork
-  readonly foundation: StageFoundation | undefined
+  readonly node: StageNode
+  readonly stage: BuildStage
+  /** It is nothing but a directory, which is read as a context where nothing stands on it. */
+  readonly isDirectory: boolean
 }
 
 /** The plan of the stages, which stand in an order in which each comes after those it uses. */
@@ -21,27 +23,22 @@ export function planOf(
   lowered: readonly LoweredStage[],
   target: StageNode,
 ): BuildPlan {
-  const bases = new Set(lowered.map(({ work }) => work.node.base))
-  const stages = lowered
-    .filter(
-      ({ work: { node }, foundation }) =>
-        // A directory that is only read from is read as a context.
-        foundation?.kind !== 'directory' || hasOwnSteps(node) || node === target || bases.has(node),
-    )
-    .map(stage => (stage.work.node === target ? resultOf(options, stage) : stageOf(stage)))
-  const isResult = ({ id }: BuildStage): boolean => id === target.id
-  return {
-    stages: [...stages.filter(stage => !isResult(stage)), ...stages.filter(isResult)],
-    contexts: usedContexts(options, stages),
-  }
+  const bases = new Set(lowered.map(({ node }) => node.base))
+  const others = lowered
+    .filter(({ node, isDirectory }) => node !== target && (!isDirectory || bases.has(node)))
+    .map(({ stage }) => stage)
+  const results = lowered
+    .filter(({ node }) => node === target)
+    .map(({ stage }) => resultOf(options, stage))
+  const stages = [...others, ...results]
+  return { stages, contexts: usedContexts(options, stages) }
 }
 
-function hasOwnSteps(node: StageNode): boolean {
-  return node.stage !== undefined && node.replacement === undefined
-}
-
-function stageOf({ work, foundation }: LoweredStage): BuildStage {
-  const { node, platform, steps, draft, author, history, title } = work
+/** What became of a stage, whose instructions are all lowered. */
+export function stageOf(
+  { node, platform, steps, draft, author, history, title }: StageWork,
+  foundation: StageFoundation | undefined,
+): BuildStage {
   return {
     id: node.id,
     ...(title === undefined ? {} : { title }),
@@ -62,15 +59,16 @@ function baseOf(node: StageNode, foundation: StageFoundation | undefined): Build
 }
 
 /** The result has the caller's labels, and is for the platform that the caller chose. */
-function resultOf(options: LowerOptions, lowered: LoweredStage): BuildStage {
-  for (const [name, value] of options.labels) lowered.work.draft.labels.set(name, value)
-  const stage = stageOf(lowered)
+function resultOf(options: LowerOptions, stage: BuildStage): BuildStage {
+  const draft = createDraft(stage.config)
+  for (const [name, value] of options.labels) draft.labels.set(name, value)
   const chosen = normalPlatform(options.platform)
   const isOther =
     options.platformIsExplicit === true && formatPlatform(chosen) !== formatPlatform(stage.platform)
   return {
     ...stage,
     ...(isOther ? { imagePlatform: chosen } : {}),
+    config: finishDraft(draft),
   }
 }
 

@@ -170,6 +170,11 @@ function refusedAt(reader: Reader, message: string): KauriError {
   return new KauriError('DESCRIPTION_INVALID', message, { where: positionOf(reader) })
 }
 
+/** True for a stage of the file that is built; false for images and for what a context takes the place of. */
+export function hasSteps(node: StageNode): boolean {
+  return node.stage !== undefined && node.replacement === undefined
+}
+
 /** What a stage needs: its base, and what its instructions read from. */
 export function neededNodes(node: StageNode): StageNode[] {
   const sources = node.commands.flatMap(command => command.sources)
