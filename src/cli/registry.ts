@@ -40,6 +40,7 @@ export const commandGroups: readonly CommandGroup[] = [
       'image append': () => import('./commands/image-append.ts'),
       'image config': () => import('./commands/image-config.ts'),
       'image rebase': () => import('./commands/image-rebase.ts'),
+      'image squash': () => import('./commands/image-squash.ts'),
       images: () => import('./commands/images.ts'),
       import: () => import('./commands/import.ts'),
       inspect: () => import('./commands/inspect.ts'),

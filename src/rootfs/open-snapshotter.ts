@@ -12,13 +12,32 @@ import type { Snapshotter } from './rootfs.ts'
 
 export type SnapshotterChoice = 'auto' | 'overlay' | 'copy'
 
-/** Reads a person's choice; undefined is `auto`. @throws USAGE */
+const choices: Readonly<Record<string, SnapshotterChoice>> = {
+  '': 'auto',
+  auto: 'auto',
+  overlay: 'overlay',
+  // docker's names
+  overlay2: 'overlay',
+  copy: 'copy',
+  vfs: 'copy',
+}
+
+/** Storage drivers of other engines that kauri has no part of, and why. */
+const retired: Readonly<Record<string, string>> = {
+  devicemapper:
+    'thin pools of block devices lose data when they run full, and docker has removed it',
+  aufs: 'no kernel of kernel.org has aufs, and docker has removed it',
+}
+
+/** Reads a person's choice; undefined is `auto`. @throws USAGE; UNSUPPORTED for what other engines once had */
 export function parseSnapshotterChoice(text: string | undefined): SnapshotterChoice {
-  if (text === undefined || text === '' || text === 'auto') return 'auto'
-  if (text === 'overlay' || text === 'copy') return text
-  throw new KauriError('USAGE', `there is no snapshotter "${text}"`, {
-    hint: 'KAURI_SNAPSHOTTER is auto, overlay or copy',
-  })
+  const choice = Object.hasOwn(choices, text ?? '') ? choices[text ?? ''] : undefined
+  if (choice !== undefined) return choice
+  const hint = 'KAURI_SNAPSHOTTER is auto, overlay, or copy, which other engines call vfs'
+  const reason = Object.hasOwn(retired, text ?? '') ? retired[text ?? ''] : undefined
+  if (reason !== undefined)
+    throw new KauriError('UNSUPPORTED', `no snapshotter ${text}: ${reason}`, { hint })
+  throw new KauriError('USAGE', `there is no snapshotter "${text}"`, { hint })
 }
 
 export interface SnapshotterOptions {

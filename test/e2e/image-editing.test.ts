@@ -3,6 +3,7 @@
 import { writeFileSync } from 'node:fs'
 import test from 'ava'
 import { type KauriProgram, kauriProgram } from '../helpers/kauri-program.ts'
+import { testWith } from '../helpers/needs.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { tarOf } from '../helpers/tar.ts'
 
@@ -118,4 +119,26 @@ test('notes of an index’s images are changed, and the images are not', async t
   await ok(kauri, 'verify', 'app')
   t.is((await kauri.run(['manifest', 'annotate', 'app', 'app:arm'])).code, 2)
   t.is((await kauri.run(['manifest', 'annotate', 'app:arm', 'app:arm', '--os', 'x'])).code, 2)
+})
+
+testWith({ root: true })('many layers become one, or one above those that stay', async t => {
+  using kauri = kauriProgram()
+  using scratch = makeScratch()
+  await importOf(kauri, 'app')
+  writeFileSync(scratch.at('1.tar'), tarOf({ name: 'one', body: '1' }, { name: 'two', body: '2' }))
+  writeFileSync(scratch.at('2.tar'), tarOf({ name: '.wh.one' }, { name: 'app', body: 'changed' }))
+  await ok(kauri, 'image', 'append', 'app', scratch.at('1.tar'), scratch.at('2.tar'), '-t', 'b')
+  for (const [keep, layers] of [
+    ['0', 1],
+    ['1', 2],
+  ] as const) {
+    await ok(kauri, 'image', 'squash', 'b', '--keep', keep, '-t', `b:${keep}`)
+    t.is((await inspect(kauri, `b:${keep}`)).RootFS.Layers.length, layers)
+    await ok(kauri, 'verify', `b:${keep}`)
+    const difference = JSON.parse(await ok(kauri, 'diff', '--json', 'b', `b:${keep}`))
+    t.deepEqual(difference.files, [])
+  }
+  const { layers } = JSON.parse(await ok(kauri, 'tree', '--json', 'b:0'))
+  t.is(layers[0].wastedBytes, 0)
+  t.is((await kauri.run(['image', 'squash', 'b', '--keep', '3'])).code, 2)
 })
