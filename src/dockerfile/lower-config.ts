@@ -2,6 +2,7 @@
 
 import { checkDetails } from './check-rules.ts'
 import type { PlainConfig } from './config-draft.ts'
+import { expandWord } from './expand-word.ts'
 import { refused } from './instruction-flags.ts'
 import { goList, goQuotedList, healthcheckText, historyLine } from './instruction-history.ts'
 import type {
@@ -201,9 +202,10 @@ const maxPorts = 3 * 65_536
 
 function lowerExpose(ground: LowerGround, work: StageWork, instruction: ExposeInstruction): void {
   const { linter } = ground.options
-  const expand = createExpander(ground, work, instruction)
+  // The one instruction whose names may be unset without a word.
+  const expansion = { lookUp: work.scope.get, escape: ground.escape }
   const ports: string[] = []
-  for (const text of instruction.ports.flatMap(port => expand(port).words)) {
+  for (const text of instruction.ports.flatMap(port => expandWord(port, expansion).words)) {
     const exposed = parsePortSpec(text)
     if (exposed.hasProtocolCasing)
       linter.report('ExposeProtoCasing', checkDetails.exposeProtoCasing(text), instruction)

@@ -209,6 +209,19 @@ test('arguments that nothing takes are told, the known ones are not', async t =>
   t.deepEqual(unusedBuildArgs, ['C'])
 })
 
+test('names that are not set are told, but for EXPOSE, as in BuildKit', async t => {
+  const { warnings } = await lowerText(
+    'FROM busybox\nUSER $A\nEXPOSE 80 $B\nENV C=$D\nARG E\nENV F=$E\n',
+  )
+  t.deepEqual(
+    warnings.map(({ rule, where }) => [rule, where.line]),
+    [
+      ['UndefinedVar', 2],
+      ['UndefinedVar', 4],
+    ],
+  )
+})
+
 for (const [text, message, line] of [
   ['FROM busybox\n\nENV A="${B:?must be set}"\n', /must be set/, 3],
   ["FROM busybox\nENV A='x\n", /unexpected end of statement/, 2],
