@@ -13,7 +13,7 @@ export interface Directive {
 const directiveForm = /^([a-zA-Z][a-zA-Z0-9]*)\s*=([^]+)$/
 const known = new Set(['syntax', 'escape', 'check'])
 
-/** Directives as the parser takes them: they may be indented. @throws DESCRIPTION_INVALID where one is given twice */
+/** Directives as the parser takes them: they may be indented. One that is given twice is the last. */
 export function readDirectives(lines: readonly string[]): Directive[] {
   return collectDirectives(lines, '#', true)
 }
@@ -29,9 +29,9 @@ function collectDirectives(
     if (!line.startsWith(comment)) break
     const directive = readDirective(trimSpaceStart(line.slice(comment.length)), index + 1)
     if (directive === undefined) break
-    if (found.some(({ name }) => name === directive.name))
-      throw refused(`only one ${directive.name} parser directive can be used`)
+    const isRepeated = found.some(({ name }) => name === directive.name)
     found.push(directive)
+    if (isRepeated) break
   }
   return found
 }
@@ -49,12 +49,10 @@ function isDirectiveName(name: string): name is Directive['name'] {
   return known.has(name)
 }
 
-/** The escape character that the directives choose. @throws DESCRIPTION_INVALID for any other than backslash and backtick */
-export function escapeOf(directives: readonly Directive[]): '\\' | '`' {
-  const value = directives.find(directive => directive.name === 'escape')?.value ?? '\\'
-  if (value !== '\\' && value !== '`')
-    throw refused(`invalid escape token '${value}' does not match \` or \\`)
-  return value
+/** The escape character of a directive. @throws DESCRIPTION_INVALID for any other than backslash and backtick */
+export function escapeOf({ value }: Directive): '\\' | '`' {
+  if (value === '\\' || value === '`') return value
+  throw refused(`invalid escape token '${value}' does not match \` or \\`)
 }
 
 /** The lines in which `check` and `syntax` are looked for: a `#!` line above them is passed over. */
@@ -74,12 +72,7 @@ function findDirective(
   name: Directive['name'],
   comment: string,
 ): string | undefined {
-  try {
-    return collectDirectives(lines, comment, false).find(directive => directive.name === name)
-      ?.value
-  } catch {
-    return undefined
-  }
+  return collectDirectives(lines, comment, false).find(directive => directive.name === name)?.value
 }
 
 /** Options of the build checks that a Dockerfile asks for; empty: none. */

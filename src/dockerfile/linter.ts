@@ -83,14 +83,12 @@ export function createLinter({ text = '', checks }: LinterOptions = {}): Linter 
 }
 
 function readOptions(text: string, checks: string | undefined): LintOptions {
-  if (checks !== undefined) return parseLintOptions(checks)
   try {
-    return parseLintOptions(readCheckDirective(text))
+    return parseLintOptions(checks ?? readCheckDirective(text))
   } catch (error) {
     if (!(error instanceof KauriError)) throw error
-    throw new KauriError(error.code, `failed to parse check options: ${error.message}`, {
-      cause: error,
-    })
+    const what = checks === undefined ? 'check options' : 'build-arg:BUILDKIT_DOCKERFILE_CHECK'
+    throw new KauriError(error.code, `failed to parse ${what}: ${error.message}`, { cause: error })
   }
 }
 

@@ -18,14 +18,14 @@ const maxInstructions = 10_000
 /** @param file names the Dockerfile in errors. @throws DESCRIPTION_INVALID with file and line */
 export function parseDockerfile(text: string, file: string): SyntaxTree {
   const lines = text.replace(/^\uFEFF/, '').split(/(?<=\n)/)
-  const reader: LineReader = { lines, next: 0 }
+  const reader: LineReader = { lines, next: 0, place: undefined }
   try {
     return parseLines(reader)
   } catch (error) {
     if (!(error instanceof KauriError) || error.where !== undefined) throw error
     throw new KauriError(error.code, error.message, {
       hint: error.hint,
-      where: { file, line: Math.max(1, reader.next), column: 1 },
+      where: { file, line: Math.max(1, reader.place ?? reader.next), column: 1 },
       cause: error,
     })
   }
@@ -34,6 +34,8 @@ export function parseDockerfile(text: string, file: string): SyntaxTree {
 interface LineReader {
   readonly lines: readonly string[]
   next: number
+  /** The line that an error is about; undefined: the one that was read last. */
+  place: number | undefined
 }
 
 function readLine(reader: LineReader): string | undefined {
@@ -41,15 +43,15 @@ function readLine(reader: LineReader): string | undefined {
   if (line === undefined || line === '') return undefined
   reader.next++
   const limit = line.endsWith('\n') ? maxLineBytes + 1 : maxLineBytes
-  if (line.length * 3 > limit && Buffer.byteLength(line) > limit)
+  if (line.length * 3 > limit && Buffer.byteLength(line) > limit) {
+    reader.place = undefined
     throw refused(`dockerfile line greater than max allowed size of ${maxLineBytes}`)
+  }
   return line
 }
 
 function parseLines(reader: LineReader): SyntaxTree {
-  const directives = readDirectives(reader.lines)
-  const escape = escapeOf(directives)
-  reader.next = directives.length
+  const escape = readEscape(reader)
   const nodes: InstructionNode[] = []
   const emptyContinuations: { line: number; text: string }[] = []
   let comments: string[] = []
@@ -61,8 +63,12 @@ function parseLines(reader: LineReader): SyntaxTree {
       continue
     }
     const startLine = reader.next
+    reader.place = startLine
     const { joined, isContinued, hasEmptyLine } = joinContinuations(reader, line, escape)
-    if (joined === '' && !isContinued) continue
+    if (joined === '' && !isContinued) {
+      reader.place = undefined
+      continue
+    }
     if (hasEmptyLine) emptyContinuations.push({ line: reader.next, text: joined })
     if (nodes.length === maxInstructions)
       throw refused(`dockerfile has more than ${maxInstructions} instructions`)
@@ -70,9 +76,26 @@ function parseLines(reader: LineReader): SyntaxTree {
     const heredocs = mayHaveHeredocs(node) ? readHeredocs(reader, joined) : []
     nodes.push({ ...node, heredocs, comments, startLine, endLine: reader.next })
     comments = []
+    reader.place = undefined
   }
   if (nodes.length === 0) throw refused('file with no instructions')
   return { nodes, escape, emptyContinuations }
+}
+
+/** The escape character that the directives choose; they are read past. */
+function readEscape(reader: LineReader): '\\' | '`' {
+  const directives = readDirectives(reader.lines)
+  let escape: '\\' | '`' = '\\'
+  for (const [index, directive] of directives.entries()) {
+    const { name, line } = directive
+    reader.place = line
+    if (directives.slice(0, index).some(before => before.name === name))
+      throw refused(`only one ${name} parser directive can be used`)
+    if (name === 'escape') escape = escapeOf(directive)
+  }
+  reader.place = undefined
+  reader.next = directives.length
+  return escape
 }
 
 /** Text of a comment line, or undefined for other lines; an indented comment keeps its `#`, as in BuildKit. */

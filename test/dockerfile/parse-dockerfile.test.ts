@@ -27,8 +27,11 @@ for (const [text, message, line] of [
   ['# only\n', 'file with no instructions', 1],
   ['FROM a\nENV b', 'ENV must have two arguments', 2],
   ['CMD ["a", ["b"]]', /arrays must be comprised of strings only/, 1],
-  ['FROM a\nRUN <<EOF\nx', 'unterminated heredoc', 3],
-  ['# escape=\\\n# escape=`\nFROM a', /only one escape parser directive/, 1],
+  ['FROM a\nRUN <<EOF\nx', 'unterminated heredoc', 2],
+  ['FROM a\n\n# b\nENV \\\n\\\n c', 'ENV must have two arguments', 4],
+  ['FROM a\nRUN \\\n' + 'x'.repeat(70_000), /max allowed size/, 3],
+  ['# escape=x\nFROM a', /invalid escape token 'x'/, 1],
+  ['# escape=\\\n# escape=`\nFROM a', /only one escape parser directive/, 2],
   [`RUN ${'x'.repeat(70_000)}`, /max allowed size/, 1],
 ] as const)
   test(`${JSON.stringify(text.slice(0, 40))} is refused with its line`, t => {
