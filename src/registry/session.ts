@@ -1,6 +1,6 @@
 // Requests to registries: who we are, how often we try, where redirects may lead. What a repository is, is known above.
 
-import { KauriError } from '../core/errors.ts'
+import { hasErrno, KauriError } from '../core/errors.ts'
 import { type AuthContext, type Authorizer, authorizer } from './authorization.ts'
 import type { Endpoint } from './endpoints.ts'
 import { type CredentialFinder } from './find-credentials.ts'
@@ -13,7 +13,7 @@ import {
   reportOf,
   unreachable,
 } from './registry-error.ts'
-import { publicAddress } from './registry-host.ts'
+import { isLoopbackHost, publicAddress } from './registry-host.ts'
 import { asksToWait, backOffMs, isPassingStatus, retryAfterMs, waitMs } from './retry.ts'
 import type { SendPlain } from './token.ts'
 import {
@@ -90,7 +90,7 @@ export function openSession(parts: SessionParts): Session {
   const hosts = new Map<string, Host>()
   const hostOf = (endpoint: Endpoint): Host => {
     const key = `${endpoint.host} ${endpoint.allowsHttp} ${endpoint.name.registry}`
-    const host = hosts.get(key) ?? newHost(endpoint.host)
+    const host = hosts.get(key) ?? newHost(endpoint)
     hosts.set(key, host)
     return host
   }
@@ -106,12 +106,11 @@ export function openSession(parts: SessionParts): Session {
   }
 }
 
-function newHost(name: string): Host {
-  const host: Host = {
-    origin: new URL(`https://${name}`),
-    isKnown: false,
-    auth: authorizer(name, () => host.origin),
-  }
+/** On this machine plain http is the usual way, and costs a certificate store less to try. */
+function newHost({ host: name, allowsHttp }: Endpoint): Host {
+  const guess = new URL(`https://${name}`)
+  if (allowsHttp && isLoopbackHost(guess.hostname)) guess.protocol = 'http:'
+  const host: Host = { origin: guess, isKnown: false, auth: authorizer(name, () => host.origin) }
   return host
 }
 
@@ -214,7 +213,7 @@ async function sendHome(work: Work, request: SessionRequest): Promise<Answered> 
     if (url.origin !== host.origin.origin)
       return { url, answer: await sendAway(work, request, url) }
     const authorization = await host.auth.header(scopes, context)
-    const answer = await sendOrSpeakHttp(work, request, { host, authorization })
+    const answer = await sendOrSwitch(work, request, { host, authorization })
     if (answer === undefined) continue
     host.isKnown = true
     if (answer.status !== 401 || round >= maxAuthRounds || once) return { url, answer }
@@ -233,7 +232,7 @@ function authContext(work: Work, { endpoint, signal }: SessionRequest): AuthCont
   const send: SendPlain = async request => {
     const { url } = request
     const insecure = work.isInsecure || (endpoint.insecure && url.host === endpoint.host)
-    const tls = work.tlsOf(url.host, insecure)
+    const tls = (): TlsSettings => work.tlsOf(url.host, insecure)
     const what = `the answer of the token server ${url.host}`
     return await retrying(work, { host: url.host, once: false, signal }, async () =>
       readWhole(await work.transport.send({ ...request, tls, signal }), maxTokenAnswerBytes, what),
@@ -247,43 +246,56 @@ interface Attempt {
   readonly authorization: string | undefined
 }
 
-/** undefined: the registry speaks plain http, which is allowed, and nothing was sent yet. */
-async function sendOrSpeakHttp(
+/** undefined: the registry speaks the other one of http and https, which is allowed, and took nothing yet. */
+async function sendOrSwitch(
   work: Work,
   request: SessionRequest,
   { host, authorization }: Attempt,
 ): Promise<HttpAnswer | undefined> {
   const { endpoint, method, target, headers = {}, body, signal, answerMs } = request
   const url = new URL(target, host.origin)
+  const mayGuess = !host.isKnown && endpoint.allowsHttp
   try {
-    return await work.transport.send({
+    const answer = await work.transport.send({
       method,
       url,
       headers: authorization === undefined ? headers : { ...headers, authorization },
       body,
-      tls: work.tlsOf(endpoint.host, endpoint.insecure),
+      tls: () => work.tlsOf(endpoint.host, endpoint.insecure),
       signal,
       answerMs,
     })
+    if (!mayGuess || url.protocol === 'https:' || !isRefusalOfHttp(answer)) return answer
+    await dropBody(answer)
   } catch (error) {
-    if (!speaksHttp(error, endpoint) || host.isKnown || host.origin.protocol === 'http:')
-      throw error
-    host.origin = new URL(`http://${endpoint.host}`)
-    return undefined
+    const wantsOther =
+      url.protocol === 'https:' ? speaksHttp(error, endpoint) : isUnexpectedEnd(error)
+    if (!mayGuess || !wantsOther) throw error
   }
+  host.origin = new URL(`${url.protocol === 'https:' ? 'http' : 'https'}://${endpoint.host}`)
+  // Where https was the second guess, http is it after all.
+  host.isKnown = url.protocol === 'https:'
+  return undefined
+}
+
+/** What servers of https say in plain text to who speaks http. */
+function isRefusalOfHttp({ status, header }: HttpAnswer): boolean {
+  return status === 400 && !/json/i.test(header('content-type') ?? '')
 }
 
 /** Without a port in the name, http lives at another one. */
-function speaksHttp(error: unknown, { allowsHttp, host }: Endpoint): boolean {
-  if (!allowsHttp) return false
-  if (isPlainHttpAnswer(error)) return true
-  const isRefused = error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED'
-  return isRefused && !/:\d+$/.test(host)
+function speaksHttp(error: unknown, { host }: Endpoint): boolean {
+  return isPlainHttpAnswer(error) || (hasErrno(error, 'ECONNREFUSED') && !/:\d+$/.test(host))
+}
+
+/** What servers of https do that give no answer to http. */
+function isUnexpectedEnd(error: unknown): boolean {
+  return hasErrno(error, 'UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE', 'HPE_INVALID_CONSTANT')
 }
 
 async function sendAway(work: Work, request: SessionRequest, url: URL): Promise<HttpAnswer> {
   const { method, headers = {}, body, signal, answerMs } = request
-  const tls = work.tlsOf(url.host, work.isInsecure)
+  const tls = (): TlsSettings => work.tlsOf(url.host, work.isInsecure)
   return await work.transport.send({ method, url, headers, body, tls, signal, answerMs })
 }
 

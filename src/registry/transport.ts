@@ -1,8 +1,8 @@
 // HTTP by undici: connections that are kept, proxies, certificates, and limits on every wait. One request, one answer;
-// what an answer means is decided elsewhere. Loaded with the first request, since undici takes some 30 ms.
+// what an answer means is decided elsewhere. Loaded with the first request, since undici takes some 20 ms.
 
 import { Readable } from 'node:stream'
-import { createSecureContext } from 'node:tls'
+import { createSecureContext, type SecureContext } from 'node:tls'
 import type { Dispatcher } from 'undici'
 import { KauriError } from '../core/errors.ts'
 import { cancelled } from '../core/process.ts'
@@ -23,7 +23,8 @@ export interface HttpRequest {
   readonly url: URL
   readonly headers: Readonly<Record<string, string>>
   readonly body?: string | Uint8Array | AsyncIterable<Uint8Array> | undefined
-  readonly tls: TlsSettings
+  /** Asked only where https is spoken: authorities are long lists. */
+  readonly tls: () => TlsSettings
   readonly signal?: AbortSignal | undefined
   /** Until the first line of the answer, in milliseconds. */
   readonly answerMs?: number | undefined
@@ -57,8 +58,9 @@ export function openTransport(limits: RegistryLimits, proxies: ProxySettings): T
   const dispatchers = new Map<string, Promise<Dispatcher>>()
   const dispatcherFor = async ({ url, tls }: HttpRequest): Promise<Dispatcher> => {
     const proxy = isLoopbackHost(url.hostname) ? undefined : proxies
-    const key = JSON.stringify([tls, proxy !== undefined])
-    const known = dispatchers.get(key) ?? makeDispatcher(limits, tls, proxy)
+    const settings = url.protocol === 'https:' ? tls() : undefined
+    const key = JSON.stringify([settings, proxy !== undefined])
+    const known = dispatchers.get(key) ?? makeDispatcher(limits, settings, proxy)
     dispatchers.set(key, known)
     return await known
   }
@@ -77,17 +79,10 @@ export function openTransport(limits: RegistryLimits, proxies: ProxySettings): T
 
 async function makeDispatcher(
   limits: RegistryLimits,
-  tls: TlsSettings,
+  tls: TlsSettings | undefined,
   proxies: ProxySettings | undefined,
 ): Promise<Dispatcher> {
-  const { Agent, EnvHttpProxyAgent } = await import('undici')
-  // Made once: reading some hundred authorities for every connection takes milliseconds.
-  const secureContext = createSecureContext({
-    ca: tls.authorities === undefined ? undefined : [...tls.authorities],
-    cert: tls.certificate,
-    key: tls.key,
-  })
-  const secure = { secureContext, rejectUnauthorized: tls.verify }
+  const secure = tls === undefined ? {} : secureOptions(tls)
   const options = {
     connections: connectionsToHost,
     // Blobs come faster over several connections than over one.
@@ -96,8 +91,11 @@ async function makeDispatcher(
     headersTimeout: limits.answerMs,
     connect: { ...secure, timeout: limits.connectMs },
   } as const
-  const isProxied = proxies?.http !== undefined || proxies?.https !== undefined
-  if (!isProxied) return new Agent(options)
+  if (proxies?.http === undefined && proxies?.https === undefined) {
+    const { default: Agent } = await import('undici/lib/dispatcher/agent.js')
+    return new Agent(options)
+  }
+  const { EnvHttpProxyAgent } = await import('undici')
   return new EnvHttpProxyAgent({
     ...options,
     requestTls: secure,
@@ -107,6 +105,19 @@ async function makeDispatcher(
   })
 }
 
+/** Made once: reading some hundred authorities for every connection takes milliseconds. */
+function secureOptions(tls: TlsSettings): {
+  readonly secureContext: SecureContext
+  readonly rejectUnauthorized: boolean
+} {
+  const secureContext = createSecureContext({
+    ca: tls.authorities === undefined ? undefined : [...tls.authorities],
+    cert: tls.certificate,
+    key: tls.key,
+  })
+  return { secureContext, rejectUnauthorized: tls.verify }
+}
+
 async function sendThrough(
   dispatcher: Dispatcher,
   request: HttpRequest,
@@ -114,8 +125,9 @@ async function sendThrough(
 ): Promise<HttpAnswer> {
   const { method, url, headers, body, signal, answerMs } = request
   if (signal?.aborted) throw cancelled(signal)
+  const { default: ask } = await import('undici/lib/api/api-request.js')
   try {
-    const answer = await dispatcher.request({
+    const answer = await ask.call(dispatcher, {
       origin: url.origin,
       path: `${url.pathname}${url.search}`,
       method,
