@@ -3,6 +3,7 @@
 import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { hasErrno } from '../core/errors.ts'
+import { tryLockFile } from '../native/file-lock.ts'
 import { hexOf, isDigest, parseDigest } from '../oci/digest.ts'
 
 export interface CollectRecordsOptions {
@@ -40,6 +41,18 @@ export function collectBuildRecords(dataRoot: string, options: CollectRecordsOpt
       if (options.dryRun !== true) rmSync(file, { force: true })
       removed++
     }
+  }
+  return options.dryRun === true ? removed : removed + sweepStepLocks(dataRoot)
+}
+
+/** A step's lock file goes with its lock, unless its process was killed and nobody built that step again. */
+function sweepStepLocks(dataRoot: string): number {
+  const directory = path.join(dataRoot, 'locks', 'steps')
+  let removed = 0
+  for (const name of namesIn(directory)) {
+    const lock = tryLockFile(path.join(directory, name), 'exclusive')
+    lock?.removeAndRelease()
+    if (lock !== undefined) removed++
   }
   return removed
 }

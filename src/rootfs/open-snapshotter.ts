@@ -44,16 +44,19 @@ export interface SnapshotterOptions {
   /** The directory of all snapshots, `<dataRoot>/snapshots`. Each driver has a directory of its own in it. */
   readonly root: string
   readonly choice?: SnapshotterChoice
+  /** Waits until everything that killed processes left is deleted, for commands that are there to free space. */
+  readonly sweepsFirst?: boolean
   readonly emit?: Emit
 }
 
 /**
- * Opens the snapshots, and removes in the background what killed processes left among them.
+ * Opens the snapshots, and removes what killed processes left among them, as far as the command lasts.
  * @throws UNSUPPORTED where overlay was asked for and does not work
  */
 export async function openSnapshotter({
   root,
   choice = 'auto',
+  sweepsFirst = false,
   emit = ignoreEvents,
 }: SnapshotterOptions): Promise<Snapshotter> {
   // Others may pass through the state directory to what is theirs; trees are nobody else's.
@@ -61,9 +64,10 @@ export async function openSnapshotter({
   const { name, reason } = await chooseDriver(root, choice)
   const directory = path.join(root, name)
   await openTreeDirectory(directory)
-  void sweepTrees(directory).catch((error: unknown) => {
+  const swept = sweepTrees(directory).catch((error: unknown) => {
     emit({ kind: 'warning', message: `left-over trees stay in ${directory}: ${String(error)}` })
   })
+  if (sweepsFirst) await swept
   if (name === 'copy') {
     const { copySnapshotter } = await import('./copy-snapshotter.ts')
     return copySnapshotter(directory, reason)

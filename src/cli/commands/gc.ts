@@ -99,7 +99,7 @@ async function collectTrees(
   if (process.getuid?.() !== 0) return 0
   const { collectSnapshots } = await import('../../rootfs/collect-snapshots.ts')
   const keep = await neededTrees(store, context.dataRoot)
-  const trees = await openTrees(context)
+  const trees = await openTrees(context, { sweepsFirst: true })
   return (await collectSnapshots(trees, { keep, usedBeforeMs, dryRun })).length
 }
 
