@@ -1,7 +1,7 @@
 // The table of file contents, as it lies in memory and on disk: a record for each file, found by what lstat(2) says of it.
 // Records are numbers side by side, 80 bytes each: as objects, half a million of them would take 150 MB.
 
-import { hash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import type { SourceEntry } from './source-entry.ts'
 
 /** The content of a regular file. */
@@ -19,8 +19,8 @@ export interface ContentRecords {
   add(entry: SourceEntry, content: FileContent, isKept: boolean): void
   /** Something was added that is kept. */
   hasNews(): boolean
-  /** For the disk: what is kept, unless nobody has used it for long. */
-  format(): Buffer
+  /** For the disk, in pieces: what is kept, unless nobody has used it for long. */
+  format(): Iterable<Buffer>
 }
 
 /** Words of 32 bits in a record: identity, times, marks, then the digest. */
@@ -28,7 +28,9 @@ const recordWords = 20
 const markWord = 11
 const digestWord = 12
 const chunkRecords = 1 << 16
-const headerWords = 12
+/** Multiples of four, so that records lie as numbers do. */
+const headerBytes = 4
+const trailerBytes = 36
 
 /** Beyond this, what was not used in this run is dropped: 80 MB. */
 const mostRecords = 1_000_000
@@ -138,11 +140,29 @@ function slotsOf(list: RecordList, more: number): Int32Array {
   return slots
 }
 
-function formatRecords(list: RecordList): Buffer {
-  const count = list.count()
-  const output = new Uint32Array(headerWords + count * recordWords)
+/** Header, records of a chunk at a time, and a trailer with their number and SHA-256. */
+function* formatRecords(list: RecordList): Generator<Buffer> {
+  yield Buffer.from(Uint32Array.of(magic).buffer)
+  const sha256 = createHash('sha256')
   let kept = 0
-  for (let index = 0; index < count; index++) {
+  for (let first = 0; first < list.count(); first += chunkRecords) {
+    const part = keptOf(list, first)
+    kept += part.length / (recordWords * 4)
+    sha256.update(part)
+    yield part
+  }
+  const trailer = Buffer.alloc(trailerBytes)
+  trailer.writeUInt32LE(kept, 0)
+  trailer.write(sha256.digest('latin1'), trailerBytes - 32, 'latin1')
+  yield trailer
+}
+
+/** Those of a chunk's length of records that are kept. */
+function keptOf(list: RecordList, first: number): Buffer {
+  const count = list.count()
+  const output = new Uint32Array(Math.min(chunkRecords, count - first) * recordWords)
+  let end = 0
+  for (let index = first; index < Math.min(first + chunkRecords, count); index++) {
     const { words } = list.chunkAt(index)
     const start = list.startOf(index)
     const mark = words[start + markWord] ?? 0
@@ -150,35 +170,24 @@ function formatRecords(list: RecordList): Buffer {
     const age = isUsed ? 0 : (mark & 0xff) + 1
     if ((mark & marks.kept) === 0 || age > longestAge) continue
     if (!isUsed && count > mostRecords) continue
-    const target = headerWords + kept++ * recordWords
-    output.set(words.subarray(start, start + recordWords), target)
-    output[target + markWord] = (mark & (marks.xattrs | marks.kept)) | age
+    output.set(words.subarray(start, start + recordWords), end)
+    output[end + markWord] = (mark & (marks.xattrs | marks.kept)) | age
+    end += recordWords
   }
-  return withHeader(output.subarray(0, headerWords + kept * recordWords), kept)
-}
-
-/** Magic, number of records, two spare words, and the SHA-256 of the records. */
-function withHeader(output: Uint32Array, count: number): Buffer {
-  output[0] = magic
-  output[1] = count
-  const bytes = Buffer.from(output.buffer, output.byteOffset, output.byteLength)
-  bytes.write(checksumOf(bytes), 16, 32, 'latin1')
-  return bytes
-}
-
-function checksumOf(file: Buffer): string {
-  return hash('sha256', file.subarray(headerWords * 4), 'latin1')
+  return Buffer.from(output.buffer, 0, end * 4)
 }
 
 function readBase(file: Uint8Array): Uint32Array {
   const none = new Uint32Array(0)
-  if (file.byteLength < headerWords * 4 || file.byteOffset % 4 !== 0) return none
+  if (file.byteLength < headerBytes + trailerBytes || file.byteOffset % 4 !== 0) return none
   const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength)
-  const count = bytes.readUInt32LE(4)
-  if (bytes.readUInt32LE(0) !== magic) return none
-  if (file.byteLength !== (headerWords + count * recordWords) * 4) return none
-  if (bytes.toString('latin1', 16, 48) !== checksumOf(bytes)) return none
-  return new Uint32Array(file.buffer, file.byteOffset + headerWords * 4, count * recordWords)
+  const trailer = bytes.subarray(-trailerBytes)
+  const count = trailer.readUInt32LE(0)
+  const records = bytes.subarray(headerBytes, -trailerBytes)
+  if (bytes.readUInt32LE(0) !== magic || records.length !== count * recordWords * 4) return none
+  if (trailer.toString('latin1', trailerBytes - 32) !== hash('sha256', records, 'latin1'))
+    return none
+  return new Uint32Array(records.buffer, records.byteOffset, count * recordWords)
 }
 
 /** Records, as numbers and as bytes. */

@@ -43,33 +43,53 @@ const types: Readonly<Record<number, SourceType>> = {
 }
 
 /** The entries of a scanned directory, names sorted by their bytes; sockets are left out. */
-export function entriesOf({ names, stats }: DirectoryScan): SourceEntry[] {
+export function entriesOf(scan: DirectoryScan): SourceEntry[] {
   const entries: SourceEntry[] = []
-  for (const [index, name] of names.entries()) {
-    const at = index * scanWidth
-    const mode = numberAt(stats, at + scanFields.mode)
-    const type = types[mode & constants.S_IFMT]
-    if (type === undefined) continue
-    entries.push({
-      name,
-      type,
-      mode: mode & permissionBits,
-      uid: numberAt(stats, at + scanFields.uid),
-      gid: numberAt(stats, at + scanFields.gid),
-      sizeBytes: numberAt(stats, at + scanFields.size),
-      mtimeSeconds: numberAt(stats, at + scanFields.mtimeSeconds),
-      mtimeNanoseconds: numberAt(stats, at + scanFields.mtimeNanoseconds),
-      ctimeSeconds: numberAt(stats, at + scanFields.ctimeSeconds),
-      ctimeNanoseconds: numberAt(stats, at + scanFields.ctimeNanoseconds),
-      links: numberAt(stats, at + scanFields.nlink),
-      inodeHigh: numberAt(stats, at + scanFields.inodeHigh),
-      inodeLow: numberAt(stats, at + scanFields.inodeLow),
-      dev: numberAt(stats, at + scanFields.dev),
-      deviceMajor: numberAt(stats, at + scanFields.deviceMajor),
-      deviceMinor: numberAt(stats, at + scanFields.deviceMinor),
-    })
+  for (let index = 0; index < scan.names.length; index++) {
+    const entry = entryAt(scan, index)
+    if (entry !== undefined) entries.push(entry)
   }
   return entries
+}
+
+function entryAt({ names, stats }: DirectoryScan, index: number): SourceEntry | undefined {
+  const at = index * scanWidth
+  const mode = numberAt(stats, at + scanFields.mode)
+  const type = types[mode & constants.S_IFMT]
+  if (type === undefined) return undefined
+  return {
+    name: names[index] ?? '',
+    type,
+    mode: mode & permissionBits,
+    uid: numberAt(stats, at + scanFields.uid),
+    gid: numberAt(stats, at + scanFields.gid),
+    sizeBytes: numberAt(stats, at + scanFields.size),
+    mtimeSeconds: numberAt(stats, at + scanFields.mtimeSeconds),
+    mtimeNanoseconds: numberAt(stats, at + scanFields.mtimeNanoseconds),
+    ctimeSeconds: numberAt(stats, at + scanFields.ctimeSeconds),
+    ctimeNanoseconds: numberAt(stats, at + scanFields.ctimeNanoseconds),
+    links: numberAt(stats, at + scanFields.nlink),
+    inodeHigh: numberAt(stats, at + scanFields.inodeHigh),
+    inodeLow: numberAt(stats, at + scanFields.inodeLow),
+    dev: numberAt(stats, at + scanFields.dev),
+    deviceMajor: numberAt(stats, at + scanFields.deviceMajor),
+    deviceMinor: numberAt(stats, at + scanFields.deviceMinor),
+  }
+}
+
+/** What is left of a scan. */
+export function filterScan(
+  scan: DirectoryScan,
+  isTaken: (entry: SourceEntry) => boolean,
+): DirectoryScan {
+  const indexes = [...scan.names.keys()].filter(index => {
+    const entry = entryAt(scan, index)
+    return entry !== undefined && isTaken(entry)
+  })
+  const stats = new Float64Array(indexes.length * scanWidth)
+  for (const [to, from] of indexes.entries())
+    stats.set(scan.stats.subarray(from * scanWidth, (from + 1) * scanWidth), to * scanWidth)
+  return { names: indexes.map(index => scan.names[index] ?? ''), stats }
 }
 
 function numberAt(stats: Float64Array, index: number): number {

@@ -56,7 +56,7 @@ export async function writeFileAtomic(
  */
 export async function writeCacheRecord(
   target: string,
-  content: string | Uint8Array,
+  content: string | Uint8Array | Iterable<Uint8Array>,
   mode = 0o644,
 ): Promise<void> {
   const temporary = temporaryBeside(target)
