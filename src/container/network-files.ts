@@ -7,6 +7,7 @@ import { KauriError } from '../core/errors.ts'
 import { readTextSync } from '../core/text-file.ts'
 import type { RuntimeMount } from '../oci/runtime-config.ts'
 import { hostGateway, type ResolverRequest } from './container.ts'
+import { readHostResolver, resolverText } from './host-resolver.ts'
 
 export interface NetworkFilesRequest {
   /** Host directory that the files are written to. */
@@ -26,7 +27,7 @@ export function makeNetworkFiles(request: NetworkFilesRequest): RuntimeMount[] {
   const files = {
     hostname: `${request.hostname}\n`,
     hosts: hostsText(request),
-    'resolv.conf': resolverText(hostResolver(request.network), request.network, request.resolver),
+    'resolv.conf': resolverOf(request.network, request.resolver),
   }
   return Object.entries(files).map(([name, text]) => {
     const source = path.join(request.directory, name)
@@ -77,60 +78,29 @@ ff02::1\tip6-allnodes
 ff02::2\tip6-allrouters
 `
 
-/** Where systemd-resolved lists the servers that it asks itself. */
-const upstreamFile = '/run/systemd/resolve/resolv.conf'
-
-/** The host's resolver, or what stands behind it where it listens on the host's loopback alone. */
-function hostResolver(network: NetworkFilesRequest['network']): string {
-  const text = readTextSync('/etc/resolv.conf') ?? ''
-  if (network === 'host' || hasServer(withoutLoopback(text))) return text
-  return readTextSync(upstreamFile) ?? text
-}
-
-const loopbackServer = /^\s*nameserver\s+(?:127\.|::1\s*(?:$|#))/
-const anyServer = /^\s*nameserver\s+\S/m
-
-function withoutLoopback(text: string): string {
-  return text
-    .split('\n')
-    .filter(line => !loopbackServer.test(line))
-    .join('\n')
-}
-
-/** True where a resolv.conf names a server. */
-export function hasServer(text: string): boolean {
-  return anyServer.test(text)
-}
-
-/**
- * What programs in the container ask: the caller's servers, else the host's; those on the host's loopback answer nobody
- * in another network namespace and are left out.
- */
-export function resolverText(
-  hostText: string,
+/** The host's servers, domains and options, unless the caller says otherwise. */
+function resolverOf(
   network: NetworkFilesRequest['network'],
-  asked: ResolverRequest = {},
+  { servers = [], search = [], options = [] }: ResolverRequest = {},
 ): string {
-  const kept = network === 'host' ? hostText : withoutLoopback(hostText)
-  const { servers = [], search = [], options = [] } = asked
-  if (servers.length + search.length + options.length === 0) return kept
-  const keptOf = (keyword: string): string =>
-    kept
-      .split('\n')
-      .filter(line => line.trim().split(/\s+/)[0] === keyword)
-      .map(line => `${line.trim()}\n`)
-      .join('')
+  const host = resolverText(network, readHostResolver())
+  if (servers.length + search.length + options.length === 0) return host
   // A single dot is docker's way to say that there is no search domain.
   const domains = search.filter(domain => domain !== '.')
   return [
-    servers.length > 0
-      ? servers.map(server => `nameserver ${server}\n`).join('')
-      : keptOf('nameserver'),
-    search.length > 0
-      ? domains.length > 0
-        ? `search ${domains.join(' ')}\n`
-        : ''
-      : keptOf('search'),
-    options.length > 0 ? `options ${options.join(' ')}\n` : keptOf('options'),
-  ].join('')
+    ...(servers.length > 0
+      ? servers.map(server => `nameserver ${server}`)
+      : linesOf(host, 'nameserver')),
+    ...(search.length === 0 ? linesOf(host, 'search') : []),
+    ...(domains.length > 0 ? [`search ${domains.join(' ')}`] : []),
+    ...(options.length > 0 ? [`options ${options.join(' ')}`] : linesOf(host, 'options')),
+    '',
+  ].join('\n')
+}
+
+function linesOf(text: string, keyword: string): string[] {
+  return text
+    .split('\n')
+    .map(line => line.trim())
+    .filter(line => line.split(/\s+/)[0] === keyword)
 }

@@ -1,27 +1,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import test from 'ava'
-import { makeNetworkFiles, resolverText } from '../../src/container/network-files.ts'
+import { makeNetworkFiles } from '../../src/container/network-files.ts'
 import { makeScratch } from '../helpers/scratch.ts'
-
-const host = `# comment
-nameserver 127.0.0.53
-nameserver 192.0.2.1
-  nameserver ::1
-nameserver 2001:db8::1
-options edns0
-search example.org
-`
-
-test('resolvers on the loopback of the host are left out of a private network', t => {
-  const want = `# comment
-nameserver 192.0.2.1
-nameserver 2001:db8::1
-options edns0
-search example.org
-`
-  t.is(resolverText(host, 'none'), want)
-  t.is(resolverText(host, 'host'), host)
-})
 
 test('the three files are written, readable for everybody, and mounted over whatever is there', t => {
   using scratch = makeScratch()
@@ -47,4 +27,30 @@ test('the three files are written, readable for everybody, and mounted over what
     readFileSync(scratch.at('hosts'), 'utf8'),
     /^127\.0\.0\.1\tlocalhost\n[^]*192\.0\.2\.1\tone\n2001:db8::1\tsix\n$/,
   )
+})
+
+test('on the bridge the container’s own name leads to its address', t => {
+  using scratch = makeScratch()
+  makeNetworkFiles({
+    directory: scratch.path,
+    hostname: 'h.example.org',
+    network: 'bridge',
+    interface: { address: '10.77.0.9', gateway: '10.77.0.1' },
+    extraHosts: ['gate:host-gateway'],
+    resolver: { servers: ['192.0.2.53'], search: ['.'], options: ['ndots:1', 'rotate'] },
+    readOnly: false,
+  })
+  const hosts = readFileSync(scratch.at('hosts'), 'utf8')
+  t.true(hosts.endsWith('\n10.77.0.1\tgate\n10.77.0.9\th.example.org h\n'), hosts)
+  const resolver = readFileSync(scratch.at('resolv.conf'), 'utf8')
+  t.is(resolver, 'nameserver 192.0.2.53\noptions ndots:1 rotate\n')
+})
+
+test('without a network nothing stands for the host', t => {
+  using scratch = makeScratch()
+  const request = { directory: scratch.path, hostname: 'h', readOnly: false } as const
+  const extraHosts = ['gate:host-gateway']
+  t.throws(() => makeNetworkFiles({ ...request, network: 'none', extraHosts }), { code: 'USAGE' })
+  makeNetworkFiles({ ...request, network: 'host', extraHosts })
+  t.true(readFileSync(scratch.at('hosts'), 'utf8').endsWith('127.0.0.1\tgate\n'))
 })

@@ -55,6 +55,16 @@ test('sysctls are set before /proc turns read-only, masks come last', t => {
   t.true(tags.lastIndexOf(planTag.bind) < tags.indexOf(planTag.sysctl))
 })
 
+test('an interface is for a network namespace of one’s own alone', t => {
+  const network = { outside: Uint8Array.of(1), inside: Uint8Array.of(2) }
+  const plan = launchPlan(config({ network: 'bridge' }), { ...context, network })
+  t.deepEqual(recordsOf(planTag.netlinkOutside, plan), [[planTag.netlinkOutside, network.outside]])
+  t.deepEqual(recordsOf(planTag.netlinkInside, plan), [[planTag.netlinkInside, network.inside]])
+  t.throws(() => launchPlan(config({ network: 'host' }), { ...context, network }), {
+    code: 'UNSUPPORTED',
+  })
+})
+
 test('the host’s network brings no namespace, no lo and no network sysctls', t => {
   const plan = launchPlan(config({ network: 'host' }), context)
   const [[, bits] = []] = recordsOf(planTag.namespaces, plan)

@@ -3,7 +3,7 @@
 
 import { chmodSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { readTextSync } from '../../core/text-file.ts'
+import { readHostResolver, resolverText } from '../../container/host-resolver.ts'
 import type { RuntimeMount } from '../../oci/runtime-config.ts'
 
 export interface NameFilesRequest {
@@ -19,10 +19,7 @@ export interface NameFilesRequest {
 
 /** Writes the files and says how they are mounted. */
 export function nameFileMounts(request: NameFilesRequest): RuntimeMount[] {
-  const resolver = resolverText(request.network, {
-    own: readTextSync(resolverFile) ?? '',
-    resolved: readTextSync(resolvedFile),
-  })
+  const resolver = resolverText(request.network, readHostResolver())
   const files = { hosts: hostsText(request), 'resolv.conf': resolver }
   return Object.entries(files).map(([name, text]) => {
     const source = path.join(request.directory, name)
@@ -51,44 +48,4 @@ export function hostsText({
     '::1\tlocalhost ip6-localhost ip6-loopback\n',
     ...extra,
   ].join('')
-}
-
-const resolverFile = '/etc/resolv.conf'
-
-/** Where systemd-resolved says which servers it asks, while /etc/resolv.conf names only itself. */
-const resolvedFile = '/run/systemd/resolve/resolv.conf'
-
-/** Docker's choice where the host names nobody who can be reached from another network namespace. */
-const publicServers = 'nameserver 8.8.8.8\nnameserver 8.8.4.4\n'
-
-const serverLine = /^\s*nameserver\s+(\S+)/
-const loopbackAddress = /^(?:127\.|::1$)/
-
-export interface HostResolver {
-  /** /etc/resolv.conf; empty where the host has none. */
-  readonly own: string
-  /** What systemd-resolved says; undefined where it does not run. */
-  readonly resolved: string | undefined
-}
-
-/** The host's servers that the step's network can reach. */
-export function resolverText(
-  network: NameFilesRequest['network'],
-  { own, resolved }: HostResolver,
-): string {
-  if (network === 'host') return own
-  const asksResolved = serversOf(own).join() === '127.0.0.53'
-  const text = (asksResolved ? resolved : undefined) ?? own
-  const lines = text.split('\n').filter(line => !loopbackAddress.test(serverOf(line) ?? ''))
-  const kept = lines.join('\n')
-  if (serversOf(kept).length > 0 || network === 'none') return kept
-  return `${kept.trimEnd()}\n${publicServers}`.trimStart()
-}
-
-function serverOf(line: string): string | undefined {
-  return serverLine.exec(line)?.[1]
-}
-
-function serversOf(text: string): string[] {
-  return text.split('\n').flatMap(line => serverOf(line) ?? [])
 }
