@@ -7,7 +7,8 @@ import type { BuildOptions, BuiltRoot } from '../../src/build/build.ts'
 import { planExecutor } from '../../src/build/execute-plan.ts'
 import { KauriError } from '../../src/core/errors.ts'
 import { type BuildEvent, ignoreEvents } from '../../src/core/events.ts'
-import type { BuildPlan, BuildStage } from '../../src/plan/plan.ts'
+import { type BuildPlan, type BuildStage, type BuildStep, guestPath } from '../../src/plan/plan.ts'
+import type { Snapshotter } from '../../src/rootfs/rootfs.ts'
 import type { Doubles } from '../helpers/build-doubles.ts'
 import { testWith } from '../helpers/needs.ts'
 import { makeScratch } from '../helpers/scratch.ts'
@@ -121,4 +122,123 @@ test('the failure of a stage is told, with its step', async t => {
   const error = await t.throwsAsync<KauriError>(build(doubles, plan))
   t.true(error instanceof KauriError)
   t.is(error?.code, 'SCRIPT_FAILED')
+})
+
+/** COPY --from of a file at the root. */
+const copyFrom = (stage: string, file: string): BuildStep => ({
+  kind: 'add',
+  title: `copy ${file}`,
+  phase: 'instruction',
+  from: { kind: 'stage', stage },
+  sources: [{ kind: 'pattern', pattern: `/${file}` }],
+  target: guestPath(`/${file}`),
+  targetIsDirectory: false,
+  parents: false,
+  excludes: [],
+  link: false,
+  unpack: 'none',
+})
+
+const diamond = (last = 'end'): BuildPlan =>
+  plansOf(
+    stageOf('left', scratchBase, [make('one')]),
+    stageOf('right', scratchBase, [make('two')]),
+    stageOf('main', scratchBase, [copyFrom('left', 'one'), copyFrom('right', 'two'), make(last)]),
+  )
+
+test('stages that do not need one another work at the same time', async t => {
+  using scratch = makeScratch()
+  const doubles = await makeMakers(scratch.path)
+  const { script } = doubles
+  let underWay = 0
+  let most = 0
+  doubles.script = async (bundle, onLine) => {
+    most = Math.max(most, ++underWay)
+    await sleep(100)
+    underWay--
+    return await script(bundle, onLine)
+  }
+  const built = await build(doubles, diamond())
+  t.is(most, 2)
+  t.is(read(doubles, built, 'one') + read(doubles, built, 'two'), 'onetwo')
+})
+
+test('with nothing changed no root is opened', async t => {
+  using scratch = makeScratch()
+  const doubles = await makeMakers(scratch.path)
+  await build(doubles, diamond())
+  const opened: string[] = []
+  const { snapshotter } = doubles.parts
+  const watched: Snapshotter = {
+    ...snapshotter,
+    open(id) {
+      opened.push(`open ${id}`)
+      return snapshotter.open(id)
+    },
+    async prepare(id, options) {
+      opened.push(`prepare ${id}`)
+      return await snapshotter.prepare(id, options)
+    },
+  }
+  Object.assign(doubles, { parts: { ...doubles.parts, snapshotter: watched } })
+  await build(doubles, diamond())
+  t.deepEqual(opened, [])
+  // What runs stands on the results before it, not on the stages that those came from.
+  await build(doubles, diamond('other'))
+  t.is(opened.length, 1)
+})
+
+test('a failure stops the other stages, and nothing is left at work', async t => {
+  using scratch = makeScratch()
+  const doubles = await makeMakers(scratch.path)
+  const { script } = doubles
+  let ended = 0
+  doubles.script = async (bundle, onLine) => {
+    const isFailing = bundle.config.process.args.at(-1) === 'make fail'
+    await sleep(isFailing ? 30 : 150)
+    ended++
+    return await script(bundle, onLine)
+  }
+  const plan = plansOf(
+    stageOf('left', scratchBase, [make('fail')]),
+    stageOf('right', scratchBase, [make('two'), make('never')]),
+    stageOf('main', scratchBase, [copyFrom('left', 'one'), copyFrom('right', 'two')]),
+  )
+  const error = await t.throwsAsync<KauriError>(build(doubles, plan))
+  t.is(error?.code, 'SCRIPT_FAILED')
+  t.is(ended, 2, 'the step that was under way is waited for, the next one does not begin')
+})
+
+test('what a stage is copied from counts by content: an equal root elsewhere is the same', async t => {
+  using scratch = makeScratch()
+  const doubles = await makeMakers(scratch.path)
+  await build(doubles, diamond())
+  const renamed = plansOf(
+    stageOf('left', scratchBase, [make('nothing'), make('one')]),
+    stageOf('right', scratchBase, [make('two')]),
+    stageOf('main', scratchBase, [copyFrom('left', 'one'), copyFrom('right', 'two'), make('end')]),
+  )
+  await build(doubles, renamed)
+  t.deepEqual(doubles.calls, ['run /bin/sh -c make nothing', 'run /bin/sh -c make one'])
+})
+
+test('a linked copy is not made again when what is below it changes', async t => {
+  using scratch = makeScratch()
+  const doubles = await makeMakers(scratch.path)
+  const plan = (below: string): BuildPlan =>
+    plansOf(
+      stageOf('left', scratchBase, [make('one')]),
+      stageOf('main', scratchBase, [
+        make(below),
+        { ...copyFrom('left', 'one'), link: true } as BuildStep,
+        make('end'),
+      ]),
+    )
+  await build(doubles, plan('base'))
+  const built = await build(doubles, plan('other'))
+  t.deepEqual(
+    built.steps.map(({ cached }) => cached),
+    [false, true, false],
+  )
+  t.is(read(doubles, built, 'one') + read(doubles, built, 'other'), 'oneother')
 })
