@@ -79,6 +79,8 @@ const fill = (unit: string, size = megabyte): string => unit.repeat(Math.ceil(si
 const continued = (unit: string): string =>
   fill(`${unit.repeat(Math.floor(60_000 / unit.length))}\\\n`)
 
+const ports = 'EXPOSE 0-65535/tcp 0-65535/udp 0-65535/sctp 1\n'
+
 const giants: Readonly<Record<string, string>> = {
   comments: `FROM scratch\n${fill('# a\n')}`,
   'a comment of blanks': `FROM scratch\n# check=${fill(' ', 60_000)}x\nARG a\n`,
@@ -88,7 +90,7 @@ const giants: Readonly<Record<string, string>> = {
   'a line of blanks': `FROM scratch\nRUN a${fill(' ', 60_000)}b\n`,
   continuations: `FROM scratch\nRUN ${fill('a \\\n')}`,
   dollars: `FROM scratch\nWORKDIR /${continued('$')}`,
-  variables: `FROM scratch\nWORKDIR /${continued('$a')}`,
+  references: `FROM scratch\nWORKDIR /${continued('$a')}`,
   'nested references': `FROM scratch\nWORKDIR /${continued('${a:-')}`,
   quotes: `FROM scratch\nWORKDIR /${continued('"\'')}`,
   heredocs: `FROM scratch\nRUN ${fill('<<A ', 60_000)}\n${fill('A\n', 30_000)}`,
@@ -101,7 +103,15 @@ const giants: Readonly<Record<string, string>> = {
   'triggers of triggers': `FROM scratch\nONBUILD ${continued('ONBUILD ')}`,
   instructions: `FROM scratch\n${fill('RUN a\n')}`,
   stages: fill('FROM scratch as A\n'),
+  variables: `FROM scratch\nENV ${continued('a=$b ')}\n`,
+  'other variables': `FROM scratch\nENV ${Array.from({ length: 60_000 }, (_, index) => `a${index}=b${index % 4000 === 0 ? ' \\\n' : ''}`).join(' ')}\n`,
+  sources: `FROM scratch\nCOPY ${continued('a ')}\n`,
+  'stages on stages': Array.from(
+    { length: 9000 },
+    (_, index) => `FROM ${index === 0 ? 'scratch' : `s${index - 1}`} AS s${index}\n`,
+  ).join(''),
   'unknown words': fill('ABC d\n'),
+  ports: `FROM scratch\n${fill(ports, 100_000)}`,
 }
 
 for (const [name, text] of Object.entries(giants))
@@ -118,9 +128,9 @@ const expand = (text: string, values: Readonly<Record<string, string>>): string 
   expandWord(text, { lookUp: name => values[name], escape: '\\' }).word
 
 test('values that double themselves come to an end', t => {
-  let value = 'x'
+  let value = 'x'.repeat(1_000_000)
   const error = t.throws(() => {
-    for (let round = 0; round < 64; round++) value = expand('$a$a', { a: value })
+    for (let round = 0; round < 8; round++) value = expand('$a$a', { a: value })
   })
   t.regex(error.message, /grows beyond all measure/)
   t.throws(() => expand(`\${a//x/${'y'.repeat(60_000)}}`, { a: 'x'.repeat(60_000) }), {
