@@ -17,11 +17,15 @@ export interface BuildTrial extends Disposable {
   readonly kauri: KauriProgram
   readonly scratch: Scratch
   /** Makes a context; names that end in a slash are empty directories. */
-  contextOf(files: Readonly<Record<string, string>>): string
+  readonly contextOf: (files: Readonly<Record<string, string>>) => string
   /** A build that must work; the result is its standard output without the last line break. */
-  build(t: ExecutionContext, words: readonly string[], input?: ProgramInput): Promise<string>
+  readonly build: (
+    t: ExecutionContext,
+    words: readonly string[],
+    input?: ProgramInput,
+  ) => Promise<string>
   /** A build that may fail. */
-  tryBuild(words: readonly string[], input?: ProgramInput): Promise<ProgramResult>
+  readonly tryBuild: (words: readonly string[], input?: ProgramInput) => Promise<ProgramResult>
 }
 
 /** Imports the base: an image called `base` with a shell. */
