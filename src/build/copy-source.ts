@@ -79,7 +79,8 @@ interface Copy {
 
 interface FinishedDirectory {
   readonly path: string
-  readonly walked: WalkedDirectory
+  /** Of the source; not what is in it, which would stay in memory until the end. */
+  readonly entry: SourceEntry
   /** Undefined: nothing but the time. */
   readonly looks: { readonly xattrs: readonly SourceXattr[] } | undefined
 }
@@ -132,7 +133,7 @@ function makeDirectory(
   const isTop = walked.relative === ''
   const isNew = makeIfMissing(tree, path)
   if (isTop && !isNew) {
-    made.push({ path, walked, looks: undefined })
+    made.push({ path, entry: walked.entry, looks: undefined })
     return
   }
   // A directory that is there only for what is in it changes one that was there in nothing but its mode.
@@ -140,7 +141,7 @@ function makeDirectory(
     inParent(tree, path, (fd, name) => native().setModeAt(fd, name, walked.entry.mode))
     return
   }
-  made.push({ path, walked, looks: { xattrs: readDirectoryXattrs(from) } })
+  made.push({ path, entry: walked.entry, looks: { xattrs: readDirectoryXattrs(from) } })
 }
 
 /** True where it was made. */
@@ -168,8 +169,7 @@ function inParent<T>(tree: TargetTree, path: string, work: (fd: number, name: st
   }
 }
 
-function finishDirectory(copy: Copy, { path, walked, looks }: FinishedDirectory): void {
-  const { entry } = walked
+function finishDirectory(copy: Copy, { path, entry, looks }: FinishedDirectory): void {
   if (path === '') {
     native().setTimes(
       `/proc/self/fd/${copy.to.rootFd}/.`,
