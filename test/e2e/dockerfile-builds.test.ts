@@ -68,7 +68,6 @@ rowWith(
         `dir=${contextOf({ d: 'D' })}`,
         '--build-context',
         `repo=${git.url}/one.git`,
-        ,
         '--build-context',
         `web=${web.url}/f`,
         '--build-context',
