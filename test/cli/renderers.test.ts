@@ -4,6 +4,7 @@ import { stripVTControlCharacters } from 'node:util'
 import test from 'ava'
 import { openProgress } from '../../src/cli/progress.ts'
 import { openLiveList } from '../../src/cli/renderers/live-list.ts'
+import { numberedLines } from '../../src/cli/renderers/numbered-lines.ts'
 import { plainLines, warningLines } from '../../src/cli/renderers/plain-lines.ts'
 import { formatBytes, formatProgress, formatSeconds } from '../../src/cli/renderers/step-text.ts'
 import type { BuildEvent } from '../../src/core/events.ts'
@@ -57,6 +58,55 @@ test('plain lines say which step each line is about', async t => {
     'build: failed',
     '',
   ])
+})
+
+test('numbered lines say which step each line is about, also where two take turns', async t => {
+  const { write, text } = keeper()
+  const renderer = numberedLines(write)
+  const stages: readonly BuildEvent[] = [
+    { kind: 'step-started', id: 'a', title: '[a 1/2] FROM base' },
+    { kind: 'step-cached', id: 'a' },
+    { kind: 'step-finished', id: 'a', seconds: 0 },
+    { kind: 'step-started', id: 'b', title: '[a 2/2] RUN make' },
+    { kind: 'step-output', id: 'b', line: '\u001b[31mred\u001b[0m old\rnew' },
+    { kind: 'step-started', id: 'c', title: '[b 1/2] RUN evil\u001b[2J' },
+    { kind: 'step-output', id: 'c', line: 'c1' },
+    { kind: 'step-output', id: 'b', line: 'b2' },
+    { kind: 'step-finished', id: 'b', seconds: 0.34 },
+    { kind: 'warning', message: 'careful' },
+    { kind: 'step-failed', id: 'c', message: 'exit 3' },
+    { kind: 'step-output', id: 'c', line: 'too late' },
+    { kind: 'step-output', id: 'unknown', line: 'nobody' },
+  ]
+  for (const event of stages) renderer.show(event)
+  await renderer.end()
+  t.deepEqual(
+    text()
+      .replaceAll(/ \d+\.\d{3} /g, ' TIME ')
+      .split('\n'),
+    [
+      '#1 [a 1/2] FROM base',
+      '#1 CACHED',
+      '',
+      '#2 [a 2/2] RUN make',
+      '#2 TIME new',
+      '#2 ...',
+      '',
+      '#3 [b 1/2] RUN evil\\x1b[2J',
+      '#3 TIME c1',
+      '#3 ...',
+      '',
+      '#2 [a 2/2] RUN make',
+      '#2 TIME b2',
+      '#2 DONE 0.3s',
+      '',
+      'warning: careful',
+      '#3 [b 1/2] RUN evil\\x1b[2J',
+      '#3 ERROR: exit 3',
+      '',
+      '',
+    ],
+  )
 })
 
 test('without progress there are warnings and nothing else', t => {
