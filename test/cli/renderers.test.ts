@@ -154,6 +154,17 @@ test('the live list ends as a list of what became of each step', async t => {
   t.is(text(), 'warning: c.xml:1:2: not signed\nhint: add a key\n')
 })
 
+test('the live list cuts a long command so that its time can be read', async t => {
+  const terminal = fakeTerminal(60)
+  const renderer = await openLiveList(() => {}, terminal.stream)
+  const title = `[2/3] RUN a  \\  ${'word '.repeat(30)}`
+  renderer.show({ kind: 'step-started', id: 'p', title })
+  renderer.show({ kind: 'step-finished', id: 'p', seconds: 12 })
+  await sleep(150)
+  await renderer.end()
+  t.regex(lastFrame(terminal.text()).join('\n'), /^\S+ \[2\/3\] RUN a \\ word word [\w ]+… 12 s$/)
+})
+
 test('the live list shows the running step with its last lines, cut to the terminal', async t => {
   const terminal = fakeTerminal(30)
   const renderer = await openLiveList(() => {}, terminal.stream)

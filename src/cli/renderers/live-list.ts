@@ -47,7 +47,7 @@ export async function openLiveList(
   const { makeView, events } = viewFactory()
   // Made by hand: Listr would draw only where standard output is a terminal, and we draw on standard error.
   const renderer = new DefaultRenderer(views, rendererOptions(stream, dim), events)
-  const steps = stepViews(views, makeView, dim)
+  const steps = stepViews(views, makeView, { dim, columns: () => stream.columns })
   const warnings: string[] = []
   await renderer.render()
   const timer = setInterval(steps.refreshTitles, refreshMs)
@@ -74,11 +74,28 @@ interface StepViews {
   readonly cancelRunning: () => void
 }
 
+interface Terminal {
+  readonly dim: (text: string) => string
+  /** Its width. */
+  readonly columns: () => number
+}
+
+/** Room for an icon, and for seconds behind the title. */
+const besideTitle = 16
+const shortestTitle = 20
+
+/** A command of many words in one line, cut so that its time still fits behind it. */
+function shortTitle(title: string, columns: number): string {
+  const words = title.replace(/\s+/g, ' ')
+  const room = Math.max(shortestTitle, columns - besideTitle)
+  return words.length <= room ? words : `${words.slice(0, room - 1)}…`
+}
+
 /** Keeps a view for each step; those without a parent are put into `roots`. */
 function stepViews(
   roots: View[],
   makeView: (title: string) => View,
-  dim: (text: string) => string,
+  { dim, columns }: Terminal,
 ): StepViews {
   const steps = new Map<string, Step>()
   const running = (): Step[] => [...steps.values()].filter(({ view }) => view.isStarted())
@@ -89,7 +106,7 @@ function stepViews(
   }
   return {
     start: ({ id, title: rawTitle, parent }) => {
-      const title = printable(rawTitle)
+      const title = shortTitle(printable(rawTitle), columns())
       const view = makeView(title)
       const above = parent === undefined ? undefined : steps.get(parent)?.view
       if (above === undefined) roots.push(view)
