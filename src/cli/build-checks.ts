@@ -7,6 +7,7 @@ import type { PlanContext } from '../plan/plan.ts'
 import type { BuildSettings } from './build-settings.ts'
 import type { CommandContext } from './command.ts'
 import type { FoundDockerfile } from './dockerfile-file.ts'
+import { localImages } from './local-images.ts'
 
 export interface CheckRequest {
   readonly dockerfile: FoundDockerfile
@@ -23,7 +24,13 @@ export async function reportChecks(
   const [platform = hostPlatform()] = settings.platforms
   const checked = await checkDockerfile(
     { file: dockerfile.name, text: dockerfile.text },
-    { platform, ignore: main.ignore, buildArgs: settings.buildArgs, target },
+    {
+      platform,
+      ignore: main.ignore,
+      buildArgs: settings.buildArgs,
+      target,
+      findImage: localImages(context),
+    },
   )
   const diagnostics = sortDiagnostics(checked.diagnostics)
   const count = checked.findings.length

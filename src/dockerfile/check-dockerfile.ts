@@ -1,8 +1,9 @@
-// Everything that can be said about a Dockerfile without building it. No image is looked up: what a base image brings
-// along is not known here, and where a finding depends on it, that is said.
+// Everything that can be said about a Dockerfile without building it. Nothing is downloaded: what a base image brings
+// along may not be known, and where a finding depends on that, it says so.
 
 import { type Diagnostic, KauriError } from '../core/errors.ts'
 import { parseDigest } from '../oci/digest.ts'
+import type { ImageConfig } from '../oci/image-config.ts'
 import type { Platform } from '../oci/platform.ts'
 import { type CheckedText, checkDiagnostics, errorDiagnostic } from './check-diagnostics.ts'
 import type { DockerfileStage, ParsedDockerfile } from './instructions.ts'
@@ -19,7 +20,15 @@ export interface CheckOptions {
   readonly buildArgs?: ReadonlyMap<string, string>
   /** Check only what this stage needs; undefined: every stage. */
   readonly target?: string | undefined
+  /** Finds images that are here already; left out: none is known. */
+  readonly findImage?: FindLocalImage | undefined
 }
+
+/** The configuration of an image that can be had without asking anybody, or undefined. */
+export type FindLocalImage = (
+  reference: string,
+  platform: Platform,
+) => Promise<ImageConfig | undefined>
 
 export interface CheckedDockerfile {
   /** By line, then by what they say. */
@@ -41,10 +50,12 @@ export async function checkDockerfile(
   let linter = createLinter()
   let dockerfile: ParsedDockerfile | undefined
   let error: KauriError | undefined
+  const unknownLines = new Set<number>()
   try {
     linter = createLinter({ text: source.text, checks: options.buildArgs?.get(checksArgument) })
     dockerfile = readDockerfile(source.text, source.file, linter)
-    await lowerForCheck(dockerfile, lowerOptions(options, linter), unknownImages)
+    const resolver = localResolver(options.findImage, unknownLines)
+    await lowerForCheck(dockerfile, lowerOptions(options, linter), resolver)
   } catch (caught) {
     if (!(caught instanceof KauriError)) throw caught
     error = caught
@@ -52,7 +63,7 @@ export async function checkDockerfile(
   const findings = linter.findings.toSorted(
     (a, b) => a.startLine - b.startLine || compareText(a.detail, b.detail),
   )
-  const imageAt = baseImages(dockerfile?.stages ?? [])
+  const imageAt = unknownBases(dockerfile?.stages ?? [], unknownLines)
   const diagnostics = checkDiagnostics(findings, source, linter.isError).map((diagnostic, index) =>
     withDoubt(diagnostic, findings[index], imageAt),
   )
@@ -87,14 +98,29 @@ function lowerOptions(
   }
 }
 
-/** Stands for every image: of the platform that was asked for, with nothing in its configuration. */
-const unknownImages: ImageResolver = {
-  findImage: async (reference, platform) => ({
-    reference,
-    manifest: parseDigest(`sha256:${'0'.repeat(64)}`),
-    config: { ...platform, rootfs: { type: 'layers', diff_ids: [] } },
-  }),
+/**
+ * An image that is not here is taken to be of the platform that was asked for, with nothing in its configuration.
+ * @param unknownLines gets the lines of FROM instructions that name such images
+ */
+function localResolver(
+  findImage: FindLocalImage | undefined,
+  unknownLines: Set<number>,
+): ImageResolver {
+  return {
+    findImage: async (reference, platform, where) => {
+      const known = await findImage?.(reference, platform)
+      if (known === undefined) unknownLines.add(where.line)
+      const config: ImageConfig = known ?? {
+        ...platform,
+        rootfs: { type: 'layers', diff_ids: [] },
+      }
+      return { reference, manifest: noDigest, config }
+    },
+  }
 }
+
+/** Nothing is built, so nobody reads the image's layers. */
+const noDigest = parseDigest(`sha256:${'0'.repeat(64)}`)
 
 /** A variable that the base image may set is no more than a note, unless it looks like a slip. */
 function withDoubt(
@@ -108,14 +134,21 @@ function withDoubt(
   return { ...diagnostic, severity: 'note', hint: `fine where the image ${image} sets it` }
 }
 
-/** Finds the image that the stage around a line starts from, through other stages; undefined for scratch. */
-function baseImages(stages: readonly DockerfileStage[]): (line: number) => string | undefined {
-  const imageOfStage = new Map<string, string | undefined>()
-  const images = stages.map(({ name, baseName }) => {
+/** Finds the unknown image that the stage around a line starts from, through other stages. */
+function unknownBases(
+  stages: readonly DockerfileStage[],
+  unknownLines: ReadonlySet<number>,
+): (line: number) => string | undefined {
+  // An image is asked for once, whatever number of stages start from it.
+  const unknown = new Set(
+    stages.filter(({ startLine }) => unknownLines.has(startLine)).map(({ baseName }) => baseName),
+  )
+  const baseOfStage = new Map<string, string | undefined>()
+  const bases = stages.map(({ name, baseName }) => {
     const base = baseName.toLowerCase()
-    const image = base === 'scratch' ? undefined : baseName
-    const found = imageOfStage.has(base) ? imageOfStage.get(base) : image
-    if (name !== '') imageOfStage.set(name, found)
+    const image = unknown.has(baseName) ? baseName : undefined
+    const found = baseOfStage.has(base) ? baseOfStage.get(base) : image
+    if (name !== '') baseOfStage.set(name, found)
     return found
   })
   return line => {
@@ -125,6 +158,6 @@ function baseImages(stages: readonly DockerfileStage[]): (line: number) => strin
       if ((stages[middle]?.startLine ?? 0) <= line) low = middle + 1
       else high = middle
     }
-    return images[low - 1]
+    return bases[low - 1]
   }
 }

@@ -1,7 +1,8 @@
 // `kauri check` as people and programs call it.
 
 import { spawnSync } from 'node:child_process'
-import { renameSync } from 'node:fs'
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import test from 'ava'
 import { explainAnyRule } from '../../src/cli/explain-rule.ts'
@@ -16,13 +17,19 @@ interface Ended {
   readonly stderr: string
 }
 
-function check(...words: readonly string[]): Ended {
-  const { status, stdout, stderr } = spawnSync(path.join(root, 'bin/kauri'), ['check', ...words], {
+const dataRoot = mkdtempSync(path.join(tmpdir(), 'kauri-check-'))
+test.after.always(() => rmSync(dataRoot, { recursive: true, force: true }))
+
+function kauri(...words: readonly string[]): Ended {
+  const { status, stdout, stderr } = spawnSync(path.join(root, 'bin/kauri'), words, {
     cwd: root,
     encoding: 'utf8',
+    env: { ...process.env, KAURI_DATA_ROOT: dataRoot, KAURI_RUN_ROOT: `${dataRoot}/run` },
   })
   return { status, stdout, stderr }
 }
+
+const check = (...words: readonly string[]): Ended => kauri('check', ...words)
 
 const broken = descriptionText({
   rest: '  <packges/>',
@@ -222,6 +229,20 @@ test('only what a target needs is checked, and the ignore file counts', t => {
   t.regex(check(directory).stdout, /2:6: warning: .*"secret".*\[CopyIgnoredFile\]/)
   t.is(check('--target', 'two', directory).stdout, `${directory}: ok\n`)
   t.regex(check('--target', 'tow', directory).stdout, /target stage "tow" could not be found/)
+})
+
+test('what an image of the store sets is known', t => {
+  const directory = makeDirectory(t, {
+    Dockerfile: 'FROM known AS one\nWORKDIR $HERE/$NOWHERE\nFROM one\nWORKDIR $HERE/$NOWHERE\n',
+  })
+  writeFileSync(`${directory}/empty.tar`, Buffer.alloc(1024))
+  const imported = kauri('import', '-c', 'ENV HERE=/x', `${directory}/empty.tar`, 'known')
+  t.is(imported.status, 0, imported.stderr)
+  const { stdout } = check(directory)
+  t.deepEqual(stdout.match(/^.*(?:warning|note): .*$/gm), [
+    `${directory}/Dockerfile:2:15: warning: Usage of undefined variable '$NOWHERE' [UndefinedVar]`,
+    `${directory}/Dockerfile:4:15: warning: Usage of undefined variable '$NOWHERE' [UndefinedVar]`,
+  ])
 })
 
 test('SARIF points from build checks to their pages', t => {

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
+import test from 'ava'
+import { checkDockerfile } from '../../src/dockerfile/check-dockerfile.ts'
 import { dumpChecks } from '../../src/dockerfile/dump-checks.ts'
 import { parseIgnoreFile } from '../../src/dockerfile/ignore-file.ts'
 import { conformancePath, testWith } from '../helpers/needs.ts'
@@ -65,6 +67,32 @@ testWith({ conformance: 'dockerfile/lint.json' })(
 function sorted(warnings: readonly Warning[]): Warning[] {
   return warnings.toSorted((a, b) => a.Line - b.Line || (a.Detail < b.Detail ? -1 : 1))
 }
+
+test('a base image for another machine is told, and what it sets is known', async t => {
+  const text = 'FROM here AS a\nENV B=$SET\nFROM a\nENV B=$SET\nFROM there\nENV B=$SET\n'
+  const { diagnostics } = await checkDockerfile(
+    { file: 'Dockerfile', text },
+    {
+      platform,
+      findImage: async reference =>
+        reference.includes('here') && !reference.includes('there')
+          ? {
+              os: 'linux',
+              architecture: 's390x',
+              config: { Env: ['SET=1'] },
+              rootfs: { type: 'layers', diff_ids: [] },
+            }
+          : undefined,
+    },
+  )
+  t.deepEqual(
+    diagnostics.map(({ severity, rule, where }) => [severity, rule, where.line]),
+    [
+      ['warning', 'InvalidBaseImagePlatform', 1],
+      ['note', 'UndefinedVar', 6],
+    ],
+  )
+})
 
 /** The peer compares no lines of findings about all stages, and some of its expectations name wrong ones. */
 function withoutLines(warnings: readonly Warning[] | null): object[] | null {

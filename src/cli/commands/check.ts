@@ -23,7 +23,7 @@ export const command: CommandSpec = {
   summary: 'Tell everything that is wrong with descriptions and Dockerfiles',
   details: [
     'PATH is a description (a file ending in .xml or .kiwi), a Dockerfile (Dockerfile, Dockerfile.NAME, NAME.Dockerfile, or Containerfile for Dockerfile), or a directory that holds any of them.',
-    'Dockerfiles get the build checks of docker, by the same names. `# check=skip=RULE,RULE` in the first lines of the file, or in a comment above an instruction, leaves some out; `# check=error=true` makes them errors. Base images are not looked up.',
+    'Dockerfiles get the build checks of docker, by the same names. `# check=skip=RULE,RULE` in the first lines of the file, or in a comment above an instruction, leaves some out; `# check=error=true` makes them errors. Base images are looked up in the store and nowhere else.',
     'Exits with 2 where there is an error; warnings and notes alone are no failure.',
   ],
   operands: 'PATH...',
@@ -85,7 +85,7 @@ async function check(
   for (const target of paths) {
     const findings: Diagnostic[] = []
     for (const one of await locateTargets(target))
-      findings.push(...(await checkTarget(one, options)))
+      findings.push(...(await checkTarget(one, options, context)))
     checked.push({ path: target, findings })
   }
   const findings = checked.flatMap(one => one.findings)
@@ -101,12 +101,17 @@ async function check(
 async function checkTarget(
   target: CheckTarget,
   options: ParsedOptions,
+  context: CommandContext,
 ): Promise<readonly Diagnostic[]> {
   if (target.kind === 'description')
     return await checkDescription(target.directory, { kiwiFile: target.kiwiFile })
   const { file } = target
   const text = await readDockerfileText(file)
-  const { diagnostics } = await checkDockerfile({ file, text }, await checkOptions(file, options))
+  const { localImages } = await import('../local-images.ts')
+  const { diagnostics } = await checkDockerfile(
+    { file, text },
+    { ...(await checkOptions(file, options)), findImage: localImages(context) },
+  )
   return sortDiagnostics(diagnostics)
 }
 
