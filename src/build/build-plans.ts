@@ -18,6 +18,7 @@ import type { OpenImports } from './cache-imports.ts'
 import { type CommittedImage, commitInstructions } from './commit-instructions.ts'
 import { explainFullDisk } from './disk-full.ts'
 import { resultStage } from './execute-plan.ts'
+import { annotationsFor } from './image-annotations.ts'
 import { knownLayers } from './known-layers.ts'
 import { openPlanRun, type PlanRun } from './plan-run.ts'
 import { withCurrentKeys } from './stage-contents.ts'
@@ -228,23 +229,6 @@ async function describe(
   })
   const notes = annotationsFor(annotations, 'index', undefined)
   return await storeIndex(store, { ...emptyIndex, manifests, ...notes })
-}
-
-/** The annotations of one document; none as no member. */
-export function annotationsFor(
-  annotations: readonly ImageAnnotation[],
-  on: ImageAnnotation['on'],
-  platform: Platform | undefined,
-): { readonly annotations?: Readonly<Record<string, string>> } {
-  const fitting = annotations.filter(
-    one =>
-      one.on === on &&
-      (one.platform === undefined ||
-        platform === undefined ||
-        formatPlatform(one.platform) === formatPlatform(platform)),
-  )
-  if (fitting.length === 0) return {}
-  return { annotations: Object.fromEntries(fitting.map(({ key, value }) => [key, value])) }
 }
 
 function platformOf(run: PlanRun, committed: CommittedImage | undefined): BuiltPlatform {

@@ -44,16 +44,15 @@ export const cacheLimits: JsonLimits = { maxBytes: 64 * 1024 * 1024, maxDepth: 1
 
 /** The document; equal records give equal bytes. */
 export function formatCache({ steps, contents }: CacheRecords): string {
-  const step = ({ key, times, ...made }: CachedStep): object => ({
-    ...stepLayerJson(made),
-    key,
-    times,
-  })
   return canonicalJson({
     version: formatVersion,
-    steps: steps.map(step),
+    steps: steps.map(stepJson),
     contents: contents.map(({ name, digest }) => ({ name, digest })),
   })
+}
+
+function stepJson({ key, times, ...made }: CachedStep): object {
+  return { ...stepLayerJson(made), key, times }
 }
 
 /** Reads the document. A cache of another version of the format is an empty one. @throws ARCHIVE_INVALID */

@@ -3,28 +3,17 @@
 
 import { mapConcurrent } from '../core/concurrency.ts'
 import { KauriError } from '../core/errors.ts'
-import { inStep } from '../core/events.ts'
-import type { LayerOfImage } from '../image/create-image.ts'
-
-import type { LayerCompression } from '../layer/layer.ts'
-import type { Snapshotter } from '../rootfs/rootfs.ts'
 import type { ImageTimes } from './build-plans.ts'
-import { byteProgress } from './byte-progress.ts'
 import type { KnownLayer, KnownLayers } from './known-layers.ts'
-import { type PackWork, packSource } from './pack-source.ts'
+import { type LayerPacker, type LayerPackerWork, layerPacker } from './layer-packer.ts'
 import type { PlanRun } from './plan-run.ts'
 import { chainOnto, type ResultLine } from './result-line.ts'
-import { openSnapshotChange } from './snapshot-change.ts'
-import type { KeyedStep, MadeStep } from './stage-run.ts'
-import { packTimes, type StepLayer, timesOf } from './step-layer-records.ts'
+import type { KeyedStep } from './stage-run.ts'
+import { type StepLayer, timesOf } from './step-layer-records.ts'
 
-export interface ResultLayersWork extends PackWork {
-  readonly snapshotter: Snapshotter
+export interface ResultLayersWork extends LayerPackerWork {
   readonly layers: KnownLayers
-  readonly compression: LayerCompression
   readonly times: ImageTimes
-  /** Id of the event about packing. */
-  readonly stepId: string
 }
 
 /** The layer of one step. */
@@ -54,9 +43,12 @@ export async function resultLayers(
     await top.rootResult()
     return known
   }
+  await using packer = layerPacker(work)
+  // What is there is packed while the steps behind it work.
+  for (const run of line.runs) run.watch(step => packer.begin(step))
   await plan.reach(top)
   for (const run of plan.stages) run.tellAllCached()
-  return await packMissing(line, work)
+  return await stackLayers(line, packer, work)
 }
 
 /**
@@ -78,22 +70,28 @@ export async function findAll(
     found.push({ ...known, keyed, times, ...(remember === undefined ? {} : { remember }) })
     below = chainOnto(below, known.layer.diffId)
   }
-  await mapConcurrent(found, packsAtOnce, known => layers.fetch(known))
+  await mapConcurrent(found, fetchesAtOnce, known => layers.fetch(known))
   return found
 }
 
-/** Layers packed, or fetched, at the same time: one is read while others are compressed. */
-const packsAtOnce = 3
+/** Layers fetched at the same time. */
+const fetchesAtOnce = 3
 
 /** The layers of a line whose results are all there; packs what is not known. @throws DISK_FULL, CANCELLED, UNSUPPORTED */
 export async function packMissing(
-  { runs, chain }: ResultLine,
+  line: ResultLine,
   work: ResultLayersWork,
 ): Promise<readonly ReadyStepLayer[]> {
-  const packed = await packAll(
-    runs.flatMap(run => run.made),
-    work,
-  )
+  await using packer = layerPacker(work)
+  return await stackLayers(line, packer, work)
+}
+
+async function stackLayers(
+  { runs, chain }: ResultLine,
+  packer: LayerPacker,
+  work: ResultLayersWork,
+): Promise<readonly ReadyStepLayer[]> {
+  const packed = await packer.finish(runs.flatMap(run => run.made))
   let stack = chain
   return packed.map(({ step, layer, remember }): ReadyStepLayer => {
     const { keyed, record } = step
@@ -115,53 +113,3 @@ export async function packMissing(
 
 /** For results of which nobody knows when they were made. */
 const unknownTime = '1970-01-01T00:00:00Z'
-
-interface PackedStep {
-  readonly step: MadeStep
-  readonly layer: LayerOfImage
-  readonly remember?: () => Promise<void>
-}
-
-async function packAll(made: readonly MadeStep[], work: ResultLayersWork): Promise<PackedStep[]> {
-  const packed = new Map<MadeStep, PackedStep>()
-  const missing: MadeStep[] = []
-  for (const step of made) {
-    const { keyed, snapshot } = step
-    const times = timesOf(keyed.step, work.times)
-    const layer = await work.layers.findOfSnapshot(keyed, snapshot, times)
-    if (layer === undefined) missing.push(step)
-    else packed.set(step, { step, layer })
-  }
-  if (missing.length > 0)
-    await inStep(work.emit, { id: work.stepId, title: packTitle(missing.length) }, async () => {
-      const progress = byteProgress(work.emit, work.stepId)
-      const onBytes = (count: number): void => progress.add(count)
-      await mapConcurrent(missing, packsAtOnce, async step => {
-        packed.set(step, await packStep(step, work, onBytes))
-      })
-    })
-  return made.flatMap(step => packed.get(step) ?? [])
-}
-
-function packTitle(count: number): string {
-  return `pack ${count} layer${count === 1 ? '' : 's'}`
-}
-
-async function packStep(
-  step: MadeStep,
-  work: ResultLayersWork,
-  onBytes: (count: number) => void,
-): Promise<PackedStep> {
-  const { keyed, snapshot } = step
-  const { compression, snapshotter, layers } = work
-  const times = timesOf(keyed.step, work.times)
-  const below = keyed.isLinked ? undefined : snapshot.parent
-  using opened = await openSnapshotChange(snapshot.id, below, snapshotter)
-  const options = { compression, ...packTimes(times), withoutRoot: true, onBytes }
-  const record = await packSource(opened.source, options, work)
-  const { diffId, mediaType, digest, size } = record
-  const layer = { descriptor: { mediaType, digest, size }, diffId }
-  const remember = (): Promise<void> =>
-    layers.rememberOfSnapshot(keyed, snapshot, { times, layer, record })
-  return { step, layer, remember }
-}

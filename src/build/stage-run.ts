@@ -92,6 +92,8 @@ export interface StageRun {
   hasWorked(): boolean
   /** Carries out what is not there yet. Once. @throws what performing throws */
   reach(): Promise<LazyTree>
+  /** Shows every result as soon as it is there, and those that are already. One watcher. */
+  watch(onMade: (step: MadeStep) => void): void
   /** The layers that the results are known as, once they are reached. */
   layerStack(): Promise<LayerStack>
   /** Tells that every step is there without looking: its result was found in another way. */
@@ -119,6 +121,7 @@ class StageRunner implements StageRun {
   #rootKey: Digest
   #top: LazyTree = emptyTree
   #stageBelow: StageRun | undefined
+  #onMade: ((step: MadeStep) => void) | undefined
   #hasToldAll = false
   #hasRestored = false
   #namesAreChecked: boolean
@@ -151,6 +154,11 @@ class StageRunner implements StageRun {
   hasWorked(): boolean {
     const hasCarriedOut = this.made.some(({ record }) => !record.cached)
     return hasCarriedOut || this.#hasRestored || this.#stageBelow?.hasWorked() === true
+  }
+
+  watch(onMade: (step: MadeStep) => void): void {
+    this.#onMade = onMade
+    for (const step of this.made) onMade(step)
   }
 
   async layerStack(): Promise<LayerStack> {
@@ -280,7 +288,9 @@ class StageRunner implements StageRun {
 
   #keep(keyed: KeyedStep, { snapshot, record }: CarriedOut): void {
     const { parts, options } = this.#input
-    this.made.push({ keyed, snapshot, record })
+    const step = { keyed, snapshot, record }
+    this.made.push(step)
+    this.#onMade?.(step)
     this.#top = keyed.isLinked
       ? mergedTree(this.#top, snapshot, { snapshotter: parts.snapshotter, signal: options.signal })
       : presentTree(snapshot)

@@ -125,16 +125,15 @@ for (const kind of ['registry', 'inline'] as const)
 test('what changed runs on what the cache has', async t => {
   using scratch = makeScratch()
   const directory = path.join(scratch.path, 'cache')
+  const times = { layers: 'clamped', createdSeconds: 1000 } as const
   const first = await makeMakers(path.join(scratch.path, 'first'))
-  await build(first, plan(), { cacheTo: [toDirectory(directory, 'max')] })
-  const there = await build(first, plan('other'))
+  await build(first, plan(), { times, cacheTo: [toDirectory(directory, 'max')] })
+  const there = await build(first, plan('other'), { times })
   const second = await makeMakers(path.join(scratch.path, 'second'))
   const cacheFrom = [{ kind: 'local', directory }] as const
-  const here = await build(second, plan('other'), { cacheFrom })
+  const here = await build(second, plan('other'), { times, cacheFrom })
   t.deepEqual(second.calls, ['run /bin/sh -c make other'])
-  const diffIds = ({ images }: BuildOutcome): readonly string[] =>
-    images[0]?.image?.config.rootfs.diff_ids ?? []
-  t.deepEqual(diffIds(here), diffIds(there))
+  t.is(here.descriptor?.digest, there.descriptor?.digest)
 })
 
 test('an image that carries its cache serves as one', async t => {
