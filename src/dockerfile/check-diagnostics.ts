@@ -6,7 +6,7 @@ import {
   redactCredentials,
   type SourcePosition,
 } from '../core/errors.ts'
-import { brokenDockerfile } from './explain-check.ts'
+import { brokenDockerfile } from './check-rules.ts'
 import type { CheckFinding } from './linter.ts'
 
 /** The Dockerfile that findings are about. */

@@ -121,6 +121,9 @@ export const checkRules: Readonly<Record<CheckName, CheckRule>> = {
   ),
 }
 
+/** The rule of what is no build check: the file cannot be understood. */
+export const brokenDockerfile = 'dockerfile-invalid'
+
 /** What a finding of each rule says; suggestions are undefined where no name is near. */
 export const checkDetails = {
   stageNameCasing: (stage: string): string => `Stage name '${stage}' should be lowercase`,

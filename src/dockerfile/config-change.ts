@@ -1,7 +1,6 @@
 // Instructions that change how a container starts and nothing in its files: what `import -c` and `commit -c` take.
 // Refusals are worded as docker words them, because scripts look for that.
 
-import { constants } from 'node:os'
 import path from 'node:path'
 import { KauriError } from '../core/errors.ts'
 import type { RunConfig } from '../oci/image-config.ts'
@@ -11,6 +10,7 @@ import type { CommandLine, Instruction, NamedValue } from './instructions.ts'
 import { parseDockerfile } from './parse-dockerfile.ts'
 import { parseInstruction } from './parse-instruction.ts'
 import { parsePortSpec } from './port-spec.ts'
+import { isStopSignal } from './stop-signal.ts'
 
 const changeKinds = [
   'cmd',
@@ -165,12 +165,6 @@ function setVariables({ Env = [] }: RunConfig, pairs: readonly [string, string][
 }
 
 function signalOf(text: string): string {
-  const name = text.toUpperCase()
-  const isKnown =
-    Object.hasOwn(constants.signals, name) ||
-    Object.hasOwn(constants.signals, `SIG${name}`) ||
-    /^(?:SIG)?RT(?:MIN|MAX)(?:[+-]\d{1,2})?$/.test(name) ||
-    (/^\d{1,2}$/.test(name) && Number(name) >= 1 && Number(name) <= 64)
-  if (!isKnown) throw new KauriError('USAGE', `invalid signal: ${text}`)
+  if (!isStopSignal(text)) throw new KauriError('USAGE', `invalid signal: ${text}`)
   return text
 }

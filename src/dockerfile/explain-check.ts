@@ -1,9 +1,6 @@
 // What each rule about Dockerfiles is about, and what to write instead, for people who ask.
 
-import { type CheckName, checkRules } from './check-rules.ts'
-
-/** The finding that is no build check: the file cannot be understood. */
-export const brokenDockerfile = 'dockerfile-invalid'
+import { brokenDockerfile, type CheckName, checkRules } from './check-rules.ts'
 
 export interface ExplainedCheck {
   readonly name: string
