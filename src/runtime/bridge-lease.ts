@@ -11,11 +11,10 @@ import {
   type BridgeOptions,
   bridgeDirectory,
   bridgeName,
-  hardwareAddressOf,
   linkExists,
   openBridge,
 } from './bridge.ts'
-import { type BridgeUse, blockFor, portName } from './bridge-ports.ts'
+import { type BridgeUse, blockFor, hardwareAddressOf, portIndex, portName } from './bridge-ports.ts'
 import { formatIpv4, type Ipv4 } from './ipv4.ts'
 import { addAddress, addDefaultRoute, makeVethPair } from './link-messages.ts'
 import { encodeMessages } from './netlink.ts'
@@ -44,7 +43,10 @@ export async function leaseBridgeAddress(options: LeaseOptions): Promise<BridgeL
     outside: encodeMessages(
       makeVethPair({
         inner: { name: 'eth0', index: interfaceIndex, hardwareAddress: hardwareAddressOf(address) },
-        port: portName(bridgeName, { address, block, use }),
+        port: {
+          name: portName(bridgeName, { address, block, use }),
+          index: portIndex(address, block),
+        },
         bridge: bridge.index,
         mtu: bridge.mtu,
         isolated: use === 'build',

@@ -4,7 +4,13 @@
 
 import { hasErrno } from '../core/errors.ts'
 import { fingerprint } from '../core/fingerprint.ts'
-import { type BridgeUse, blockFor, portPrefix } from './bridge-ports.ts'
+import {
+  type BridgeUse,
+  blockFor,
+  hardwareAddressOf,
+  leasedBlock,
+  portPrefix,
+} from './bridge-ports.ts'
 import { type Ipv4, type Ipv4Block, maskOf, toBytes } from './ipv4.ts'
 import { encodeMessages, netlinkProtocol, netlinkRequest } from './netlink.ts'
 import {
@@ -16,15 +22,15 @@ import {
   isTranslated,
   jumpTo,
   masquerade,
+  pairIsUnknown,
   payloadIs,
   translateDestination,
 } from './nft-expressions.ts'
+import { type NftTable, nftFamily } from './nft-header.ts'
 import {
   getTable,
   listRules,
   type NftChain,
-  type NftTable,
-  nftFamily,
   nftHook,
   parseRule,
   parseTableMark,
@@ -32,6 +38,7 @@ import {
   type TableContents,
   transaction,
 } from './nft-messages.ts'
+import { type AddressPair, addPairs } from './nft-sets.ts'
 
 /** A bridge, the host's address on it, and the block of all addresses. */
 export interface GuardedBridge {
@@ -49,6 +56,11 @@ interface GuardTable extends TableContents {
 /** Of the tables; another family's has the same name. */
 export const routingTable: NftTable = { family: nftFamily.ip, name: 'kauri' }
 
+const portTable: NftTable = { family: nftFamily.bridge, name: 'kauri' }
+
+/** Every address that a container can have, with the hardware address that goes with it. */
+const pairSet = 'pairs'
+
 /** Where published ports lead: elements are added by whoever runs the container. */
 export const publishedMap = 'published'
 
@@ -59,6 +71,7 @@ const priority = { raw: -300, destinationNat: -100, filter: 0, sourceNat: 100 } 
 const field = {
   hardwareSource: { base: 'link', offset: 6 },
   etherType: { base: 'link', offset: 12 },
+  arpHardwareSender: { base: 'network', offset: 8 },
   arpSender: { base: 'network', offset: 14 },
   source: { base: 'network', offset: 12 },
   destination: { base: 'network', offset: 16 },
@@ -66,14 +79,15 @@ const field = {
 
 const etherType = { ip: Uint8Array.of(0x08, 0x00), arp: Uint8Array.of(0x08, 0x06) } as const
 
-/** How the hardware address of every container begins. */
-export const hardwarePrefix: Uint8Array = Uint8Array.of(0x02, 0x6b)
-
 /** The tables for a bridge. */
 export function bridgeTables(bridge: GuardedBridge): readonly GuardTable[] {
   return [
-    { table: routingTable, maps: [publishedMap], chains: routingChains(bridge) },
-    { table: { family: nftFamily.bridge, name: 'kauri' }, chains: portChains(bridge) },
+    {
+      table: routingTable,
+      sets: [{ name: publishedMap, kind: 'published' }],
+      chains: routingChains(bridge),
+    },
+    { table: portTable, sets: [{ name: pairSet, kind: 'pairs' }], chains: portChains(bridge) },
   ]
 }
 
@@ -156,7 +170,14 @@ function portChains(bridge: GuardedBridge): readonly NftChain[] {
         [...anyPort, ...isNot('ip'), ...isNot('arp'), decide('drop')],
         [
           ...anyPort,
-          ...payloadIs(field.hardwareSource, hardwarePrefix, { is: 'unequal' }),
+          ...is('ip'),
+          ...pairIsUnknown(pairSet, field.hardwareSource, field.source),
+          decide('drop'),
+        ],
+        [
+          ...anyPort,
+          ...is('arp'),
+          ...pairIsUnknown(pairSet, field.arpHardwareSender, field.arpSender),
           decide('drop'),
         ],
         // Who answers for the gateway reads what others send out.
@@ -222,7 +243,16 @@ export function makeBridgeRules(bridge: GuardedBridge): void {
   const messages = bridgeTables(bridge).flatMap(guard =>
     replaceTable(guard.table, guard, markOf(guard)),
   )
-  netlinkRequest(netlinkProtocol.netfilter, transaction(messages))
+  const pairs = addPairs(portTable, pairSet, addressPairs(bridge.block))
+  netlinkRequest(netlinkProtocol.netfilter, transaction([...messages, ...pairs]))
+}
+
+function addressPairs(block: Ipv4Block): readonly AddressPair[] {
+  const { address: first, prefixLength } = leasedBlock(block)
+  return Array.from({ length: 2 ** (32 - prefixLength) }, (_, index) => ({
+    hardwareAddress: hardwareAddressOf(first + index),
+    address: first + index,
+  }))
 }
 
 /** What the rules are made of is remembered with them, so that another version's rules are known as such. */

@@ -7,7 +7,8 @@ import path from 'node:path'
 import { hasErrno, KauriError } from '../core/errors.ts'
 import type { Emit } from '../core/events.ts'
 import { lockFile } from '../native/file-lock.ts'
-import { hardwarePrefix, hasBridgeRules, makeBridgeRules } from './bridge-rules.ts'
+import { hardwareAddressOf } from './bridge-ports.ts'
+import { hasBridgeRules, makeBridgeRules } from './bridge-rules.ts'
 import { chooseSubnet } from './bridge-subnet.ts'
 import { hostFirewallPasses, openHostFirewall } from './host-firewall.ts'
 import {
@@ -16,7 +17,7 @@ import {
   recordNetwork,
   startForwarding,
 } from './host-forwarding.ts'
-import { blockOf, type Ipv4, type Ipv4Block, parseIpv4, toBytes } from './ipv4.ts'
+import { blockOf, type Ipv4, type Ipv4Block, parseIpv4 } from './ipv4.ts'
 import {
   addAddress,
   bringUp,
@@ -226,9 +227,4 @@ function resolverAddresses(): readonly Ipv4[] {
 function refuseIpv6(): void {
   const file = `/proc/sys/net/ipv6/conf/${bridgeName}/disable_ipv6`
   if (existsSync(file)) writeFileSync(file, '1')
-}
-
-/** Locally administered, and told by the address: whoever gets an address again is found under what neighbours remember. */
-export function hardwareAddressOf(address: Ipv4): Uint8Array {
-  return Uint8Array.of(...hardwarePrefix, ...toBytes(address))
 }

@@ -6,10 +6,10 @@ import { openLegacyFirewall, usesLegacyFirewall } from './legacy-firewall.ts'
 import { listLinks, parseLink } from './link-messages.ts'
 import { netlinkProtocol, netlinkRequest } from './netlink.ts'
 import { counter, decide, type Expression, interfaceIs, ruleText } from './nft-expressions.ts'
+import { nftFamily } from './nft-header.ts'
 import {
   listChains,
   listRules,
-  nftFamily,
   nftHook,
   parseChain,
   parseRule,

@@ -22,6 +22,7 @@ const message = {
   getAddress: 22,
   newRoute: 24,
   getRoute: 26,
+  newNeighbour: 28,
 } as const
 
 const linkAttribute = {
@@ -34,17 +35,20 @@ const linkAttribute = {
 } as const
 const infoAttribute = { kind: 1, data: 2, slaveKind: 4, slaveData: 5 } as const
 const vethPeer = 1
-const portIsolated = 33
+const portAttribute = { learning: 8, unknownUnicast: 9, isolated: 33, locked: 39 } as const
+/** NDA_LLADDR, NUD_NOARP, NTF_MASTER */
+const neighbour = { hardwareAddress: 2, unchanging: 0x40, ofMaster: 0x04 } as const
 const addressAttribute = { address: 1, local: 2, broadcast: 4 } as const
 const routeAttribute = { destination: 1, outInterface: 4, gateway: 5 } as const
 
 const familyInet = 2
+const familyBridge = 7
 const interfaceUp = 1
 const mainTable = 254
 const bootProtocol = 3
 const unicast = 1
 
-const { request, ack, dump, create, excl } = netlinkFlag
+const { request, ack, dump, create, excl, replace } = netlinkFlag
 const make = request | ack | create | excl
 
 /** An interface as the kernel tells of it. */
@@ -145,8 +149,8 @@ export interface VethPair {
     readonly index: number
     readonly hardwareAddress: Uint8Array
   }
-  /** Name of the end that stays, a port of the bridge. */
-  readonly port: string
+  /** The end that stays, a port of the bridge; its index is free on the host. */
+  readonly port: { readonly name: string; readonly index: number }
   /** Index of the bridge. */
   readonly bridge: number
   readonly mtu: number
@@ -161,8 +165,8 @@ export interface VethPair {
 export function makeVethPair({ inner, port, bridge, mtu, isolated }: VethPair): NetlinkMessage[] {
   const size: Attribute = [linkAttribute.mtu, u32(mtu)]
   const peer = [
-    linkHeader(0, false),
-    encodeAttributes([[linkAttribute.name, nameBytes(port)], size]),
+    linkHeader(port.index, false),
+    encodeAttributes([[linkAttribute.name, nameBytes(port.name)], size]),
   ]
   const pair: NetlinkMessage = {
     type: message.newLink,
@@ -181,41 +185,65 @@ export function makeVethPair({ inner, port, bridge, mtu, isolated }: VethPair): 
         ],
       ],
     ],
-    purpose: `making the interfaces ${inner.name} and ${port}`,
+    purpose: `making the interfaces ${inner.name} and ${port.name}`,
   }
-  return [pair, addPort(port, bridge), ...(isolated ? [isolatePort(port)] : [])]
+  return [
+    pair,
+    addPort(port, bridge),
+    bindAddress(port, inner.hardwareAddress),
+    guardPort(port, isolated),
+  ]
 }
 
 /** Makes an interface a port of a bridge, and brings it up. */
-function addPort(name: string, bridge: number): NetlinkMessage {
+function addPort({ name, index }: VethPair['port'], bridge: number): NetlinkMessage {
   return {
     type: message.newLink,
     flags: request | ack,
-    header: linkHeader(0, true),
-    attributes: [
-      [linkAttribute.name, nameBytes(name)],
-      [linkAttribute.master, u32(bridge)],
-    ],
+    header: linkHeader(index, true),
+    attributes: [[linkAttribute.master, u32(bridge)]],
     purpose: `adding the interface ${name} to the bridge`,
   }
 }
 
-function isolatePort(name: string): NetlinkMessage {
+/** The bridge knows where the hardware address is, and goes on knowing it. */
+function bindAddress({ name, index }: VethPair['port'], address: Uint8Array): NetlinkMessage {
+  const header = Buffer.alloc(12)
+  header.writeUInt8(familyBridge, 0)
+  header.writeInt32LE(index, 4)
+  header.writeUInt16LE(neighbour.unchanging, 8)
+  header.writeUInt8(neighbour.ofMaster, 10)
+  return {
+    type: message.newNeighbour,
+    flags: request | ack | create | replace,
+    header,
+    attributes: [[neighbour.hardwareAddress, address]],
+    purpose: `binding an address to the interface ${name}`,
+  }
+}
+
+/** No other hardware address is learnt of the port, nor, from Linux 5.18 on, let in by it. */
+function guardPort({ name, index }: VethPair['port'], isolated: boolean): NetlinkMessage {
+  const settings: Attribute[] = [
+    [portAttribute.learning, u8(0)],
+    [portAttribute.unknownUnicast, u8(0)],
+    [portAttribute.isolated, u8(isolated ? 1 : 0)],
+    [portAttribute.locked, u8(1)],
+  ]
   return {
     type: message.newLink,
     flags: request | ack,
-    header: linkHeader(0, false),
+    header: linkHeader(index, false),
     attributes: [
-      [linkAttribute.name, nameBytes(name)],
       [
         linkAttribute.linkInfo,
         [
           [infoAttribute.slaveKind, nameBytes('bridge')],
-          [infoAttribute.slaveData, [[portIsolated, u8(1)]]],
+          [infoAttribute.slaveData, settings],
         ],
       ],
     ],
-    purpose: `isolating the interface ${name}`,
+    purpose: `guarding the interface ${name}`,
   }
 }
 

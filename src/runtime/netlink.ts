@@ -31,6 +31,7 @@ export const netlinkFlag = {
   /** NLM_F_ROOT | NLM_F_MATCH: all there is. */
   dump: 0x300,
   excl: 0x200,
+  replace: 0x100,
   create: 0x400,
   append: 0x800,
 } as const

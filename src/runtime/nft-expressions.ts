@@ -33,6 +33,10 @@ const translation = { destination: 1, ip: 2 } as const
 /** Four bytes each, one behind the other: keys and values of maps that are put together of two. */
 const firstHalf = 8
 const secondHalf = 9
+/** Behind six bytes, which take up eight. */
+const behindHardware = 10
+/** NFT_LOOKUP_F_INV */
+const notThere = 1
 
 function expression(name: string, data: readonly Attribute[]): Expression {
   return [
@@ -80,9 +84,15 @@ export function interfaceIs(
   ]
 }
 
+/** Where something is in a packet. */
+export interface PayloadField {
+  readonly base: 'link' | 'network'
+  readonly offset: number
+}
+
 /** Bytes of the packet, after the mask, are those. */
 export function payloadIs(
-  at: { readonly base: 'link' | 'network'; readonly offset: number },
+  at: PayloadField,
   bytes: Uint8Array,
   { mask, is = 'equal' }: { readonly mask?: Uint8Array; readonly is?: 'equal' | 'unequal' } = {},
 ): Expression[] {
@@ -158,6 +168,30 @@ export function translateDestination(map: string): Expression[] {
       [2, u32BigEndian(translation.ip)],
       [3, u32BigEndian(firstHalf)],
       [5, u32BigEndian(secondHalf)],
+    ]),
+  ]
+}
+
+/** Six bytes of the packet with four others of it are not in the set. */
+export function pairIsUnknown(
+  set: string,
+  hardware: PayloadField,
+  address: PayloadField,
+): Expression[] {
+  const load = (field: PayloadField, length: number, into: number): Expression =>
+    expression('payload', [
+      [1, u32BigEndian(into)],
+      [2, u32BigEndian(payloadBase[field.base])],
+      [3, u32BigEndian(field.offset)],
+      [4, u32BigEndian(length)],
+    ])
+  return [
+    load(hardware, 6, firstHalf),
+    load(address, 4, behindHardware),
+    expression('lookup', [
+      [1, nameBytes(set)],
+      [2, u32BigEndian(firstHalf)],
+      [5, u32BigEndian(notThere)],
     ]),
   ]
 }

@@ -6,7 +6,8 @@ import { hasErrno } from '../core/errors.ts'
 import { publishedMap, routingTable } from './bridge-rules.ts'
 import { parseIpv4 } from './ipv4.ts'
 import { type NetlinkMessage, netlinkProtocol, netlinkRequest } from './netlink.ts'
-import { changeMap, type MapElement, transaction } from './nft-messages.ts'
+import { transaction } from './nft-messages.ts'
+import { addPublished, type PublishedElement, removePublished } from './nft-sets.ts'
 import type { PublishedPort } from './port-relay.ts'
 
 const protocolNumber = { tcp: 6, udp: 17 } as const
@@ -31,7 +32,10 @@ export function translatePorts(ports: readonly PublishedPort[], address: string)
   }
 }
 
-function elementOf({ protocol, hostPort, containerPort }: PublishedPort, to: string): MapElement {
+function elementOf(
+  { protocol, hostPort, containerPort }: PublishedPort,
+  to: string,
+): PublishedElement {
   return {
     protocol: protocolNumber[protocol],
     port: hostPort,
@@ -41,13 +45,13 @@ function elementOf({ protocol, hostPort, containerPort }: PublishedPort, to: str
 }
 
 /** Adding an element that is there does not renew it on every kernel, and removing one that is not is refused. */
-function renew(elements: readonly MapElement[]): void {
-  const add = changeMap(routingTable, publishedMap, { add: elements, timeoutMs: expiresAfterMs })
+function renew(elements: readonly PublishedElement[]): void {
+  const add = addPublished(routingTable, publishedMap, { elements, timeoutMs: expiresAfterMs })
   if (!attempt([remove(elements), add])) attempt([add])
 }
 
-function remove(elements: readonly MapElement[]): NetlinkMessage {
-  return changeMap(routingTable, publishedMap, { remove: elements })
+function remove(elements: readonly PublishedElement[]): NetlinkMessage {
+  return removePublished(routingTable, publishedMap, elements)
 }
 
 /** False where the elements, or the whole table, are gone: the next container makes the table again, and the timer fills it. */

@@ -152,13 +152,30 @@ function listenInWorld(): Disposable & { readonly sources: () => string[] } {
   }
 }
 
-test('nobody answers for the gateway', async t => {
-  const seen = 'talk connect 10.77.0.1 99; sleep 1.5; cat /proc/net/arp'
-  const victim = printed(seen)
-  await sleep(700)
-  t.is(await printed('talk claim 10.77.0.1'), 'sent')
-  t.regex(await victim, /^10\.77\.0\.1 .* 02:6b:00:00:00:00 /m)
-})
+for (const { whom, pick } of [
+  { whom: 'the gateway', pick: () => '10.77.0.1' },
+  { whom: 'another container', pick: (neighbour: string) => neighbour },
+])
+  test(`nobody answers for ${whom}`, async t => {
+    using server = await startContainer('talk listen 7000 60')
+    const claimed = pick(server.address)
+    // A third one asks before and after the claim, and tells what it remembers of its neighbours.
+    const ask = `talk connect ${claimed} 7000`
+    const asking = printed(`${ask}; sleep 1.5; ${ask}; cat /proc/net/arp`)
+    await sleep(700)
+    t.is(await printed(`talk claim ${claimed}; talk claim ${claimed}`), 'sent\nsent')
+    const [before, after, ...rest] = (await asking).split('\n')
+    t.is(after, before)
+    const hardware = whom === 'the gateway' ? '02:6b:00:00:00:00' : hardwareOf(claimed)
+    t.regex(rest.join('\n'), new RegExp(`^${claimed} .* ${hardware} `, 'm'))
+    const known = host.onHost('ip', 'neighbour', 'show', 'dev', 'kauri0', 'to', server.address)
+    if (known !== '') t.regex(known, new RegExp(hardwareOf(server.address)))
+  })
+
+function hardwareOf(address: string): string {
+  const bytes = address.split('.').map(byte => Number(byte).toString(16).padStart(2, '0'))
+  return ['02', '6b', ...bytes].join(':')
+}
 
 test('twenty containers at once have twenty addresses, and leave nothing', async t => {
   const results = await Promise.all(Array.from({ length: 20 }, () => run('hostname -i; sleep 0.3')))

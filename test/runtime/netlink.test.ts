@@ -112,7 +112,7 @@ test('what the kernel refuses is an error with its code, and says what it was fo
 rootTest('the first refused message of several is named', t => {
   const pair = makeVethPair({
     inner: { name: 'a-name-that-is-too-long', index: 100, hardwareAddress: new Uint8Array(6) },
-    port: 'kauri-test',
+    port: { name: 'kauri-test', index: 0x4b00_0001 },
     bridge: 0,
     mtu: 1500,
     isolated: true,
