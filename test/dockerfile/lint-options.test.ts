@@ -1,6 +1,5 @@
 import test from 'ava'
 import type { KauriError } from '../../src/core/errors.ts'
-import { checkNames } from '../../src/dockerfile/explain-check.ts'
 import { parseLintOptions, withCommentOptions } from '../../src/dockerfile/lint-options.ts'
 import { createLinter } from '../../src/dockerfile/linter.ts'
 
@@ -88,8 +87,4 @@ test('the build argument takes the place of the directive', t => {
     message: 'failed to parse check options: invalid check option "nonsense"',
   })
   t.notThrows(() => createLinter({ text: '# check=nonsense\n', checks: '' }))
-})
-
-test('there are 22 build checks', t => {
-  t.is(checkNames().length, 23)
 })
