@@ -21,6 +21,7 @@ import { resultStage } from './execute-plan.ts'
 import { annotationsFor } from './image-annotations.ts'
 import { knownLayers } from './known-layers.ts'
 import { openPlanRun, type PlanRun } from './plan-run.ts'
+import { settleNew, settleOld } from './settle-results.ts'
 import { withCurrentKeys } from './stage-contents.ts'
 import type { ExecutorParts } from './stage-run.ts'
 
@@ -181,6 +182,8 @@ async function buildAll(request: BuildRequest, parts: BuildPlansParts): Promise<
     await run.reach(run.result)
     return undefined
   })
+  const hasWorked = opened.some(run => run.stages.some(stage => stage.hasWorked()))
+  await using _ = (hasWorked ? settleNew : settleOld)(dataRoot, parts.snapshotter)
   const images = built.filter(image => image !== undefined)
   await batch.commit({ signal })
   for (const { remember } of images) await remember()
