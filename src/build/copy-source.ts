@@ -5,7 +5,7 @@
 import { closeSync, constants } from 'node:fs'
 import { hasErrno, KauriError } from '../core/errors.ts'
 import { cancelled } from '../core/process.ts'
-import { createPause } from '../layer/time-slice.ts'
+import { createPause, type Pause } from '../layer/time-slice.ts'
 import { native } from '../native/native.ts'
 import type { Owner } from './copy-entries.ts'
 import { copyFileVerified, type FileSource } from './copy-file.ts'
@@ -42,18 +42,16 @@ export async function copySource(
     firstPaths: new Map(),
     made: [],
     unproven: [],
+    pause: createPause(),
   }
   if (entry.type !== 'directory') {
     copySingle(copy, { ...entry, name: baseOf(match.path) }, parentOf(match.path))
     await proveCopies(copy)
     return
   }
-  const pause = createPause()
   for (const directory of walkSource(source.tree, match.path, rules)) {
-    if (source.signal?.aborted) throw cancelled(source.signal)
-    copyDirectory(copy, directory)
+    await copyDirectory(copy, directory)
     await proveCopies(copy)
-    await pause()
   }
   for (const directory of copy.made.toReversed()) finishDirectory(copy, directory)
 }
@@ -75,6 +73,7 @@ interface Copy {
     readonly digest: string
     readonly shown: string
   }[]
+  readonly pause: Pause
 }
 
 interface FinishedDirectory {
@@ -100,8 +99,8 @@ function copySingle(copy: Copy, entry: SourceEntry, directory: string): void {
   }
 }
 
-function copyDirectory(copy: Copy, walked: WalkedDirectory): void {
-  const { source, tree } = copy
+async function copyDirectory(copy: Copy, walked: WalkedDirectory): Promise<void> {
+  const { source, tree, pause } = copy
   const path = joinPath(copy.destination, walked.relative)
   const from = whileThere(source, walked.path, () => source.tree.open(walked.path))
   try {
@@ -109,13 +108,14 @@ function copyDirectory(copy: Copy, walked: WalkedDirectory): void {
     if (walked.files.length === 0) return
     const into = tree.open(path)
     try {
-      for (const entry of walked.files)
-        copyEntry(copy, entry, {
-          from,
-          into,
-          directory: walked.path,
-          destination: joinPath(path, entry.name),
-        })
+      for (const entry of walked.files) {
+        if (source.signal?.aborted) throw cancelled(source.signal)
+        const destination = joinPath(path, entry.name)
+        copyEntry(copy, entry, { from, into, directory: walked.path, destination })
+        // A promise for each file would cost; most of the time there is nothing to wait for.
+        const turn = pause()
+        if (turn !== undefined) await turn
+      }
     } finally {
       closeSync(into)
     }

@@ -100,16 +100,17 @@ async function addTree(
     try {
       if (directory.relative === '' && rules.directory === 'contents') sum.add('contents\0')
       else addDirectory(sum, directory, fd)
-      for (const entry of directory.files)
-        addFile(sum, entry, {
-          fd,
-          directory: directory.path,
-          shown: joinPath(directory.relative, entry.name),
-        })
+      for (const entry of directory.files) {
+        const shown = joinPath(directory.relative, entry.name)
+        addFile(sum, entry, { fd, directory: directory.path, shown })
+        const turn = pause()
+        if (turn === undefined) continue
+        await turn
+        if (signal?.aborted) throw cancelled(signal)
+      }
     } finally {
       closeSync(fd)
     }
-    await pause()
   }
 }
 

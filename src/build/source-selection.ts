@@ -3,7 +3,7 @@
 
 import { canonicalJson, type Json } from '../core/canonical-json.ts'
 import { type Digest, digestOf } from '../oci/digest.ts'
-import { compilePathPatterns } from '../plan/path-patterns.ts'
+import { compilePathPatterns, type PathPatterns } from '../plan/path-patterns.ts'
 import { type GuestPath, guestPath, type SourceRoot } from '../plan/plan.ts'
 import { memoryIndex } from './content-index.ts'
 import { copySource } from './copy-source.ts'
@@ -104,7 +104,8 @@ export function selectPatterns(
     const [start, below] = splitPivot(pattern)
     const include = compilePathPatterns([below])
     const matches = matchSource(source.tree, start)
-    if (!hasWildcard(start) && !hasWildcard(below)) requireMatch(source, matches, below)
+    if (!hasWildcard(start) && !hasWildcard(below))
+      requireMatch(source, matches, { below, isLeftOut: leavesOut(exclude, below) })
     return { pattern, matches, rules: { directory: 'contents', include, exclude } }
   })
 }
@@ -116,14 +117,21 @@ function splitPivot(pattern: string): [start: string, below: string] {
   return [start, guestPath(pivot < 0 ? pattern : pattern.slice(pivot + 3)).slice(1)]
 }
 
+/** One of the excluded names is on the way, and nothing is taken in again. */
+function leavesOut(exclude: PathPatterns | undefined, below: string): boolean {
+  if (exclude === undefined || exclude.hasNegations) return false
+  const names = below.split('/')
+  return names.some((_, index) => exclude.matches(names.slice(0, index + 1).join('/'), undefined))
+}
+
 function requireMatch(
   { tree }: ReadableSource,
   matches: readonly SourceMatch[],
-  below: string,
+  { below, isLeftOut }: { readonly below: string; readonly isLeftOut: boolean },
 ): void {
-  // A pattern that means the start itself selects nothing: its entries are matched by their paths below it.
+  // A pattern that means the start itself selects nothing: entries are matched by their paths below it.
   for (const { written, path } of matches)
-    if (below === '' || tree.find(joinPath(path, below)) === undefined)
+    if (below === '' || isLeftOut || tree.find(joinPath(path, below)) === undefined)
       throw notFound(tree, joinPath(written, below))
 }
 
