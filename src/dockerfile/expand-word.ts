@@ -5,7 +5,7 @@
 import { KauriError } from '../core/errors.ts'
 import { quoteGo } from './go-values.ts'
 import { replacePattern, trimPrefix, trimSuffix } from './shell-pattern.ts'
-import { isSpace } from './white-space.ts'
+import { createSplitter, type WordSplitter } from './word-splitter.ts'
 
 export interface ExpansionOptions {
   /** Value of a name, or undefined where it is not set. */
@@ -43,12 +43,12 @@ export function expandWord(text: string, options: ExpansionOptions): Expansion {
     at: 0,
     depth: 0,
     options,
-    keepEscapes: options.keepEscapes ?? false,
+    keepEscapes: false,
     matched: new Set(),
     unmatched: new Set(),
   }
   try {
-    const { word, words } = expandUntil(scan, undefined)
+    const { word, words } = expandUntil(scan, undefined, options.keepEscapes ?? false)
     return { word, words, matched: [...scan.matched], unmatched: [...scan.unmatched] }
   } catch (error) {
     if (!(error instanceof KauriError)) throw error
@@ -75,50 +75,24 @@ interface Scan {
   readonly unmatched: Set<string>
 }
 
-const fail = (message: string): KauriError => new KauriError('DESCRIPTION_INVALID', message)
-
-/** Splits at unquoted white space while the text grows. */
-function createSplitter(): {
-  plain(text: string): void
-  quoted(text: string): void
-  words(): string[]
-} {
-  const done: string[] = []
-  let word = ''
-  let inWord = false
-  return {
-    plain: text => {
-      for (const char of text) {
-        if (!isSpace(char)) {
-          word += char
-          inWord = true
-        } else if (inWord && word !== '') {
-          done.push(word)
-          word = ''
-          inWord = false
-        }
-      }
-    },
-    quoted: text => {
-      word += text
-      inWord = true
-    },
-    words: () => (word === '' ? done : [...done, word]),
-  }
+function checkLength(text: string): void {
+  if (text.length > maxLength) throw fail('the text grows beyond all measure')
 }
+
+const fail = (message: string): KauriError => new KauriError('DESCRIPTION_INVALID', message)
 
 /** Expands to the end, or to an unquoted `stop` character, which is consumed. */
 function expandUntil(
   scan: Scan,
   stop: string | undefined,
-  keepEscapes = false,
+  keepEscapes: boolean,
 ): { word: string; words: string[] } {
   const outerKeepEscapes = scan.keepEscapes
-  if (keepEscapes) scan.keepEscapes = true
+  scan.keepEscapes = keepEscapes
   const splitter = createSplitter()
   let word = ''
   while (scan.at < scan.chars.length) {
-    if (word.length > maxLength) throw fail('the text grows beyond all measure')
+    checkLength(word)
     const char = scan.chars[scan.at] ?? ''
     if (char === stop) {
       scan.at++
@@ -144,7 +118,7 @@ function expandUntil(
   return { word, words: splitter.words() }
 }
 
-function readPlain(scan: Scan, splitter: ReturnType<typeof createSplitter>): string {
+function readPlain(scan: Scan, splitter: WordSplitter): string {
   const char = scan.chars[scan.at++] ?? ''
   if (char !== scan.options.escape) {
     splitter.plain(char)
@@ -186,6 +160,7 @@ function expandDoubleQuoted(scan: Scan): string {
     const char = scan.chars[scan.at] ?? ''
     if (char === '$') {
       text += expandDollar(scan)
+      checkLength(text)
       continue
     }
     scan.at++

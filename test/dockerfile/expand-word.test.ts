@@ -28,6 +28,7 @@ for (const [input, want] of [
   ['${PWD%e}', '/hom'],
   ['${SHELL/b/d}', 'dash'],
   ['$.', '$.'],
+  ['${PWD#/${UNSET:-\\*}m}', 'e'],
 ] as const)
   test(`${input} expands to ${JSON.stringify(want)}`, t => {
     t.is(expandWord(input, { lookUp: home, escape: '\\' }).word, want)

@@ -133,6 +133,9 @@ test('values that double themselves come to an end', t => {
     for (let round = 0; round < 8; round++) value = expand('$a$a', { a: value })
   })
   t.regex(error.message, /grows beyond all measure/)
+  t.throws(() => expand(`"${'$a'.repeat(2000)}"`, { a: value }), {
+    message: /grows beyond all measure/,
+  })
   t.throws(() => expand(`\${a//x/${'y'.repeat(60_000)}}`, { a: 'x'.repeat(60_000) }), {
     message: /grows beyond all measure/,
   })
