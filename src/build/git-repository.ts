@@ -1,6 +1,6 @@
 // The repository that is kept for each address: bare, shallow, filled with the commits that builds asked for.
 
-import { existsSync, mkdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, utimesSync } from 'node:fs'
 import path from 'node:path'
 import { KauriError, redactCredentials } from '../core/errors.ts'
 import { whileLocked } from '../native/file-lock.ts'
@@ -32,12 +32,13 @@ export async function fetchCommit<T>(
   return await whileLocked(
     lock,
     async () => {
+      removeLeftLocks(repository)
       if (!(await hasObject(request, repository))) {
         if (parts.offline)
           throw new KauriError('OFFLINE', `${redactCredentials(source.repository)} is not here`, {
             hint: 'build once without --offline',
           })
-        await fetchInto(request, repository)
+        await fetchAnyhow(request, repository)
       }
       const variables = { GIT_DIR: repository }
       const { object } = request.revision
@@ -45,10 +46,31 @@ export async function fetchCommit<T>(
         variables,
         signal,
       })
+      const now = new Date()
+      utimesSync(path.join(repository, 'HEAD'), now, now)
       return await use(repository)
     },
     signal,
   )
+}
+
+/** A repository that a kill or a full disk left damaged is made anew. */
+async function fetchAnyhow(request: FetchRequest, repository: string): Promise<void> {
+  const isNew = !existsSync(repository)
+  try {
+    await fetchInto(request, repository)
+  } catch (error) {
+    if (isNew || request.signal?.aborted) throw error
+    rmSync(repository, { recursive: true, force: true })
+    await fetchInto(request, repository)
+  }
+}
+
+/** Only who holds kauri's lock works on the repository, so git's own locks are those of processes that were killed. */
+function removeLeftLocks(repository: string): void {
+  if (!existsSync(repository)) return
+  for (const name of readdirSync(repository, { recursive: true, encoding: 'utf8' }))
+    if (name.endsWith('.lock')) rmSync(path.join(repository, name), { force: true })
 }
 
 /** Where a commit or tag is found again, whatever the server calls it today. */
@@ -85,8 +107,6 @@ async function fetchInto(request: FetchRequest, repository: string): Promise<voi
     const form = revision.object.length === 64 ? ['--object-format=sha256'] : []
     await git.run(['init', '--quiet', '--bare', ...form], { variables, signal })
   }
-  // What a killed fetch left.
-  rmSync(path.join(repository, 'shallow.lock'), { force: true })
   const kept = keptRef(revision)
   const isCommit = revision.ref === revision.object
   const ways = [

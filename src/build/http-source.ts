@@ -1,12 +1,13 @@
 // Files that ADD takes over HTTP(S). A file is kept under its sha256, and a record for each address says which file it
 // was last time, so that the server only has to say that nothing changed.
 
-import { mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { mkdirSync, renameSync, rmSync, utimesSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import path from 'node:path'
 import {
   asDiskFull,
   readTextIfThere,
+  sweepTemporaries,
   temporaryBeside,
   writeCacheRecord,
 } from '../core/atomic-file.ts'
@@ -16,7 +17,7 @@ import {
   openDownloadIfChanged,
   type Validators,
 } from '../core/download.ts'
-import { KauriError, redactCredentials } from '../core/errors.ts'
+import { hasErrno, KauriError, redactCredentials } from '../core/errors.ts'
 import {
   createDigester,
   type Digest,
@@ -130,12 +131,13 @@ function fileCache(directory: string): FileCache {
     path.join(directory, 'addresses', `${hexOf(digestOf(url))}.json`)
   return {
     pathOf,
-    has: digest => statSync(pathOf(digest), { throwIfNoEntry: false }) !== undefined,
+    has: digest => markAsUsed(pathOf(digest)),
     findRecord: async url => parseRecord(await readTextIfThere(recordOf(url))),
     remember: (url, record) => writeCacheRecord(recordOf(url), JSON.stringify(record), 0o600),
     async store({ bytes }, url) {
       mkdirSync(path.join(directory, 'files'), { recursive: true, mode: 0o700 })
       const temporary = temporaryBeside(path.join(directory, 'files', 'file'))
+      sweepTemporaries(temporary)
       try {
         const digest = await writeBytes(bytes, temporary, url)
         renameSync(temporary, pathOf(digest))
@@ -145,6 +147,18 @@ function fileCache(directory: string): FileCache {
         throw asDiskFull(error, directory)
       }
     },
+  }
+}
+
+/** False where there is no such file. What nobody uses for long is collected. */
+function markAsUsed(file: string): boolean {
+  const now = new Date()
+  try {
+    utimesSync(file, now, now)
+    return true
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT')) return false
+    throw error
   }
 }
 

@@ -2,7 +2,6 @@
 
 import { closeSync, constants, openSync, readFileSync } from 'node:fs'
 import path from 'node:path'
-import { readTextIfThere } from '../core/atomic-file.ts'
 import { hasErrno, KauriError } from '../core/errors.ts'
 import { parseIgnoreFile } from '../dockerfile/ignore-file.ts'
 import { oPath, readTextInRoot } from '../native/in-root.ts'
@@ -17,7 +16,7 @@ export interface FoundDockerfile {
 
 export interface DockerfileRequest {
   readonly directory: string
-  /** False: strangers filled the directory, so links in it lead nowhere else. */
+  /** The user's own directory, where names are relative to the working directory. */
   readonly isLocal: boolean
   /** The context as typed. */
   readonly shownDirectory: string
@@ -32,17 +31,18 @@ export function defaultDockerfileNames(): readonly string[] {
   return defaultNames
 }
 
-/** @throws FILE_NOT_FOUND in docker's words, USAGE for what is no file */
+/** @throws FILE_NOT_FOUND in docker's words */
 export async function findDockerfile(request: DockerfileRequest): Promise<FoundDockerfile> {
   const { file, directory, isLocal, shownDirectory } = request
-  if (!isLocal && (file === undefined || !path.isAbsolute(file))) return findInRoot(request)
-  if (file !== undefined) return readNamed(file)
-  for (const name of defaultNames) {
-    const found = path.join(directory, name)
-    const text = readIfThere(found)
-    if (text !== undefined) return { text, name: path.join(shownDirectory, name), path: found }
+  if (file !== undefined && (isLocal || path.isAbsolute(file))) return readNamed(file)
+  const names = file === undefined ? defaultNames : [file]
+  for (const name of names) {
+    const text = readBelow(directory, name)
+    if (text === undefined) continue
+    if (!isLocal) return { text, name }
+    return { text, name: path.join(shownDirectory, name), path: path.join(directory, name) }
   }
-  throw notFound('Dockerfile')
+  throw notFound(file ?? 'Dockerfile')
 }
 
 /** Relative to the working directory; a Dockerfile may be written in lower case. */
@@ -57,14 +57,18 @@ function readNamed(file: string): FoundDockerfile {
   throw notFound(base)
 }
 
-function findInRoot({ directory, file }: DockerfileRequest): FoundDockerfile {
+/** A file of a context. Strangers may have filled it, and messages quote what is read: links lead nowhere else. */
+function readBelow(directory: string, name: string): string | undefined {
   const rootFd = openSync(directory, oPath | constants.O_DIRECTORY)
   try {
-    for (const name of file === undefined ? defaultNames : [file]) {
-      const text = readTextInRoot(rootFd, name)
-      if (text !== undefined) return { text, name }
-    }
-    throw notFound(file ?? 'Dockerfile')
+    return readTextInRoot(rootFd, name)
+  } catch (error) {
+    if (!(error instanceof KauriError)) throw error
+    throw new KauriError(
+      'FILE_NOT_FOUND',
+      `failed to read dockerfile: read ${name}: not a regular file, or too large`,
+      { cause: error },
+    )
   } finally {
     closeSync(rootFd)
   }
@@ -98,13 +102,11 @@ export async function findIgnoreFile(
   directory: string,
   dockerfile: Pick<FoundDockerfile, 'path'> = {},
 ): Promise<readonly string[] | undefined> {
-  const candidates = [
-    ...(dockerfile.path === undefined ? [] : [`${dockerfile.path}.dockerignore`]),
-    path.join(directory, '.dockerignore'),
-  ]
-  for (const candidate of candidates) {
-    const text = await readTextIfThere(candidate)
-    if (text !== undefined) return parseIgnoreFile(text)
-  }
-  return undefined
+  const own = dockerfile.path
+  const text =
+    (own === undefined
+      ? undefined
+      : readBelow(path.dirname(own), `${path.basename(own)}.dockerignore`)) ??
+    readBelow(directory, '.dockerignore')
+  return text === undefined ? undefined : parseIgnoreFile(text)
 }

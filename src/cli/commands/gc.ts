@@ -31,7 +31,8 @@ export const command: CommandSpec = {
     {
       long: 'cache-age',
       value: 'DURATION',
-      summary: 'Keep results of build steps and cache mounts used within this time, by default 7d',
+      summary:
+        'Keep results of build steps, cache mounts and downloads used within this time, by default 7d',
     },
     {
       long: 'cache-mounts',
@@ -56,13 +57,15 @@ async function freeSpace({ options, context }: CommandInput): Promise<number> {
   const maxBytes = maxText === undefined ? undefined : parseBytes('--cache-mounts', maxText)
   const usedBeforeMs = Date.now() - cacheMs
   const cacheMounts = await collectMounts({ usedBeforeMs, maxBytes, dryRun }, context)
+  const sources = await collectDownloads({ usedBeforeMs, graceMs, dryRun }, context)
   const records = await collectRecords(store, { graceMs, usedBeforeMs, dryRun }, context)
   const verb = dryRun ? 'would free' : 'freed'
   context.print(`${verb} ${collected.blobs} blobs, ${humanSize(collected.bytes)}`)
   context.print(`${verb} ${trees} trees`)
   context.print(`${verb} ${cacheMounts.mounts} cache mounts, ${humanSize(cacheMounts.bytes)}`)
+  context.print(`${verb} ${sources.sources} sources of builds, ${humanSize(sources.bytes)}`)
   context.print(`${verb} ${records} records`)
-  context.printJson({ ...collected, trees, cacheMounts, records, dryRun })
+  context.printJson({ ...collected, trees, cacheMounts, sources, records, dryRun })
   return 0
 }
 
@@ -73,6 +76,22 @@ async function collectMounts(
 ): Promise<{ readonly mounts: number; readonly bytes: number }> {
   const { collectCacheMounts } = await import('../../build/cache-mount-collection.ts')
   return await collectCacheMounts(dataRoot, { ...limits, signal })
+}
+
+/** What ADD and contexts downloaded; a build that works now has used its own a moment ago. */
+async function collectDownloads(
+  {
+    usedBeforeMs,
+    graceMs,
+    dryRun,
+  }: { readonly usedBeforeMs: number; readonly graceMs: number; readonly dryRun: boolean },
+  { dataRoot }: CommandContext,
+): Promise<{ readonly sources: number; readonly bytes: number }> {
+  const { collectSources } = await import('../../build/collect-sources.ts')
+  return collectSources(dataRoot, {
+    usedBeforeMs: Math.min(usedBeforeMs, Date.now() - graceMs),
+    dryRun,
+  })
 }
 
 /** What builds noted about results that are gone by now. */
