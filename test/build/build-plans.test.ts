@@ -10,9 +10,12 @@ import { ignoreEvents } from '../../src/core/events.ts'
 import { openImage } from '../../src/image/open-image.ts'
 import { validateImage } from '../../src/image/validate-image.ts'
 import { digestOf } from '../../src/oci/digest.ts'
+import { parseIndex } from '../../src/oci/manifest.ts'
 import { parseReference } from '../../src/oci/reference.ts'
 import type { BuildPlan } from '../../src/plan/plan.ts'
+import { openSnapshotter } from '../../src/rootfs/open-snapshotter.ts'
 import { layoutReader } from '../../src/store/layout-reader.ts'
+import { readBlob } from '../../src/store/verified-stream.ts'
 import { testWith } from '../helpers/needs.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import {
@@ -130,6 +133,59 @@ test('with an epoch everything new is of that time, and the same image comes out
     digests.push(descriptor!.digest)
   }
   t.is(digests[0], digests[1])
+})
+
+test('an overlay and copies give the same image', async t => {
+  using scratch = makeScratch()
+  const times = { layers: 'stamped', createdSeconds: 1_000_000 } as const
+  const digests: string[] = []
+  for (const choice of ['overlay', 'copy'] as const) {
+    const directory = path.join(scratch.path, choice)
+    const makers = await makeMakers(directory)
+    const snapshotter = await openSnapshotter({ root: path.join(directory, 'snapshots'), choice })
+    const parts = { ...makers.parts, snapshotter }
+    const { descriptor } = await buildPlans(requestOf([twoStages()], { times }), parts)
+    digests.push(descriptor!.digest)
+  }
+  t.is(digests[0], digests[1])
+})
+
+test('two builds of the same at the same time run each step once and make one image', async t => {
+  using scratch = makeScratch()
+  const makers = await makeMakers(scratch.path)
+  const outcomes = await Promise.all([
+    buildPlans(requestOf([twoStages()]), makers.parts),
+    buildPlans(requestOf([twoStages()]), makers.parts),
+  ])
+  t.is(makers.calls.length, 3)
+  t.is(outcomes[0]?.descriptor?.digest, outcomes[1]?.descriptor?.digest)
+})
+
+test('annotations go where they are asked for', async t => {
+  using scratch = makeScratch()
+  const makers = await makeMakers(scratch.path)
+  const plans = ['amd64', 'arm64'].map(architecture => {
+    const [stage] = plansOf(stageOf('a', scratchBase, [make('one')])).stages
+    return plansOf({ ...stage!, platform: { os: 'linux', architecture } })
+  })
+  const arm = { os: 'linux', architecture: 'arm64' }
+  const { descriptor, images } = await build(makers, plans, {
+    annotations: [
+      { on: 'index', key: 'a', value: '1' },
+      { on: 'manifest', key: 'b', value: '2', platform: arm },
+      { on: 'manifest-descriptor', key: 'c', value: '3' },
+    ],
+  })
+  t.deepEqual(
+    images.map(({ image }) => image?.manifest.annotations),
+    [undefined, { b: '2' }],
+  )
+  const index = parseIndex(await readBlob(makers.parts.store, descriptor!), 'the index')
+  t.deepEqual(index.annotations, { a: '1' })
+  t.deepEqual(
+    index.manifests.map(({ annotations }) => annotations),
+    [{ c: '3' }, { c: '3' }],
+  )
 })
 
 test('without the cache a fresh result takes the place of the old one, everywhere', async t => {
