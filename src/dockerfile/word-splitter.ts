@@ -19,6 +19,13 @@ export function createSplitter(): WordSplitter {
   let inWord = false
   return {
     plain: text => {
+      if (text === '') return
+      // Most values are one word, and long ones are expensive to take apart.
+      if (!/\p{White_Space}/u.test(text)) {
+        word += text
+        inWord = true
+        return
+      }
       for (const char of text) {
         if (!isSpace(char)) {
           word += char
