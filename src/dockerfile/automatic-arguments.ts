@@ -4,6 +4,7 @@
 import { formatPlatform, type Platform } from '../oci/platform.ts'
 import { expandWord } from './expand-word.ts'
 import type { ArgInstruction } from './instructions.ts'
+import { normalPlatform } from './stage-platform.ts'
 import { createScope, type VariableScope } from './variable-scope.ts'
 
 /** `BUILDPLATFORM`, `TARGETARCH` and their like; a build argument of the same name replaces a value. */
@@ -22,8 +23,9 @@ export function automaticArguments(
 
 function platformArguments(
   prefix: string,
-  platform: Platform,
+  chosen: Platform,
 ): readonly (readonly [string, string])[] {
+  const platform = normalPlatform(chosen)
   return [
     [`${prefix}PLATFORM`, formatPlatform(platform)],
     [`${prefix}OS`, platform.os],

@@ -1,8 +1,10 @@
 // What the wanted stages start from: images are asked for once they are known to be needed, because a base image's
 // ONBUILD may need more of them.
 
+import { mapConcurrent } from '../core/concurrency.ts'
 import { KauriError } from '../core/errors.ts'
 import { defaultPath, type ImageConfig } from '../oci/image-config.ts'
+import { definedMembers } from '../oci/json-shape.ts'
 import type { Platform } from '../oci/platform.ts'
 import { parseReference } from '../oci/reference.ts'
 import { quoteGo } from './go-values.ts'
@@ -38,6 +40,9 @@ type BaseConfig = Pick<ImageConfig, 'config' | 'author'>
 /** What nothing at all starts with. */
 const emptyConfig: BaseConfig = { config: { Env: [`PATH=${defaultPath}`], WorkingDir: '/' } }
 
+/** Images that are asked for at one time. */
+const maxLookUps = 4
+
 /** Which stages are lowered. */
 export type StageChoice = { readonly target: StageNode } | 'all'
 
@@ -57,8 +62,8 @@ export async function findFoundations(
     refuseOddNames(ground, graph)
     const wanted = wantedNodes(graph, choice)
     const missing = wanted.filter(node => node.base === undefined && !found.has(node))
-    const foundations = await Promise.all(
-      missing.map(node => findOne(ground, graph, node, resolver)),
+    const foundations = await mapConcurrent(missing, maxLookUps, node =>
+      findOne(ground, graph, node, resolver),
     )
     for (const [index, node] of missing.entries()) {
       const foundation = foundations[index]
@@ -143,12 +148,24 @@ async function findOne(
   const image = await findImage(graph, node, () =>
     resolver.findImage(reference, platform, node.where),
   )
-  if (context === undefined)
-    checkBasePlatform(ground.options.linter, node.baseName, [platform, image.config], {
-      startLine: node.where.line,
-      endLine: node.stage?.endLine ?? node.where.line,
-    })
-  return { kind: 'image', platform, config: image.config, image }
+  if (context === undefined) checkImagePlatform(ground, node, [platform, image.config])
+  const isChosen = node.platform !== undefined || ground.options.platformIsExplicit === true
+  const own = isChosen ? platform : platformOf(image.config)
+  return { kind: 'image', platform: own, config: image.config, image }
+}
+
+function checkImagePlatform(
+  { options }: LowerGround,
+  { baseName, where, stage }: StageNode,
+  platforms: readonly [Platform, Platform],
+): void {
+  const place = { startLine: where.line, endLine: stage?.endLine ?? where.line }
+  checkBasePlatform(options.linter, baseName, platforms, place)
+}
+
+/** What an image says it is for. */
+function platformOf({ os, architecture, variant, 'os.version': version }: Platform): Platform {
+  return normalPlatform({ os, architecture, ...definedMembers({ variant, 'os.version': version }) })
 }
 
 /** Waits for an image, and adds to the error what the Dockerfile knows of it. */

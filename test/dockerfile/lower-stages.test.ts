@@ -343,6 +343,30 @@ test('the result is for the platform that was chosen, whatever its stage runs on
   t.deepEqual(result.platform, { os: 'linux', architecture: 'arm64' })
 })
 
+test('without a choice a stage is for what its image is for, and a choice is kept and told', async t => {
+  const images = { a: { architecture: 'arm64' } }
+  const free = await lowerText('FROM a\n', { images })
+  t.deepEqual(free.result.platform, { os: 'linux', architecture: 'arm64' })
+  const chosen = await lowerText('FROM a\n', { images, platformIsExplicit: true })
+  t.deepEqual(chosen.result.platform, amd64)
+  for (const { warnings } of [free, chosen])
+    t.deepEqual(
+      warnings.map(({ rule }) => rule),
+      ['InvalidBaseImagePlatform'],
+    )
+})
+
+test('arguments name platforms without the variant that everybody means', async t => {
+  const arm64 = { os: 'linux', architecture: 'arm64', variant: 'v8' }
+  const text = 'FROM a\nARG TARGETPLATFORM BUILDPLATFORM TARGETVARIANT\nRUN x\n'
+  const { result } = await lowerText(text, { platform: arm64, buildPlatform: arm64 })
+  t.deepEqual(runSteps(result)[0]?.environment.slice(1), [
+    'TARGETPLATFORM=linux/arm64',
+    'BUILDPLATFORM=linux/arm64',
+    'TARGETVARIANT=',
+  ])
+})
+
 async function withContexts(
   text: string,
   named: Readonly<Record<string, NamedContext>>,
