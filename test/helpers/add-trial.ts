@@ -18,6 +18,7 @@ import {
 import path from 'node:path'
 import type { BuildOptions, BuiltRoot } from '../../src/build/build.ts'
 import { planExecutor } from '../../src/build/execute-plan.ts'
+import type { RemoteSources } from '../../src/build/remote-source.ts'
 import { type BuildEvent, ignoreEvents } from '../../src/core/events.ts'
 import {
   type AddStep,
@@ -90,6 +91,7 @@ export interface TrialPlan {
   readonly ignore?: readonly string[]
   readonly stages?: readonly BuildStage[]
   readonly options?: Partial<BuildOptions>
+  readonly remoteSources?: RemoteSources
 }
 
 /** `using trial = await openAddTrial({ 'a.txt': 'a' })` */
@@ -111,7 +113,7 @@ export async function openAddTrial(words: TreeWords = {}): Promise<AddTrial> {
     inside,
     at: (...names) => scratch.at(...names),
     list: built => inside(built, root => listTree(root)),
-    async build(steps, { ignore = [], stages = [], options } = {}) {
+    async build(steps, { ignore = [], stages = [], options, remoteSources } = {}) {
       const plan: BuildPlan = {
         contexts: { main: { directory: context, ignore } },
         stages: [...stages, stageOf('result', steps)],
@@ -120,7 +122,8 @@ export async function openAddTrial(words: TreeWords = {}): Promise<AddTrial> {
         ignoreEvents(event)
         events.push(event)
       }
-      return await planExecutor(parts)(plan, { useCache: true, offline: false, emit, ...options })
+      const all = remoteSources === undefined ? parts : { ...parts, remoteSources }
+      return await planExecutor(all)(plan, { useCache: true, offline: false, emit, ...options })
     },
     [Symbol.dispose]: () => scratch[Symbol.dispose](),
   }
