@@ -2,8 +2,13 @@
 // those that it may have, those that leave for elsewhere get the host's, and nothing comes in but answers; what a build runs
 // is alone with the host. An accept here decides nothing for the tables of others; host-firewall.ts sees to those.
 
-import { hasErrno } from '../core/errors.ts'
-import { fingerprint } from '../core/fingerprint.ts'
+import {
+  type GuardedBridge,
+  pairSet,
+  portTable,
+  publishedMap,
+  routingTable,
+} from './bridge-guard.ts'
 import {
   type BridgeUse,
   blockFor,
@@ -11,8 +16,7 @@ import {
   leasedBlock,
   portPrefix,
 } from './bridge-ports.ts'
-import { type Ipv4, type Ipv4Block, maskOf, toBytes } from './ipv4.ts'
-import { encodeMessages, netlinkProtocol, netlinkRequest } from './netlink.ts'
+import { type Ipv4Block, maskOf, toBytes } from './ipv4.ts'
 import {
   decide,
   type Expression,
@@ -26,43 +30,13 @@ import {
   payloadIs,
   translateDestination,
 } from './nft-expressions.ts'
-import { type NftTable, nftFamily } from './nft-header.ts'
-import {
-  getTable,
-  listRules,
-  type NftChain,
-  nftHook,
-  parseRule,
-  parseTableMark,
-  replaceTable,
-  type TableContents,
-  transaction,
-} from './nft-messages.ts'
-import { type AddressPair, addPairs } from './nft-sets.ts'
+import type { NftTable } from './nft-header.ts'
+import { type NftChain, nftHook, type TableContents } from './nft-messages.ts'
+import type { AddressPair } from './nft-sets.ts'
 
-/** A bridge, the host's address on it, and the block of all addresses. */
-export interface GuardedBridge {
-  readonly name: string
-  readonly gateway: Ipv4
-  readonly block: Ipv4Block
-  /** Interfaces between which the host forwarded nothing before there was a bridge; that stays so. */
-  readonly strangers: readonly string[]
-}
-
-interface GuardTable extends TableContents {
+export interface GuardTable extends TableContents {
   readonly table: NftTable
 }
-
-/** Of the tables; another family's has the same name. */
-export const routingTable: NftTable = { family: nftFamily.ip, name: 'kauri' }
-
-const portTable: NftTable = { family: nftFamily.bridge, name: 'kauri' }
-
-/** Every address that a container can have, with the hardware address that goes with it. */
-const pairSet = 'pairs'
-
-/** Where published ports lead: elements are added by whoever runs the container. */
-export const publishedMap = 'published'
 
 /** Before connections are looked up; where packets get another destination, are let through, get another source. */
 const priority = { raw: -300, destinationNat: -100, filter: 0, sourceNat: 100 } as const
@@ -212,51 +186,11 @@ function ownAddressRules(
   ]
 }
 
-/** True while the tables are there as this version of kauri makes them, whole. @throws a system error */
-export function hasBridgeRules(bridge: GuardedBridge): boolean {
-  return bridgeTables(bridge).every(guard => {
-    const found = findMark(guard.table)
-    if (found === undefined || !found.equals(markOf(guard))) return false
-    return countRules(guard.table) === guard.chains.flatMap(({ rules }) => rules).length
-  })
-}
-
-function findMark(table: NftTable): Buffer | undefined {
-  try {
-    return netlinkRequest(netlinkProtocol.netfilter, [getTable(table)]).flatMap(
-      reply => parseTableMark(reply) ?? [],
-    )[0]
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return undefined
-    throw error
-  }
-}
-
-function countRules(table: NftTable): number {
-  return netlinkRequest(netlinkProtocol.netfilter, [listRules(table)]).flatMap(
-    reply => parseRule(reply) ?? [],
-  ).length
-}
-
-/** Makes the tables anew, in one transaction. @throws a system error */
-export function makeBridgeRules(bridge: GuardedBridge): void {
-  const messages = bridgeTables(bridge).flatMap(guard =>
-    replaceTable(guard.table, guard, markOf(guard)),
-  )
-  const pairs = addPairs(portTable, pairSet, addressPairs(bridge.block))
-  netlinkRequest(netlinkProtocol.netfilter, transaction([...messages, ...pairs]))
-}
-
-function addressPairs(block: Ipv4Block): readonly AddressPair[] {
+/** Every address that a container can get, with its hardware address. */
+export function addressPairs(block: Ipv4Block): readonly AddressPair[] {
   const { address: first, prefixLength } = leasedBlock(block)
   return Array.from({ length: 2 ** (32 - prefixLength) }, (_, index) => ({
     hardwareAddress: hardwareAddressOf(first + index),
     address: first + index,
   }))
-}
-
-/** What the rules are made of is remembered with them, so that another version's rules are known as such. */
-function markOf(guard: GuardTable): Uint8Array {
-  const messages = replaceTable(guard.table, guard, new Uint8Array())
-  return Buffer.from(fingerprint(encodeMessages(messages).toString('latin1')))
 }

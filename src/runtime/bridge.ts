@@ -7,8 +7,8 @@ import path from 'node:path'
 import { hasErrno, KauriError } from '../core/errors.ts'
 import type { Emit } from '../core/events.ts'
 import { lockFile } from '../native/file-lock.ts'
+import { hasBridgeRules, makeBridgeRules } from './bridge-guard.ts'
 import { hardwareAddressOf } from './bridge-ports.ts'
-import { hasBridgeRules, makeBridgeRules } from './bridge-rules.ts'
 import { chooseSubnet } from './bridge-subnet.ts'
 import { hostFirewallPasses, openHostFirewall } from './host-firewall.ts'
 import {
@@ -165,7 +165,7 @@ async function mendBridge(uplink: Uplink, { emit }: BridgeOptions): Promise<Brid
   const bridge = readBridge(uplink) ?? makeWholeBridge(uplink)
   // Rules first: at no moment does the host let through what they hold back.
   const guarded = { ...bridge, ...record, name: bridgeName }
-  if (!hasBridgeRules(guarded)) makeBridgeRules(guarded)
+  if (!hasBridgeRules(guarded)) await makeBridgeRules(guarded)
   await openHostFirewall({ name: bridgeName, uplink: uplink.index })
   if (isForwarding()) return bridge
   startForwarding()

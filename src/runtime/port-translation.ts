@@ -3,7 +3,7 @@
 // renews it, so that a killed kauri leads nobody astray for long.
 
 import { hasErrno } from '../core/errors.ts'
-import { publishedMap, routingTable } from './bridge-rules.ts'
+import { publishedMap, routingTable } from './bridge-guard.ts'
 import { parseIpv4 } from './ipv4.ts'
 import { type NetlinkMessage, netlinkProtocol, netlinkRequest } from './netlink.ts'
 import { transaction } from './nft-messages.ts'

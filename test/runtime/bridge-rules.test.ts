@@ -1,8 +1,11 @@
 import test from 'ava'
+import { fingerprint } from '../../src/core/fingerprint.ts'
+import { rulesRevision } from '../../src/runtime/bridge-guard.ts'
 import { bridgeTables } from '../../src/runtime/bridge-rules.ts'
 import { blockOf, parseIpv4 } from '../../src/runtime/ipv4.ts'
-import { encodeAttributes } from '../../src/runtime/netlink.ts'
+import { encodeAttributes, encodeMessages } from '../../src/runtime/netlink.ts'
 import { counter, decide, interfaceIs, ruleText } from '../../src/runtime/nft-expressions.ts'
+import { replaceTable } from '../../src/runtime/nft-messages.ts'
 
 const gateway = parseIpv4('10.77.0.1') ?? 0
 const bridge = { name: 'kauri0', gateway, block: blockOf(gateway, 20), strangers: ['eth0', 'eth1'] }
@@ -32,6 +35,17 @@ test('each interface that was there before is kept from every other', t => {
   const [alone] = bridgeTables({ ...bridge, strangers: [] })
   const without = alone?.chains.find(chain => chain.name === 'forward')?.rules.length ?? 0
   t.is(rulesOf('forward'), without + 2)
+})
+
+test('other rules have another revision', t => {
+  const messages = bridgeTables(bridge).flatMap(guard =>
+    replaceTable(guard.table, guard, new Uint8Array()),
+  )
+  t.deepEqual(
+    { rulesRevision, fingerprint: fingerprint(encodeMessages(messages).toString('latin1')) },
+    { rulesRevision: 1, fingerprint: 'a1301714e18736d2' },
+    'raise rulesRevision, then write both here',
+  )
 })
 
 test('both tables are kauri’s own', t => {
