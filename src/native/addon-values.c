@@ -256,6 +256,8 @@ napi_value make_stat(Call *call, const struct stat *stat) {
   } fields[] = {
       {"dev", (double)stat->st_dev},
       {"ino", (double)stat->st_ino},
+      {"inodeHigh", (double)(stat->st_ino >> 32)},
+      {"inodeLow", (double)(stat->st_ino & 0xFFFFFFFF)},
       {"mode", stat->st_mode},
       {"nlink", (double)stat->st_nlink},
       {"uid", stat->st_uid},

@@ -21,6 +21,9 @@ export interface Stat {
   readonly dev: number
   /** Exact below 2^53; overlayfs with `xino` goes beyond. */
   readonly ino: number
+  /** Its 32 bits above and below, always exact. */
+  readonly inodeHigh: number
+  readonly inodeLow: number
   readonly mode: number
   readonly nlink: number
   readonly uid: number
