@@ -66,8 +66,11 @@ export function parseInstruction(
 
 function unknownInstruction(keyword: string): KauriError {
   const known = Object.keys(readers).map(name => name.toUpperCase())
-  return refused(
-    withSuggestion(`unknown instruction: ${keyword}`, keyword, known, { ignoreCase: true }),
+  const message = `unknown instruction: ${keyword}`
+  return new KauriError(
+    'DESCRIPTION_INVALID',
+    withSuggestion(message, keyword, known, { ignoreCase: true }),
+    keyword.includes('\0') ? { hint: 'save the file as UTF-8; this looks like UTF-16' } : {},
   )
 }
 

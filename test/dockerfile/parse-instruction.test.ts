@@ -215,6 +215,14 @@ for (const [text, message] of [
     t.like(error, { where: { file: 'Dockerfile', line: 1, column: 1 } })
   })
 
+test('a file in another encoding is told', t => {
+  const text = Buffer.from('\ufeffFROM a\n', 'utf16le').toString('utf8')
+  t.like(
+    t.throws(() => parse(text)),
+    { hint: 'save the file as UTF-8; this looks like UTF-16' },
+  )
+})
+
 test('a trigger of an image stands where its FROM does', t => {
   const where = { file: 'D', startLine: 7, endLine: 8 }
   t.like(parseTrigger('RUN <<X\na\nX', where), { kind: 'run', startLine: 7, endLine: 8 })
@@ -231,7 +239,9 @@ interface ErrorCase {
 }
 
 testWith({ conformance: 'dockerfile/instructions' })('errors are those of the peer', t => {
-  for (const { dockerfile, expectedError } of readCases('instructions/errors.json') as ErrorCase[]) {
+  for (const { dockerfile, expectedError } of readCases(
+    'instructions/errors.json',
+  ) as ErrorCase[]) {
     const error = t.throws(() => parse(dockerfile), { code: 'DESCRIPTION_INVALID' })
     t.true(error.message.includes(expectedError), `${error.message} / ${expectedError}`)
   }
