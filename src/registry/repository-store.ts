@@ -102,20 +102,21 @@ function readingSide(
     const { registry, repository: path } = repository.name
     throw new KauriError('BLOB_NOT_FOUND', `${registry}/${path} has no manifest ${digest}`)
   }
-  const open = async (
-    descriptor: Descriptor,
-    how: 'openBlob' | 'openUnverified',
-  ): Promise<Readable> =>
-    isDocument(descriptor.mediaType)
-      ? Readable.from([await getDocument(descriptor)], { objectMode: false })
-      : await repository[how](descriptor, { signal })
+  const openDocument = async (descriptor: Descriptor): Promise<Readable> =>
+    Readable.from([await getDocument(descriptor)], { objectMode: false })
   return {
     async hasBlob(digest, mediaType) {
       if (!isDocument(mediaType)) return await repository.hasBlob(digest, { signal })
       return (await repository.resolve(digest, { signal })) !== undefined
     },
-    openBlob: descriptor => open(descriptor, 'openBlob'),
-    openUnverified: descriptor => open(descriptor, 'openUnverified'),
+    openBlob: async descriptor =>
+      isDocument(descriptor.mediaType)
+        ? await openDocument(descriptor)
+        : await repository.openBlob(descriptor, { signal }),
+    openUnverified: async descriptor =>
+      isDocument(descriptor.mediaType)
+        ? await openDocument(descriptor)
+        : await repository.openUnverified(descriptor, { signal }),
     async readWhole(descriptor) {
       if (isDocument(descriptor.mediaType)) return await getDocument(descriptor)
       return await wholeOf(await repository.openBlob(descriptor, { signal }))

@@ -1,7 +1,6 @@
 // One repository of a registry: each question goes to its mirrors first and to the registry last, each change to the
 // registry alone.
 
-import type { Readable } from 'node:stream'
 import { KauriError } from '../core/errors.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { digestOf, isDigest } from '../oci/digest.ts'
@@ -35,10 +34,10 @@ export function openRepository(parts: RepositoryParts): RegistryRepository {
   const openUnverified = async (
     descriptor: Descriptor,
     options: Signalled = {},
-  ): Promise<{ readonly stream: Readable; readonly host: string }> => {
+  ): Promise<{ readonly bytes: AsyncIterable<Uint8Array>; readonly host: string }> => {
     const found = await mirrors.first(descriptor.digest, async endpoint => {
-      const stream = await downloadBlob(session, endpoint, descriptor, options)
-      return stream === undefined ? undefined : { stream, host: endpoint.host }
+      const bytes = await downloadBlob(session, endpoint, descriptor, options)
+      return bytes === undefined ? undefined : { bytes, host: endpoint.host }
     })
     if (found !== undefined) return found
     throw new KauriError(
@@ -65,11 +64,11 @@ export function openRepository(parts: RepositoryParts): RegistryRepository {
       return hasBlob(session, primary, { digest, scopes }, options)
     },
     async openBlob(descriptor, options) {
-      const { stream, host } = await openUnverified(descriptor, options)
-      return hashed(stream, descriptor, host)
+      const { bytes, host } = await openUnverified(descriptor, options)
+      return hashed(bytes, descriptor, host)
     },
     openUnverified: async (descriptor, options) =>
-      (await openUnverified(descriptor, options)).stream,
+      (await openUnverified(descriptor, options)).bytes,
     async putBlob(open, blob, options = {}) {
       isPushing = true
       const question = { digest: blob.digest, scopes: pushScopes(primary) }

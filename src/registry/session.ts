@@ -279,8 +279,8 @@ async function sendOrSwitch(
 }
 
 /** What servers of https say in plain text to who speaks http. */
-function isRefusalOfHttp({ status, header }: HttpAnswer): boolean {
-  return status === 400 && !/json/i.test(header('content-type') ?? '')
+function isRefusalOfHttp(answer: HttpAnswer): boolean {
+  return answer.status === 400 && !/json/i.test(answer.header('content-type') ?? '')
 }
 
 /** Without a port in the name, http lives at another one. */

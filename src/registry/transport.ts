@@ -1,7 +1,7 @@
 // HTTP by undici: connections that are kept, proxies, certificates, and limits on every wait. One request, one answer;
 // what an answer means is decided elsewhere. Loaded with the first request, since undici takes some 20 ms.
 
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import { createSecureContext, type SecureContext } from 'node:tls'
 import type { Dispatcher } from 'undici'
 import { KauriError } from '../core/errors.ts'
@@ -132,7 +132,7 @@ async function sendThrough(
       path: `${url.pathname}${url.search}`,
       method,
       headers: { 'user-agent': 'kauri', 'accept-encoding': 'identity', ...headers },
-      body: bodyOf(body),
+      body: body ?? null,
       signal: signal ?? null,
       headersTimeout: answerMs ?? limits.answerMs,
       bodyTimeout: limits.idleMs,
@@ -146,13 +146,6 @@ async function sendThrough(
 }
 
 const answerBufferBytes = 64 * 1024
-
-function bodyOf(body: HttpRequest['body']): Readable | string | Uint8Array | null {
-  if (body === undefined) return null
-  if (typeof body === 'string' || body instanceof Uint8Array || body instanceof Readable)
-    return body
-  return Readable.from(body, { objectMode: false })
-}
 
 function answerOf({ statusCode, headers, body }: Dispatcher.ResponseData): HttpAnswer {
   const all = (name: string): readonly string[] => {

@@ -10,6 +10,8 @@ declare module 'undici/lib/api/api-request.js' {
   import type { Dispatcher } from 'undici'
   export default function request(
     this: Dispatcher,
-    options: Dispatcher.RequestOptions,
+    options: Omit<Dispatcher.RequestOptions, 'body'> & {
+      readonly body: string | Uint8Array | AsyncIterable<Uint8Array> | null
+    },
   ): Promise<Dispatcher.ResponseData>
 }

@@ -5,6 +5,7 @@
 import { KauriError } from '../core/errors.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { createDigester } from '../oci/digest.ts'
+import { countYoungBytes } from './young-garbage.ts'
 
 export type OpenSource = () => Promise<AsyncIterable<Uint8Array>>
 
@@ -43,6 +44,7 @@ export function uploadSource(
         const piece = await nextPiece(state, end - state.position)
         if (piece.byteLength === 0) return
         yield piece
+        countYoungBytes(piece.byteLength)
         onProgress(state.position)
       }
     } catch (error) {

@@ -34,7 +34,7 @@ export function layoutReader(root: string): LayoutReader {
     (await listEntries()).filter(isNamed).toSorted(byReference)
   return {
     openBlob: descriptor => openBlob(paths, descriptor),
-    openUnverified: async descriptor => openFile(paths, descriptor),
+    openUnverified: async descriptor => openFile(paths, descriptor, sendChunkBytes),
     readWhole: async descriptor => readWhole(paths, descriptor),
     listEntries,
     listImages,
@@ -44,13 +44,15 @@ export function layoutReader(root: string): LayoutReader {
 }
 
 const readChunkBytes = 512 * 1024
+/** Several blobs are sent at once, and more in one piece is not faster. */
+const sendChunkBytes = 128 * 1024
 
 async function openBlob(paths: LayoutPaths, descriptor: Descriptor): Promise<Readable> {
-  return verifiedStream(openFile(paths, descriptor), descriptor)
+  return verifiedStream(openFile(paths, descriptor, readChunkBytes), descriptor)
 }
 
-function openFile(paths: LayoutPaths, descriptor: Descriptor): Readable {
-  return createReadStream(requireBlob(paths, descriptor), { highWaterMark: readChunkBytes })
+function openFile(paths: LayoutPaths, descriptor: Descriptor, highWaterMark: number): Readable {
+  return createReadStream(requireBlob(paths, descriptor), { highWaterMark })
 }
 
 /** Manifests and configurations: a stream would take some milliseconds of every start. */

@@ -41,8 +41,8 @@ export interface BlobSource {
    * @throws BLOB_NOT_FOUND
    */
   openBlob(descriptor: Descriptor): Promise<Readable>
-  /** The same without the check at the end, for those who check what they get. */
-  readonly openUnverified?: (descriptor: Descriptor) => Promise<Readable>
+  /** The same without the check at the end, for those who check what they get, and read all of it. */
+  readonly openUnverified?: (descriptor: Descriptor) => Promise<AsyncIterable<Uint8Array>>
   /** The same for a small blob, whole, where that is faster than a stream; use `readBlob` of verified-stream.ts. */
   readonly readWhole?: (descriptor: Descriptor) => Promise<Uint8Array>
 }
