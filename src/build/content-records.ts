@@ -1,5 +1,5 @@
 // The table of file contents, as it lies in memory and on disk: a record for each file, found by what lstat(2) says of it.
-// Records are numbers side by side, 80 bytes each: as objects, half a million of them would take 150 MB.
+// Records are numbers side by side, 60 bytes each: as objects, half a million of them would take 150 MB.
 
 import { createHash, hash } from 'node:crypto'
 import type { SourceEntry } from './source-entry.ts'
@@ -24,23 +24,24 @@ export interface ContentRecords {
 }
 
 /** Words of 32 bits in a record: identity, times, marks, then the digest. */
-const recordWords = 20
-const markWord = 11
-const digestWord = 12
-const chunkRecords = 1 << 16
+const recordWords = 15
+const markWord = 6
+const digestWord = 7
+const chunkRecords = 1 << 15
 /** Multiples of four, so that records lie as numbers do. */
 const headerBytes = 4
 const trailerBytes = 36
 
-/** Beyond this, what was not used in this run is dropped: 80 MB. */
+/** Beyond this, what was not used in this run is dropped: 60 MB. */
 const mostRecords = 1_000_000
 /** Writings without a use that a record outlives. */
 const longestAge = 40
 
-/** Bits of the mark; the lowest byte is the age. */
+/** Bits of the mark; the lowest byte is the age, the file's mode is above. */
 const marks = { xattrs: 0x100, kept: 0x200, used: 0x400 } as const
+const modeShift = 12
 
-const magic = 0x3149_434b
+const magic = 0x3249_434b
 
 /** Opens what `format` gave; a file that is not whole is taken for an empty one. */
 export function contentRecords(file?: Uint8Array): ContentRecords {
@@ -52,8 +53,8 @@ export function contentRecords(file?: Uint8Array): ContentRecords {
   /** The slot of the entry's record, or the free one where it goes. */
   function seek(entry: SourceEntry): number {
     const mask = slots.length - 1
-    const { inodeLow, inodeHigh, ctimeNanoseconds, sizeBytes } = entry
-    for (let slot = mix(inodeLow, inodeHigh, ctimeNanoseconds, sizeBytes % 2 ** 32) & mask; ; ) {
+    const { inodeLow, ctimeNanoseconds, sizeBytes } = entry
+    for (let slot = mix(inodeLow, ctimeNanoseconds, sizeBytes % 2 ** 32) & mask; ; ) {
       const index = (slots[slot] ?? 0) - 1
       if (index < 0 || isSame(list.chunkAt(index).words, list.startOf(index), entry)) return slot
       slot = (slot + 1) & mask
@@ -73,7 +74,7 @@ export function contentRecords(file?: Uint8Array): ContentRecords {
       return { digest, hasXattrs: (mark & marks.xattrs) !== 0 }
     },
     add(entry, { digest, hasXattrs }, isKept) {
-      if ((list.count() + 1) * 2 > slots.length) slots = slotsOf(list, list.count() + 1)
+      if ((list.count() + 1) * 1.4 > slots.length) slots = slotsOf(list, list.count() / 2 + 1)
       const slot = seek(entry)
       const there = (slots[slot] ?? 0) - 1
       const index = there < 0 ? list.append() : there
@@ -81,8 +82,8 @@ export function contentRecords(file?: Uint8Array): ContentRecords {
       const { words, bytes } = list.chunkAt(index)
       const start = list.startOf(index)
       describe(entry, words, start)
-      words[start + markWord] =
-        marks.used | (hasXattrs ? marks.xattrs : 0) | (isKept ? marks.kept : 0)
+      const flags = marks.used | (hasXattrs ? marks.xattrs : 0) | (isKept ? marks.kept : 0)
+      words[start + markWord] = (entry.mode << modeShift) | flags
       bytes.write(digest, (start + digestWord) * 4, 32, 'latin1')
       if (isKept) hasNews = true
     },
@@ -122,18 +123,17 @@ function recordList(words: Uint32Array): RecordList {
   }
 }
 
-/** Slots for all records and at least as many more; half of them stay free. */
+/** Slots for all records and some more; at least a quarter of them stays free. */
 function slotsOf(list: RecordList, more: number): Int32Array {
   const count = list.count()
   let size = 1024
-  while (size < (count + more) * 2) size *= 2
+  while (size < (count + more) * 1.5) size *= 2
   const slots = new Int32Array(size)
   const mask = size - 1
   for (let index = 0; index < count; index++) {
     const { words } = list.chunkAt(index)
     const at = list.startOf(index)
-    const inodeHigh = words[at + 1] ?? 0
-    let slot = mix(words[at] ?? 0, inodeHigh, words[at + 8] ?? 0, words[at + 2] ?? 0) & mask
+    let slot = mix(words[at] ?? 0, words[at + 5] ?? 0, words[at + 2] ?? 0) & mask
     while (slots[slot] !== 0) slot = (slot + 1) & mask
     slots[slot] = index + 1
   }
@@ -171,7 +171,7 @@ function keptOf(list: RecordList, first: number): Buffer {
     if ((mark & marks.kept) === 0 || age > longestAge) continue
     if (!isUsed && count > mostRecords) continue
     output.set(words.subarray(start, start + recordWords), end)
-    output[end + markWord] = (mark & (marks.xattrs | marks.kept)) | age
+    output[end + markWord] = (mark & ~(0xff | marks.used)) | age
     end += recordWords
   }
   return Buffer.from(output.buffer, 0, end * 4)
@@ -200,41 +200,43 @@ function chunkOf(words: Uint32Array): Chunk {
   return { words, bytes: Buffer.from(words.buffer, words.byteOffset, words.byteLength) }
 }
 
-/** All that changes when the file does: the first words of a record. */
+/** All that changes when the file does: the first words of a record, and its mode in the mark. */
 function describe(entry: SourceEntry, into: Uint32Array, at: number): void {
   into[at] = entry.inodeLow
-  into[at + 1] = entry.inodeHigh
+  into[at + 1] = placeOf(entry)
   into[at + 2] = entry.sizeBytes % 2 ** 32
-  into[at + 3] = entry.sizeBytes / 2 ** 32
-  into[at + 4] = entry.mtimeSeconds
-  into[at + 5] = entry.mtimeSeconds / 2 ** 32
-  into[at + 6] = entry.mtimeNanoseconds
-  into[at + 7] = entry.ctimeSeconds
-  into[at + 8] = entry.ctimeNanoseconds
-  into[at + 9] = entry.mode
-  into[at + 10] = entry.dev
+  into[at + 3] = mtimeOf(entry)
+  into[at + 4] = entry.ctimeSeconds
+  into[at + 5] = entry.ctimeNanoseconds
 }
 
 /** Compares what `describe` writes; without a loop, because most builds are over before it is compiled. */
 function isSame(words: Uint32Array, at: number, entry: SourceEntry): boolean {
   return (
     words[at] === entry.inodeLow &&
-    words[at + 8] === entry.ctimeNanoseconds &&
+    words[at + 5] === entry.ctimeNanoseconds &&
     words[at + 2] === entry.sizeBytes % 2 ** 32 &&
-    words[at + 6] === entry.mtimeNanoseconds &&
-    words[at + 7] === entry.ctimeSeconds >>> 0 &&
-    words[at + 4] === entry.mtimeSeconds >>> 0 &&
-    words[at + 9] === entry.mode &&
-    words[at + 1] === entry.inodeHigh &&
-    words[at + 10] === entry.dev >>> 0 &&
-    words[at + 3] === Math.trunc(entry.sizeBytes / 2 ** 32) &&
-    words[at + 5] === (entry.mtimeSeconds / 2 ** 32) >>> 0
+    words[at + 4] === entry.ctimeSeconds >>> 0 &&
+    words[at + 3] === mtimeOf(entry) &&
+    words[at + 1] === placeOf(entry) &&
+    (words[at + markWord] ?? 0) >>> modeShift === entry.mode
   )
 }
 
+/** Nearly always 0, 0 and the context's own file system: they share a word. */
+function placeOf({ inodeHigh, dev, sizeBytes }: SourceEntry): number {
+  const sizeHigh = Math.trunc(sizeBytes / 2 ** 32)
+  return (Math.imul(Math.imul(inodeHigh, 0x9e37_79b1) ^ sizeHigh, 0x85eb_ca6b) + dev) >>> 0
+}
+
+/** What sets it sets the change time as well. */
+function mtimeOf({ mtimeSeconds, mtimeNanoseconds }: SourceEntry): number {
+  return (Math.imul(mtimeSeconds, 0x9e37_79b1) + mtimeNanoseconds) >>> 0
+}
+
 /** Spreads what differs most between files. */
-function mix(inodeLow: number, inodeHigh: number, nanoseconds: number, size: number): number {
-  let sum = Math.imul(inodeLow ^ (inodeHigh << 16), 0x9e37_79b1)
+function mix(inodeLow: number, nanoseconds: number, size: number): number {
+  let sum = Math.imul(inodeLow, 0x9e37_79b1)
   sum = Math.imul(sum ^ nanoseconds ^ (sum >>> 15), 0x85eb_ca6b)
   sum = Math.imul(sum ^ size ^ (sum >>> 13), 0xc2b2_ae35)
   return sum ^ (sum >>> 16)

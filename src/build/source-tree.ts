@@ -103,7 +103,7 @@ function ignoredPaths(lines: readonly string[]): IgnoredPaths {
 }
 
 /** Entries whose numbers are kept in memory, 170 bytes each. As objects they would also have V8 put all others into its old space at once, where 500,000 of them stayed for long. */
-const mostKeptEntries = 50_000
+const mostKeptEntries = 30_000
 
 function keptScans(
   scan: (directory: string) => DirectoryScan,
