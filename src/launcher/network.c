@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
-#include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -24,6 +23,14 @@ int open_netlink(void) {
   setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof on);
   setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on);
   return fd;
+}
+
+/** Ends this process with a report of its own kind: kauri can say what there is instead. */
+static noreturn void fail(const char *place, const char *text) {
+  const char *errno_text = strerror(errno);
+  report("error network", "making the network interface %s: %s%s%s", place, errno_text,
+         *text == '\0' ? "" : ", ", text);
+  _exit(EXIT_LAUNCH_FAILED);
 }
 
 /** The text that the kernel puts behind an error; empty where it has none. */
@@ -48,10 +55,8 @@ static void check_answers(const char *answers, size_t length, const char *place)
     if (header->nlmsg_type != NLMSG_ERROR) continue;
     const struct nlmsgerr *answer = NLMSG_DATA(header);
     if (answer->error == 0) continue;
-    const char *text = refusal_text(header);
     errno = -answer->error;
-    die_errno("making the network interface %s (message %u%s%s)", place, header->nlmsg_seq,
-              *text == '\0' ? "" : ": ", text);
+    fail(place, refusal_text(header));
   }
 }
 
@@ -60,12 +65,12 @@ static void exchange(int fd, const struct bytes *messages, const char *place) {
   const struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
   if (sendto(fd, messages->data, messages->length, 0, (const struct sockaddr *)&kernel,
              sizeof kernel) < 0)
-    die_errno("making the network interface %s", place);
+    fail(place, "");
   _Alignas(struct nlmsghdr) char answers[ANSWER_BYTES];
   for (;;) {
     ssize_t length = recv(fd, answers, sizeof answers, MSG_DONTWAIT);
     if (length < 0 && errno == EAGAIN) return;
-    if (length < 0) die_errno("making the network interface %s", place);
+    if (length < 0) fail(place, "");
     check_answers(answers, (size_t)length, place);
   }
 }

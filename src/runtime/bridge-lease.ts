@@ -7,6 +7,7 @@ import path from 'node:path'
 import { KauriError } from '../core/errors.ts'
 import { native } from '../native/native.ts'
 import {
+  asUnavailable,
   type Bridge,
   type BridgeOptions,
   bridgeDirectory,
@@ -32,11 +33,20 @@ export interface BridgeLease extends NetworkSetup, Disposable {
 
 /** Leases an address of the bridge, which is made where it is missing. @throws NETWORK_UNAVAILABLE */
 export async function leaseBridgeAddress(options: LeaseOptions): Promise<BridgeLease> {
-  const bridge = await openBridge(options)
-  const { use } = options
+  try {
+    const bridge = await openBridge(options)
+    return leaseOn(bridge, lockAddress(bridge, options.use), options)
+  } catch (error) {
+    throw asUnavailable(error, options)
+  }
+}
+
+function leaseOn(
+  bridge: Bridge,
+  { address, [Symbol.dispose]: dispose }: HeldAddress,
+  { use }: LeaseOptions,
+): BridgeLease {
   const { block } = bridge
-  const held = lockAddress(bridge, use)
-  const { address } = held
   return {
     address: formatIpv4(address),
     gateway: formatIpv4(bridge.gateway),
@@ -56,7 +66,7 @@ export async function leaseBridgeAddress(options: LeaseOptions): Promise<BridgeL
       addAddress({ index: interfaceIndex, address, prefixLength: block.prefixLength }),
       addDefaultRoute(interfaceIndex, bridge.gateway),
     ]),
-    [Symbol.dispose]: held[Symbol.dispose],
+    [Symbol.dispose]: dispose,
   }
 }
 
@@ -74,32 +84,48 @@ function lockAddress(bridge: Bridge, use: BridgeUse): HeldAddress {
   const size = 2 ** (32 - own.prefixLength)
   const broadcast = block.address + 2 ** (32 - block.prefixLength) - 1
   const start = Math.floor(Math.random() * size)
-  const fd = openLeases()
+  using leases = openLeases()
   for (let step = 0; step < size; step++) {
     const address = own.address + ((start + step) % size)
     if ([block.address, gateway, broadcast].includes(address)) continue
-    if (!native().tryLockByte(fd, address)) continue
-    if (!linkExists(portName(bridgeName, { address, block, use }))) return heldAddress(address, fd)
+    if (!native().tryLockByte(leases.fd, address)) continue
+    if (!linkExists(portName(bridgeName, { address, block, use })))
+      return { address, ...leases.keep() }
   }
-  closeSync(fd)
   throw new KauriError('NETWORK_UNAVAILABLE', 'every address of the bridge network is in use', {
     hint: 'end containers, or use --network none or --network host',
   })
 }
 
-function openLeases(): number {
-  const file = path.join(bridgeDirectory(), 'leases')
-  mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 })
-  return openSync(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600)
+/** The file whose bytes are the addresses; closing it gives up every lock that was taken over it. */
+interface Leases extends Disposable {
+  readonly fd: number
+  /** The file stays open until this is disposed of, too. */
+  keep(): Disposable
 }
 
-function heldAddress(address: Ipv4, fd: number): HeldAddress {
-  let held = true
+function openLeases(): Leases {
+  const file = path.join(bridgeDirectory(), 'leases')
+  mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 })
+  const fd = openSync(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600)
+  let holders = 1
+  const release = (): Disposable => {
+    let held = true
+    return {
+      [Symbol.dispose]() {
+        if (!held) return
+        held = false
+        holders--
+        if (holders === 0) closeSync(fd)
+      },
+    }
+  }
   return {
-    address,
-    [Symbol.dispose]() {
-      if (held) closeSync(fd)
-      held = false
+    fd,
+    keep() {
+      holders++
+      return release()
     },
+    ...release(),
   }
 }

@@ -59,23 +59,19 @@ export function bridgeDirectory(): string {
   return path.join(stateRoot, readlinkSync('/proc/self/ns/net').replace(/\D/g, ''))
 }
 
-/** The bridge as it must be; a few calls where it is so already. @throws NETWORK_UNAVAILABLE */
+/** The bridge as it must be; a few calls where it is so already. @throws NETWORK_UNAVAILABLE, a system error for asUnavailable */
 export async function openBridge(options: BridgeOptions): Promise<Bridge> {
-  try {
-    const uplink = findUplink()
-    const found = readBridge(uplink)
-    if (found !== undefined && isWhole(found, uplink)) return found
-    const lock = path.join(bridgeDirectory(), 'bridge.lock')
-    using _ = await lockFile(lock, 'exclusive', options.signal)
-    return await mendBridge(uplink, options)
-  } catch (error) {
-    if (options.signal?.aborted || error instanceof KauriError) throw error
-    throw asUnavailable(error)
-  }
+  const uplink = findUplink()
+  const found = readBridge(uplink)
+  if (found !== undefined && isWhole(found, uplink)) return found
+  const lock = path.join(bridgeDirectory(), 'bridge.lock')
+  using _ = await lockFile(lock, 'exclusive', options.signal)
+  return await mendBridge(uplink, options)
 }
 
-/** What the kernel refused, and the way around it. */
-function asUnavailable(error: unknown): KauriError {
+/** What the kernel refused, and the way around it; other errors as they are. */
+export function asUnavailable(error: unknown, { signal }: BridgeOptions): unknown {
+  if (signal?.aborted || error instanceof KauriError) return error
   const message = error instanceof Error ? error.message : String(error)
   const hint = hasErrno(error, 'EPERM', 'EACCES')
     ? 'kauri needs CAP_NET_ADMIN for the bridge network; --network none and --network host do without'

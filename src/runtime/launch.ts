@@ -101,6 +101,7 @@ function writeInput({ stdin }: ChildProcess, io: ContainerIo): void {
 /** Codes by the second word of an `error` report. */
 const codeByFailure = {
   launch: 'LAUNCH_FAILED',
+  network: 'NETWORK_UNAVAILABLE',
   'not-found': 'COMMAND_NOT_FOUND',
   'not-executable': 'COMMAND_NOT_EXECUTABLE',
 } as const
@@ -143,5 +144,6 @@ function parseFailure(text: string): KauriError {
   const [, word = '', message = text] = /^(\S+) (.*)$/.exec(text) ?? []
   const code =
     word in codeByFailure ? codeByFailure[word as keyof typeof codeByFailure] : 'LAUNCH_FAILED'
-  return new KauriError(code, message)
+  const hint = code === 'NETWORK_UNAVAILABLE' ? 'use --network none or --network host' : undefined
+  return new KauriError(code, message, { hint })
 }

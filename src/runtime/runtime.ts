@@ -77,7 +77,7 @@ export interface Runtime {
   readonly name: string
   /**
    * Runs the bundle's process to its end and removes every process, cgroup and mount of it, also when this process dies.
-   * @throws LAUNCH_FAILED, COMMAND_NOT_FOUND, COMMAND_NOT_EXECUTABLE, LIMIT_UNAVAILABLE, CANCELLED
+   * @throws LAUNCH_FAILED, COMMAND_NOT_FOUND, COMMAND_NOT_EXECUTABLE, LIMIT_UNAVAILABLE, NETWORK_UNAVAILABLE, CANCELLED
    */
   run(bundle: Bundle, options: RunOptions): Promise<ContainerExit>
 }

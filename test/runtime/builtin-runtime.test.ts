@@ -15,6 +15,8 @@ import path from 'node:path'
 import process from 'node:process'
 import type { RuntimeMount } from '../../src/oci/runtime-config.ts'
 import { buildStepConfig } from '../../src/runtime/build-step-config.ts'
+import { makeVethPair } from '../../src/runtime/link-messages.ts'
+import { encodeMessages } from '../../src/runtime/netlink.ts'
 import { testWith } from '../helpers/needs.ts'
 import {
   compileProgram,
@@ -37,6 +39,26 @@ test('a container is alone in its namespaces', async t => {
   for (const [index, kind] of ['pid', 'mnt', 'uts', 'ipc', 'net', 'cgroup'].entries())
     t.not(lines[3 + index], readlinkSync(`/proc/self/ns/${kind}`), kind)
   t.deepEqual(bench.leftovers(), [])
+})
+
+test('an interface that the kernel does not make is an error of its own', async t => {
+  using bench = makeBench()
+  const config = bench.config(['true'], { network: 'bridge' })
+  const pair = makeVethPair({
+    inner: { name: 'eth0', index: 100, hardwareAddress: Uint8Array.of(2, 0, 0, 0, 0, 1) },
+    port: { name: 'kauri-test', index: 0x4b00_0001 },
+    bridge: 0x7fff_ffff,
+    mtu: 1500,
+    isolated: false,
+  })
+  const network = { outside: encodeMessages(pair), inside: new Uint8Array() }
+  const bundle = { id: `test-${process.pid}-network`, config, root: bench.root, network }
+  const io = { kind: 'lines', onLine: () => {} } as const
+  await t.throwsAsync(bench.runtime.run(bundle, { io }), {
+    code: 'NETWORK_UNAVAILABLE',
+    message: /^making the network interface on the host: /,
+  })
+  t.true(await eventually(() => !existsSync('/sys/class/net/kauri-test')))
 })
 
 test('the host’s network is shared where that is asked for', async t => {
