@@ -9,7 +9,7 @@ import type { Reference } from '../oci/reference.ts'
 import type { BuildOutcome, BuildOutput, BuildPlansParts, BuildRequest } from './build-plans.ts'
 import { byteProgress, tellBytes } from './byte-progress.ts'
 import type { PlanRun } from './plan-run.ts'
-import type { PlatformRoot } from './root-output.ts'
+import type { PlatformRoot, RootOutputOptions } from './root-output.ts'
 
 export interface OutputWork {
   readonly outcome: BuildOutcome
@@ -105,11 +105,12 @@ function rootsOf({ outcome, runs }: OutputWork): PlatformRoot[] {
   })
 }
 
-function rootOptions({ times, options }: BuildRequest): {
-  readonly mtimeSeconds: number | undefined
-  readonly signal: AbortSignal | undefined
-} {
-  return { mtimeSeconds: times.createdSeconds, signal: options.signal }
+function rootOptions({ times, alwaysIndex, options }: BuildRequest): RootOutputOptions {
+  return {
+    mtimeSeconds: times.createdSeconds,
+    alwaysNamed: alwaysIndex,
+    signal: options.signal,
+  }
 }
 
 async function writeBytes(

@@ -28,6 +28,8 @@ import type { ExecutorParts } from './stage-run.ts'
 export interface BuildRequest {
   /** One for each platform; several make an index. */
   readonly plans: readonly BuildPlan[]
+  /** One platform makes an index, and a directory of its own, as well. */
+  readonly alwaysIndex?: boolean
   readonly options: BuildOptions
   readonly times: ImageTimes
   /** Of new layers. */
@@ -220,11 +222,11 @@ function isImageOutput({ kind }: BuildOutput): boolean {
 /** The manifest, or an index over those of several platforms. */
 async function describe(
   images: readonly CommittedImage[],
-  { plans, annotations }: BuildRequest,
+  { plans, alwaysIndex, annotations }: BuildRequest,
   { store }: BuildPlansParts,
 ): Promise<Descriptor | undefined> {
   const [first] = images
-  if (plans.length === 1) return first?.image.descriptor
+  if (plans.length === 1 && alwaysIndex !== true) return first?.image.descriptor
   if (first === undefined) return undefined
   const manifests = images.map(({ image, platform }) => {
     const notes = annotationsFor(annotations, 'manifest-descriptor', platform)

@@ -77,6 +77,9 @@ const configuration: readonly (readonly [string, string])[] = [
   ['advice.detachedHead', 'false'],
   ['fetch.recurseSubmodules', 'false'],
   ['http.followRedirects', 'initial'],
+  // A server that falls silent is given up.
+  ['http.lowSpeedLimit', '1'],
+  ['http.lowSpeedTime', '120'],
 ]
 
 const fixedVariables: Readonly<Record<string, string>> = {

@@ -197,6 +197,7 @@ function sshCommand(dataRoot: string, identity: SshSource | undefined): string {
   const knownHosts = `UserKnownHostsFile=${path.join(directory, 'known_hosts')} ~/.ssh/known_hosts`
   const command = [
     'ssh -F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=accept-new',
+    '-o ConnectTimeout=60 -o ServerAliveInterval=30',
     `-o ${quoted(knownHosts)}`,
   ]
   if (identity?.kind === 'agent') return [...command, '-o IdentityFile=none'].join(' ')

@@ -20,21 +20,24 @@ export interface PlatformRoot {
 export interface RootOutputOptions {
   /** Every file gets this time, in seconds since 1970; undefined: its own. */
   readonly mtimeSeconds?: number | undefined
+  /** A root alone, too, has a directory that is named after its platform. */
+  readonly alwaysNamed?: boolean | undefined
   readonly signal?: AbortSignal | undefined
 }
 
 /** The bytes of one tar with all roots. @throws what packTree throws */
 export async function* rootTar(
   roots: readonly PlatformRoot[],
-  { mtimeSeconds, signal }: RootOutputOptions,
+  { mtimeSeconds, alwaysNamed, signal }: RootOutputOptions,
 ): AsyncGenerator<Uint8Array> {
+  const isPlain = roots.length === 1 && alwaysNamed !== true
   for (const { platform, open } of roots) {
     using tree = await open()
     yield* packTree(
       { kind: 'tree', path: tree.path },
       {
         withoutEnd: true,
-        ...(roots.length === 1 ? {} : { prefix: directoryOf(platform) }),
+        ...(isPlain ? {} : { prefix: directoryOf(platform) }),
         ...(mtimeSeconds === undefined ? {} : { setMtime: mtimeSeconds }),
         signal,
       },
@@ -50,10 +53,11 @@ export async function* rootTar(
 export async function writeRoots(
   roots: readonly PlatformRoot[],
   directory: string,
-  { mtimeSeconds, signal }: RootOutputOptions,
+  { mtimeSeconds, alwaysNamed, signal }: RootOutputOptions,
 ): Promise<void> {
+  const isPlain = roots.length === 1 && alwaysNamed !== true
   for (const { platform, open } of roots) {
-    const target = roots.length === 1 ? directory : path.join(directory, directoryOf(platform))
+    const target = isPlain ? directory : path.join(directory, directoryOf(platform))
     mkdirSync(target, { recursive: true })
     const targetFd = openSync(target, oPath | constants.O_DIRECTORY)
     try {

@@ -7,7 +7,7 @@ import { formatPlatform } from '../oci/platform.ts'
 import { formatFamiliar, type Reference } from '../oci/reference.ts'
 import type { Registries } from '../registry/registry.ts'
 import type { BuildSettings } from './build-settings.ts'
-import { readTimes } from './build-values.ts'
+import { isTrue, readTimes } from './build-values.ts'
 import { checkEmulation } from './check-emulation.ts'
 import type { CommandContext, ParsedOptions } from './command.ts'
 import { withExcerpt } from './dockerfile-excerpt.ts'
@@ -24,9 +24,9 @@ export async function buildDockerfile(
   options: ParsedOptions,
   context: CommandContext,
 ): Promise<number> {
-  requireRoot('building an image')
-  await using input = await openInput(contextWord, options, context)
   const call = options.flag('check') ? 'check' : options.text('call')
+  if (call !== 'check' && call !== 'targets') requireRoot('building an image')
+  await using input = await openInput(contextWord, options, context)
   if (call === 'check') {
     const { reportChecks } = await import('./build-checks.ts')
     return await reportChecks({ ...input, target: options.text('target') }, context)
@@ -80,6 +80,7 @@ async function build(
   return await buildPlans(
     {
       plans,
+      alwaysIndex: isTrue(settings.buildArgs.get('BUILDKIT_MULTI_PLATFORM')),
       options: {
         useCache: !options.flag('no-cache'),
         noCacheStages: stagesNamed(settings.noCacheStages, plans),

@@ -7,7 +7,7 @@ import { readAnnotations, readCacheSource, readCacheTarget } from './build-cache
 import { readCaller } from './build-caller.ts'
 import { commaList } from './build-fields.ts'
 import { type ChosenOutputs, readOutputs } from './build-outputs.ts'
-import { readBuildArguments, readLabels, readPlatforms } from './build-values.ts'
+import { isTrue, readBuildArguments, readLabels, readPlatforms } from './build-values.ts'
 import type { ParsedOptions } from './command.ts'
 import type { Environment } from './global-options.ts'
 
@@ -66,7 +66,7 @@ function cacheTargets(
   buildArgs: ReadonlyMap<string, string>,
 ): readonly CacheTarget[] {
   const targets = options.texts('cache-to').filter(Boolean).map(readCacheTarget)
-  const wantsInline = /^(?:1|t|true)$/i.test(buildArgs.get('BUILDKIT_INLINE_CACHE') ?? '')
+  const wantsInline = isTrue(buildArgs.get('BUILDKIT_INLINE_CACHE'))
   if (!wantsInline || targets.some(({ kind }) => kind === 'inline')) return targets
   return [...targets, readCacheTarget('type=inline')]
 }

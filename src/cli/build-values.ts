@@ -44,6 +44,11 @@ export function readLabels(options: ParsedOptions): ReadonlyMap<string, string> 
   )
 }
 
+/** Whether a build argument that steers the builder says yes, as Go's programs read it. */
+export function isTrue(text: string | undefined): boolean {
+  return /^(?:1|t|true)$/i.test(text ?? '')
+}
+
 export interface TimesInput {
   readonly options: ParsedOptions
   /** Of the build argument, in seconds since 1970. */

@@ -5,6 +5,7 @@ import type { RemoteSources } from '../build/remote-source.ts'
 import { type BuildInput, openBuildInput } from './build-input.ts'
 import { type BuildSettings, readSettings } from './build-settings.ts'
 import { openStandardInput } from './build-standard-input.ts'
+import { isTrue } from './build-values.ts'
 import type { CommandContext, ParsedOptions } from './command.ts'
 import { makeStateDirectories, openBuildSources, withOwnAgent } from './dockerfile-parts.ts'
 import { imageResolver } from './image-resolver.ts'
@@ -60,10 +61,6 @@ export async function openInput(
     openRequest: () => openRequest({ input, settings, remoteSources }, options, context),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   }
-}
-
-function isTrue(text: string | undefined): boolean {
-  return /^(?:1|t|true)$/i.test(text ?? '')
 }
 
 interface RequestParts {

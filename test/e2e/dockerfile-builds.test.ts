@@ -119,6 +119,11 @@ rowWith(78, 'several platforms are one index', async (t, trial) => {
   await trial.build(t, ['-o', out, ...words])
   t.deepEqual(readdirSync(out).toSorted(), ['linux_amd64', 'linux_arm64'])
   t.is(readFileSync(path.join(out, 'linux_arm64/a'), 'utf8'), 'arm64\n')
+  const single = ['--platform', 'linux/arm64', '--build-arg', 'BUILDKIT_MULTI_PLATFORM=1']
+  const named = trial.scratch.at('out78-single')
+  await trial.build(t, ['-o', named, '-o', 'type=image', '-t', 'single', ...single, directory])
+  t.deepEqual(readdirSync(named), ['linux_arm64'])
+  t.regex((await trial.kauri.run(['manifest', 'inspect', 'single'])).stdout, /"manifests"/)
 })
 
 rowWith(
