@@ -15,7 +15,7 @@ import { type PackWork, packSource } from './pack-source.ts'
 import { openSnapshotChange } from './snapshot-change.ts'
 
 /** Raised whenever equal snapshots and options would give another tar than before. */
-const packFormat = 1
+const packFormat = 2
 /** The same for layers that hold a change. */
 const changeFormat = 2
 

@@ -54,7 +54,7 @@ export interface KnownLayersParts {
 }
 
 /** Raised whenever equal snapshots and options would give another tar than before. */
-const packFormat = 1
+const packFormat = 2
 
 export function knownLayers(parts: KnownLayersParts): KnownLayers {
   const { dataRoot, store, compression, imports, signal } = parts

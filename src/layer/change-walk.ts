@@ -31,6 +31,11 @@ export interface ChangeWalkOptions {
   readonly isOverlay: boolean
   /** The tree to compare with. */
   readonly below: string
+  /**
+   * A file that has another time and is equal otherwise is no change: for layers whose times are set, where it must not
+   * matter when something was written.
+   */
+  readonly ignoresTimes: boolean
   /** Says for each directory whether its entries are looked at. */
   readonly enters: (entry: WalkedEntry) => boolean
 }
@@ -80,7 +85,7 @@ export function* walkChanges(options: ChangeWalkOptions): Generator<ChangedEntry
         stack.pop()
         continue
       }
-      const visited = visit(top, value, isOverlay)
+      const visited = visit(top, value, options)
       if (visited.change !== undefined) {
         yield* pendingOf(stack)
         yield visited.change
@@ -166,7 +171,11 @@ interface VisitedDirectory {
   readonly isSame: boolean
 }
 
-function visit(frame: Frame, { name, named }: NameToVisit, isOverlay: boolean): Visited {
+function visit(
+  frame: Frame,
+  { name, named }: NameToVisit,
+  { isOverlay, ignoresTimes }: ChangeWalkOptions,
+): Visited {
   const old = belowOf(frame, name)
   const [top] = named
   if (top === undefined || (isOverlay && isWhiteout(statOf(top))))
@@ -174,7 +183,7 @@ function visit(frame: Frame, { name, named }: NameToVisit, isOverlay: boolean): 
   const { entry: walked, directories } = entryOf(frame.path, named, isOverlay)
   // Names that an opaque directory hides are told one by one.
   const entry = { ...walked, isOpaque: false }
-  const isSame = old !== undefined && isEqual(entry, old)
+  const isSame = old !== undefined && isEqual(entry, old, ignoresTimes)
   const change = isSame ? undefined : { walked: entry, isGone: false }
   if (!isDirectory(entry.stat.mode)) return { change, directory: undefined }
   const below = old !== undefined && isDirectory(statOf(old).mode) ? old : undefined
@@ -225,14 +234,16 @@ function isWhiteout({ mode, deviceMajor, deviceMinor }: WalkedStat): boolean {
 }
 
 /** The time of a directory says only that something happened in it. */
-function isEqual({ stat, directoryFd, name }: WalkedEntry, old: NamedPart): boolean {
+function isEqual(
+  { stat, directoryFd, name }: WalkedEntry,
+  old: NamedPart,
+  ignoresTimes: boolean,
+): boolean {
   const before = statOf(old)
   if (stat.mode !== before.mode || stat.uid !== before.uid || stat.gid !== before.gid) return false
   if (!hasEqualXattrs({ stat, directoryFd, name }, { stat: before, ...placeOf(old) })) return false
   if (isDirectory(stat.mode)) return true
-  // To the nanosecond: whether a file that is written again with the same bytes counts must not hang on the second.
-  if (stat.mtimeSeconds !== before.mtimeSeconds) return false
-  if (stat.mtimeNanoseconds !== before.mtimeNanoseconds) return false
+  if (!ignoresTimes && !hasEqualTime(stat, before)) return false
   switch (stat.mode & constants.S_IFMT) {
     case constants.S_IFREG:
       return stat.size === before.size && hasEqualContent({ directoryFd, name }, placeOf(old))
@@ -241,6 +252,11 @@ function isEqual({ stat, directoryFd, name }: WalkedEntry, old: NamedPart): bool
     default:
       return stat.deviceMajor === before.deviceMajor && stat.deviceMinor === before.deviceMinor
   }
+}
+
+/** To the nanosecond: whether a file that is written again with the same bytes counts must not hang on the second. */
+function hasEqualTime(a: WalkedStat, b: WalkedStat): boolean {
+  return a.mtimeSeconds === b.mtimeSeconds && a.mtimeNanoseconds === b.mtimeNanoseconds
 }
 
 type Place = Pick<WalkedEntry, 'directoryFd' | 'name'>

@@ -54,7 +54,8 @@ function* tarChunks(source: PackSource, options: PackOptions): Chunks {
   if (source.kind === 'tree' && options.withoutRoot !== true)
     yield* writer.write(formatTarHeader(rootEntry(source.path, options)))
   if (source.kind === 'changes') {
-    for (const { walked, isGone } of walkChanges({ ...source, enters: isIncluded }))
+    const ignoresTimes = options.setMtime !== undefined || options.clampMtime !== undefined
+    for (const { walked, isGone } of walkChanges({ ...source, ignoresTimes, enters: isIncluded }))
       if (isIncluded(walked))
         yield* isGone ? whiteoutChunks(packing, walked) : entryChunks(packing, walked)
   } else {

@@ -18,15 +18,21 @@ import { useContainers } from '../helpers/run-containers.ts'
 import { makeScratch, type Scratch } from '../helpers/scratch.ts'
 
 const { kauri } = useContainers()
-const [firstSeed = 1, lastSeed = firstSeed] = (process.env['KAURI_PROPERTY_SEEDS'] ?? '1-6')
-  .split('-')
-  .map(Number)
+/** The last two once showed a layer that depended on when its files were written. */
+const usualSeeds = [1, 2, 3, 4, 39, 56]
+
 const epoch = '1700000000'
 
-for (let seed = firstSeed; seed <= lastSeed; seed++)
+for (const seed of chosenSeeds())
   testWith({ root: true })(`with cache and without, seed ${seed} gives the same image`, t =>
     holds(t, seed),
   )
+
+function chosenSeeds(): readonly number[] {
+  const [first, last = first] = (process.env['KAURI_PROPERTY_SEEDS'] ?? '').split('-').map(Number)
+  if (!first || last === undefined) return usualSeeds
+  return Array.from({ length: last - first + 1 }, (_, index) => first + index)
+}
 
 async function holds(t: ExecutionContext, seed: number): Promise<void> {
   using scratch = makeScratch()

@@ -1,9 +1,12 @@
 // Names of storage drivers, kauri's and other engines'.
 
 import test from 'ava'
-import { parseSnapshotterChoice } from '../../src/rootfs/open-snapshotter.ts'
+import {
+  parseSnapshotterChoice,
+  type SnapshotterChoice,
+} from '../../src/rootfs/open-snapshotter.ts'
 
-const choices: readonly [string | undefined, string][] = [
+const choices: readonly [string | undefined, SnapshotterChoice][] = [
   [undefined, 'auto'],
   ['', 'auto'],
   ['auto', 'auto'],
