@@ -83,7 +83,8 @@ async function writeCache(
   if (target.kind === 'local') {
     const { addToOciDirectory } = await import('../image/oci-directory.ts')
     const root = { descriptor, names: [], labels: [target.tag ?? 'latest'] }
-    return await addToOciDirectory(store, [root], { directory: target.directory, signal })
+    const { directory } = target
+    return await addToOciDirectory(store, [root], { directory, prunes: true, signal })
   }
   if (parts.registries === undefined) throw new KauriError('INTERNAL', 'no registries to push to')
   const { pushImage } = await import('../registry/push-image.ts')
