@@ -113,6 +113,7 @@ test('docs/architecture.md shows the same table', t => {
 
 /** Packages from outside, and the only folder that may use each. */
 const packageFolders: Record<string, string> = {
+  bcryptjs: 'registry',
   'fast-xml-parser': 'description',
   listr2: 'cli',
   'smol-toml': 'registry',

@@ -6,8 +6,8 @@ import path from 'node:path'
 import { KauriError } from '../core/errors.ts'
 import { readTextSync } from '../core/text-file.ts'
 import type { RuntimeMount } from '../oci/runtime-config.ts'
+import { readHostResolver, resolverText } from '../runtime/host-resolver.ts'
 import { hostGateway, type ResolverRequest } from './container.ts'
-import { readHostResolver, resolverText } from './host-resolver.ts'
 
 export interface NetworkFilesRequest {
   /** Host directory that the files are written to. */
