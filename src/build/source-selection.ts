@@ -129,9 +129,8 @@ function requireMatch(
   matches: readonly SourceMatch[],
   { below, isLeftOut }: { readonly below: string; readonly isLeftOut: boolean },
 ): void {
-  // A pattern that means the start itself selects nothing: entries are matched by their paths below it.
   for (const { written, path } of matches)
-    if (below === '' || isLeftOut || tree.find(joinPath(path, below)) === undefined)
+    if (isLeftOut || tree.find(joinPath(path, below)) === undefined)
       throw notFound(tree, joinPath(written, below))
 }
 

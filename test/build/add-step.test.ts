@@ -158,6 +158,11 @@ const cases: readonly {
     want: ['/x/ 0755 0:0', '/x/sub/ 0755 0:0', '/x/sub/deep.txt 0644 0:0 DEEP'],
   },
   {
+    name: '--parents with nothing behind the pivot takes nothing',
+    steps: [addOf('/', '/x/', { parents: true }), addOf('/dir/./', '/y/', { parents: true })],
+    want: ['/x/ 0755 0:0', '/y/ 0755 0:0'],
+  },
+  {
     name: '--parents takes any depth',
     steps: [addOf('/**/*.txt', '/x/', { parents: true })],
     want: [
@@ -265,6 +270,11 @@ const failures: readonly {
     name: 'a missing source of --parents',
     steps: [addOf('/dir/none', '/x', { parents: true })],
     message: /"\/dir\/none": not found/,
+  },
+  {
+    name: 'an excluded source of --parents',
+    steps: [addOf('/dir/in.txt', '/x', { parents: true, excludes: ['dir'] })],
+    message: /"\/dir\/in.txt": not found/,
   },
   {
     name: 'an ignored source',
