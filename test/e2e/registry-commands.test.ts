@@ -271,3 +271,32 @@ homeTest('an interrupted pull leaves no name and no temporary', async (user, t) 
   t.notRegex(await user.ok(['images']), /app/)
   t.deepEqual(readdirSync(path.join(user.kauri.dataRoot, 'oci/ingest')), [])
 })
+
+/** More by command: KAURI_KILLS=500. */
+const kills = Number(process.env['KAURI_KILLS'] ?? 8)
+
+homeTest(`after ${kills} kills in the middle of pulls the store is whole`, async (user, t) => {
+  await using server = await serveRegistry()
+  const name = `${server.host}/app:1`
+  const digest = await importAs(user, name)
+  await user.ok(['push', name])
+  await user.ok(['rmi', name])
+  await user.ok(['gc', '--grace', '0s'])
+  for (let round = 0; round < kills; round++) {
+    // Somewhere in a transfer: each blob waits a moment.
+    server.intercept = async ({ path: where }) => {
+      if (where.includes('/blobs/')) await new Promise(resolve => setTimeout(resolve, 40))
+      return false
+    }
+    const child = user.kauri.start(['pull', name])
+    const closed = new Promise(resolve => child.once('close', resolve))
+    await new Promise(resolve => setTimeout(resolve, 60 + ((round * 37) % 240)))
+    child.kill('SIGKILL')
+    await closed
+    const checked = await user.run(['fsck'])
+    t.is(checked.code, 0, checked.stderr)
+  }
+  t.is(await user.ok(['pull', name]), `${name} ${digest}`)
+  await user.ok(['verify', name])
+  t.deepEqual(readdirSync(path.join(user.kauri.dataRoot, 'oci/ingest')), [])
+})
