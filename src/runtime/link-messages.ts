@@ -16,7 +16,6 @@ import {
 
 const message = {
   newLink: 16,
-  delLink: 17,
   getLink: 18,
   newAddress: 20,
   getAddress: 22,
@@ -244,16 +243,6 @@ function guardPort({ name, index }: VethPair['port'], isolated: boolean): Netlin
       ],
     ],
     purpose: `guarding the interface ${name}`,
-  }
-}
-
-export function removeLink(index: number): NetlinkMessage {
-  return {
-    type: message.delLink,
-    flags: request | ack,
-    header: linkHeader(index, false),
-    attributes: [],
-    purpose: `removing the interface ${index}`,
   }
 }
 

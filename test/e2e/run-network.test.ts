@@ -211,10 +211,6 @@ for (const { what, harm } of [
     what: 'a filter that drops what it does not know',
     harm: () => host.onHost('iptables-nft', '-P', 'FORWARD', 'DROP'),
   },
-  {
-    what: 'the old kind of such a filter',
-    harm: () => host.onHost('iptables-legacy', '-P', 'FORWARD', 'DROP'),
-  },
 ])
   test(`${what}: the next container has a way out again`, async t => {
     t.is(await printed('true'), '')
@@ -222,6 +218,19 @@ for (const { what, harm } of [
     const { stdout, stderr } = await run(`talk connect ${host.world} 80`)
     t.is(stdout, `from ${host.address}\n`, stderr)
   })
+
+test('the old kind of such a filter: the next container has a way out again', async t => {
+  try {
+    host.onHost('iptables-legacy', '-P', 'FORWARD', 'DROP')
+  } catch (error) {
+    t.log(`this kernel has none of it: ${String(error)}`)
+    t.pass()
+    return
+  }
+  t.is(await printed(`talk connect ${host.world} 80`), `from ${host.address}`)
+  const rules = host.onHost('iptables-legacy', '-S', 'FORWARD')
+  t.is(rules.match(/kauri0/g)?.length, 2, rules)
+})
 
 /** What `nft flush ruleset` does to kauri's table of that family. */
 function flushRules(): void {
