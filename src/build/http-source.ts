@@ -66,7 +66,7 @@ export function httpFetcher(parts: RemoteParts): SourceFetcher<HttpSource> {
   })
   const download = async (
     source: HttpSource,
-    options: Pick<ResolveOptions, 'signal'>,
+    options: Partial<ResolveOptions>,
   ): Promise<AddressRecord> => {
     if (parts.offline) throw offline(source)
     const authorization = httpAuthorization(source.url, parts.secrets)
@@ -80,7 +80,8 @@ export function httpFetcher(parts: RemoteParts): SourceFetcher<HttpSource> {
     if (answer === undefined && known !== undefined) return known
     if (answer === undefined)
       throw new KauriError('INTERNAL', 'an unknown file cannot be unchanged')
-    const record = { digest: await cache.store(answer, url), ...answer.validators }
+    const bytes = withProgress(answer, options)
+    const record = { digest: await cache.store(bytes, url), ...answer.validators }
     await cache.remember(url, record)
     return record
   }
@@ -97,6 +98,20 @@ export function httpFetcher(parts: RemoteParts): SourceFetcher<HttpSource> {
         return resolved(source, known)
       return resolved(source, await download(source, options))
     },
+  }
+}
+
+/** Tells how much is there, to the step that asks. */
+async function* withProgress(
+  { bytes, totalBytes }: Download,
+  { emit, stepId }: Partial<ResolveOptions>,
+): AsyncGenerator<Uint8Array> {
+  let done = 0
+  for await (const chunk of bytes) {
+    done += chunk.byteLength
+    if (stepId !== undefined)
+      emit?.({ kind: 'step-progress', id: stepId, done, total: totalBytes, unit: 'bytes' })
+    yield chunk
   }
 }
 
@@ -121,7 +136,7 @@ interface FileCache {
   findRecord(url: string): Promise<AddressRecord | undefined>
   remember(url: string, record: AddressRecord): Promise<void>
   /** Takes all bytes; the file appears under its digest. @throws DOWNLOAD_FAILED, DISK_FULL */
-  store(download: Download, url: string): Promise<Digest>
+  store(bytes: AsyncIterable<Uint8Array>, url: string): Promise<Digest>
 }
 
 function fileCache(directory: string): FileCache {
@@ -134,7 +149,7 @@ function fileCache(directory: string): FileCache {
     has: digest => markAsUsed(pathOf(digest)),
     findRecord: async url => parseRecord(await readTextIfThere(recordOf(url))),
     remember: (url, record) => writeCacheRecord(recordOf(url), JSON.stringify(record), 0o600),
-    async store({ bytes }, url) {
+    async store(bytes, url) {
       mkdirSync(path.join(directory, 'files'), { recursive: true, mode: 0o700 })
       const temporary = temporaryBeside(path.join(directory, 'files', 'file'))
       sweepTemporaries(temporary)

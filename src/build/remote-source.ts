@@ -2,8 +2,8 @@
 // content, as cheaply as the server allows; the bytes are fetched only when a step that needs them really runs.
 
 import { canonicalJson } from '../core/canonical-json.ts'
-import { KauriError, type SourcePosition } from '../core/errors.ts'
-import type { Emit } from '../core/events.ts'
+import { KauriError, redactCredentials, type SourcePosition } from '../core/errors.ts'
+import { type Emit, inStep } from '../core/events.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { FileSource } from '../plan/plan.ts'
 import type { SecretSource, SshSource } from './build.ts'
@@ -17,7 +17,7 @@ export interface ResolveOptions {
   readonly where?: SourcePosition | undefined
   readonly signal?: AbortSignal | undefined
   readonly emit: Emit
-  /** The step that progress is told for. */
+  /** A step that is under way, which progress is told for; undefined: the question is a step of its own. */
   readonly stepId?: string
 }
 
@@ -83,6 +83,12 @@ export function openRemoteSources(parts: RemoteParts): RemoteSources {
     return (await scratch).path
   }
   const find = async (source: RemoteSource, options: ResolveOptions): Promise<ResolvedSource> => {
+    if (options.stepId !== undefined) return await ask(source, options)
+    const id = `source-${known.size}`
+    const title = `[internal] look up ${shownSource(source)}`
+    return await inStep(options.emit, { id, title }, () => ask(source, { ...options, stepId: id }))
+  }
+  const ask = async (source: RemoteSource, options: ResolveOptions): Promise<ResolvedSource> => {
     if (source.kind === 'http')
       return await (await import('./http-source.ts')).httpFetcher(parts).resolve(source, options)
     const { gitFetcher } = await import('./git-source.ts')
@@ -106,6 +112,12 @@ export function openRemoteSources(parts: RemoteParts): RemoteSources {
       await (await scratch)?.[Symbol.asyncDispose]()
     },
   }
+}
+
+function shownSource(source: RemoteSource): string {
+  if (source.kind === 'http') return redactCredentials(source.url)
+  const { repository, revision } = source
+  return `${redactCredentials(repository)}${revision === undefined ? '' : `#${revision}`}`
 }
 
 /** What failed failed for whoever asked first; the place is that of whoever asks now. */

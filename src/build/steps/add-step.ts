@@ -67,10 +67,7 @@ async function located<T>(step: AddStep, work: () => Promise<T>): Promise<T> {
 
 type Resolved = ReadonlyMap<FileSource, ResolvedSource>
 
-async function resolveRemote(
-  step: AddStep,
-  { tools, options, stepId }: StepContext,
-): Promise<Resolved> {
+async function resolveRemote(step: AddStep, { tools, options }: StepContext): Promise<Resolved> {
   const resolved = new Map<FileSource, ResolvedSource>()
   for (const source of step.sources) {
     if (source.kind !== 'http' && source.kind !== 'git') continue
@@ -80,7 +77,6 @@ async function resolveRemote(
     const found = await tools.remoteSources.resolve(source, {
       emit,
       signal,
-      stepId,
       where: step.where,
     })
     resolved.set(source, found)
