@@ -152,10 +152,10 @@ function readLimits(options: ParsedOptions): RunLimits {
   }
 }
 
-/** `NAME:ADDRESS`; `NAME=ADDRESS` is taken, too. */
+/** `NAME:ADDRESS` or `NAME=ADDRESS`; `host-gateway` is where the host is on the network of the step. */
 function readHost(text: string): string {
   const [, name = '', address = ''] = /^([^\s:=]+)[:=]\[?([^\s\]]+)\]?$/.exec(text) ?? []
-  if (isIP(address) > 0) return `${name}:${address}`
+  if (address === 'host-gateway' || isIP(address) > 0) return `${name}:${address}`
   throw badValue('--add-host', text, 'write NAME:ADDRESS with an IP address')
 }
 

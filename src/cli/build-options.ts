@@ -60,7 +60,12 @@ const runOptions: readonly OptionSpec[] = [
     repeat: true,
     summary: 'Let instructions ask for network.host or security.insecure',
   },
-  { long: 'add-host', value: 'NAME:ADDRESS', repeat: true, summary: 'Add a line to /etc/hosts' },
+  {
+    long: 'add-host',
+    value: 'NAME:ADDRESS',
+    repeat: true,
+    summary: 'Add a line to /etc/hosts; the address host-gateway is the host',
+  },
   { long: 'shm-size', value: 'BYTES', summary: 'Size of /dev/shm, 64m by default' },
   { long: 'ulimit', value: 'NAME=SOFT[:HARD]', repeat: true, summary: 'Set a resource limit' },
   { long: 'memory', short: 'm', value: 'BYTES', summary: 'Limit memory, such as 512m' },

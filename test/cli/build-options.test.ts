@@ -210,14 +210,14 @@ test('the host’s network and rights are handed over only when they are asked f
 test('limits are those of docker build', t => {
   const options = optionsOf(
     ...'-m 64m --cpu-period 50000 --cpu-quota 25000 --cpu-shares 512 --shm-size 1m'.split(' '),
-    ...'--ulimit nofile=10:20 --add-host a:10.0.0.1,b=::1'.split(' '),
+    ...'--ulimit nofile=10:20 --add-host a:10.0.0.1,b=::1 --add-host h:host-gateway'.split(' '),
   )
   const { limits } = readCaller({ options, environment: {}, buildArgs: new Map() })
   t.is(limits.resources?.memory?.limit, 64 * 1024 * 1024)
   t.deepEqual(limits.resources?.cpu, { shares: 512, period: 50_000, quota: 25_000 })
   t.is(limits.shmSizeBytes, 1024 * 1024)
   t.deepEqual(limits.rlimits, [{ type: 'RLIMIT_NOFILE', soft: 10, hard: 20 }])
-  t.deepEqual(limits.extraHosts, ['a:10.0.0.1', 'b:::1'])
+  t.deepEqual(limits.extraHosts, ['a:10.0.0.1', 'b:::1', 'h:host-gateway'])
   t.throws(
     () =>
       readCaller({
