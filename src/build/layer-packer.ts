@@ -40,7 +40,7 @@ export interface LayerPacker extends AsyncDisposable {
 }
 
 /** Layers packed at the same time: one is read while others are compressed. */
-const packsAtOnce = 3
+const packsAtOnce = 2
 
 /** Packs into the batch of the work. */
 export function layerPacker(work: LayerPackerWork): LayerPacker {
