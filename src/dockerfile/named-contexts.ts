@@ -20,7 +20,7 @@ export function namedContextOf(
 }
 
 /** All forms of an image's name are one name: `docker.io/library/alpine:latest` is `alpine`. */
-export function normalName(name: string): string {
+function normalName(name: string): string {
   try {
     return formatFamiliar(parseReference(name)).replace(/:latest$/, '')
   } catch {

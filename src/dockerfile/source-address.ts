@@ -43,7 +43,7 @@ export function findSourceAddress(text: string): GitAddress | HttpAddress | unde
  * addresses whose path does not end in `.git` included.
  * @throws DESCRIPTION_INVALID for a wrong query
  */
-export function findGitAddress(text: string): GitAddress | undefined {
+function findGitAddress(text: string): GitAddress | undefined {
   const parts = splitUrl(text) ?? splitScp(text)
   if (parts === undefined) return undefined
   const { repository, query, fragment } = parts

@@ -176,7 +176,7 @@ export function hasSteps(node: StageNode): boolean {
 }
 
 /** What a stage needs: its base, and what its instructions read from. */
-export function neededNodes(node: StageNode): StageNode[] {
+function neededNodes(node: StageNode): StageNode[] {
   const sources = node.commands.flatMap(command => command.sources)
   return [node.base, ...sources].filter(one => one !== undefined)
 }
@@ -189,7 +189,7 @@ export function reachableNodes(target: StageNode): Set<StageNode> {
 }
 
 /** @throws DESCRIPTION_INVALID where stages wait for each other */
-export function refuseCircles(nodes: readonly StageNode[]): void {
+function refuseCircles(nodes: readonly StageNode[]): void {
   const done = new Set<StageNode>()
   const open = new Set<StageNode>()
   const visit = (node: StageNode): SourcePosition | undefined => {
