@@ -1,5 +1,6 @@
 // `kauri push`: an image of the store into a registry.
 
+import { convertImage } from '../../image/convert-image.ts'
 import { getImage } from '../../image/find-image.ts'
 import { mountCandidates } from '../../image/mount-candidates.ts'
 import { openImage } from '../../image/open-image.ts'
@@ -13,6 +14,9 @@ import { openStore } from '../open-store.ts'
 import { openRegistries } from '../registry-access.ts'
 import { registryOptions } from '../registry-options.ts'
 
+const compressions = ['zstd', 'gzip', 'none'] as const
+const formats = ['oci', 'docker'] as const
+
 export const command: CommandSpec = {
   name: 'push',
   summary: 'Put an image into a registry',
@@ -24,6 +28,18 @@ export const command: CommandSpec = {
   ],
   options: [
     { long: 'platform', value: 'OS/ARCH', summary: 'Only the image for this platform' },
+    {
+      long: 'compression',
+      value: 'KIND',
+      choices: compressions,
+      summary: 'Pack the layers so: zstd, gzip or none; older engines read no zstd',
+    },
+    {
+      long: 'format',
+      value: 'FORMAT',
+      choices: formats,
+      summary: "oci, or docker for docker's own media types; zstd becomes gzip there",
+    },
     ...registryOptions,
   ],
   run: runPush,
@@ -35,7 +51,15 @@ async function runPush({ options, positionals, context }: CommandInput): Promise
   const { emit, signal } = context
   const store = openStore(context)
   const { descriptor } = await getImage(store, name)
-  const chosen = await chosenImage(store, descriptor, options.text('platform'))
+  const chosen = await convertImage(
+    store,
+    await chosenImage(store, descriptor, options.text('platform')),
+    {
+      compression: compressions.find(word => word === options.text('compression')),
+      format: formats.find(word => word === options.text('format')),
+    },
+    { emit, signal },
+  )
   await using registries = await openRegistries(context, options)
   const mountFrom = mountCandidates(store, reference)
   const pushed = await pushImage(store, chosen, reference, { registries, mountFrom, emit, signal })
