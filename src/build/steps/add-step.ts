@@ -20,13 +20,14 @@ import { digestSelection, selectPatterns, withSource } from '../source-selection
 import { sourceTree } from '../source-tree.ts'
 import type { WalkRules } from '../source-walk.ts'
 import { unpackSource } from '../unpack-source.ts'
+import { locateErrors } from './locate-errors.ts'
 import { nothingInstalled, type PreparedStep, type StepContext, type StepGround } from './step.ts'
 
 type PatternSource = Extract<FileSource, { readonly kind: 'pattern' }>
 
 /** @throws FILE_NOT_FOUND for a missing source, in BuildKit's words; DESCRIPTION_INVALID for patterns and modes that are none; what fetching throws */
 export async function prepareAdd(step: AddStep, context: StepContext): Promise<PreparedStep> {
-  return await located(step, async () => {
+  return await locateErrors(step, async () => {
     const patterns = step.sources.filter(isPattern).map(({ pattern }) => pattern)
     const selection = { ...step, patterns }
     const remote = await resolveRemote(step, context)
@@ -37,7 +38,7 @@ export async function prepareAdd(step: AddStep, context: StepContext): Promise<P
     return {
       reads,
       perform: ground =>
-        located(step, async () => {
+        locateErrors(step, async () => {
           await add({ step, context, remote }, ground)
           return nothingInstalled
         }),
@@ -47,22 +48,6 @@ export async function prepareAdd(step: AddStep, context: StepContext): Promise<P
 
 function isPattern(source: FileSource): source is PatternSource {
   return source.kind === 'pattern'
-}
-
-/** Errors that know no place in the user's file get the step's. */
-async function located<T>(step: AddStep, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (error) {
-    if (!(error instanceof KauriError) || error.where !== undefined || step.where === undefined)
-      throw error
-    const { code, message, hint } = error
-    throw new KauriError(code, message, {
-      ...(hint === undefined ? {} : { hint }),
-      where: step.where,
-      cause: error,
-    })
-  }
 }
 
 type Resolved = ReadonlyMap<FileSource, ResolvedSource>
