@@ -215,7 +215,7 @@ test('an editor at work changes neither what a step sees nor what its result is 
   t.is(run.read(built.snapshot, '/seen'), 'a')
 })
 
-test('of an edited context one copy is kept, of one that lasts for a build none', async t => {
+test('an edited context is a layer on the copy before; of one that lasts for a build no copy is kept', async t => {
   using run = await openRunTrial()
   const step = (text: string) => mounting(bind(context, '/'), text)
   const count = async () => (await run.parts.snapshotter.list()).length
@@ -223,8 +223,9 @@ test('of an edited context one copy is kept, of one that lasts for a build none'
   const before = await count()
   await run.build([step('ls /m')], { contexts: contexts(run) })
   t.is(await count(), before + 1)
-  await run.build([step('ls -a /m')], { contexts: contexts(run, { 'a.txt': 'edited' }) })
-  t.is(await count(), before + 2)
+  const edited = { contexts: contexts(run, { 'a.txt': 'edited' }) }
+  t.deepEqual((await run.build([step('cat /m/a.txt /m/sub/b.txt')], edited)).lines, ['editedb'])
+  t.is(await count(), before + 3)
   const passing = `${run.dataRoot}/scratch/context`
   mkdirSync(passing, { recursive: true })
   writeFileSync(`${passing}/only`, 'x')
@@ -232,7 +233,7 @@ test('of an edited context one copy is kept, of one that lasts for a build none'
     contexts: { main: { directory: passing } },
   })
   t.deepEqual(lines, ['x'])
-  t.is(await count(), before + 3)
+  t.is(await count(), before + 4)
 })
 
 test('a temporary file system has its size, and nothing of it stays', async t => {

@@ -1,20 +1,22 @@
-// Files of a context as a step's bind mount shows them: copied once into a snapshot that is named by their content. Of one
-// place the newest copy is kept, so that an edited context does not fill the disk; of a context that lasts for one build
-// only, none.
+// Files of a context as a step's bind mount shows them: a copy in a snapshot that is named by their content. After an edit
+// the copy before it is brought up to date; of one place only the newest is kept, so that edits do not fill the disk; of a
+// context that lasts for one build, none.
 
 import path from 'node:path'
-import { readTextIfThere, writeCacheRecord } from '../../core/atomic-file.ts'
-import { canonicalJson } from '../../core/canonical-json.ts'
 import { KauriError } from '../../core/errors.ts'
 import { type Digest, digestOf, hexOf } from '../../oci/digest.ts'
 import { type GuestPath, guestPath, type SourceRoot } from '../../plan/plan.ts'
 import {
   type OpenTree,
+  type Rootfs,
   type SnapshotId,
   type Snapshotter,
   snapshotId,
 } from '../../rootfs/rootfs.ts'
 import { copyPath } from '../source-selection.ts'
+import { listPlace } from './context-listing.ts'
+import { type CopyRecord, copyRecords } from './context-records.ts'
+import { compareListings, updateCopy } from './context-update.ts'
 import type { StepContext } from './step.ts'
 
 /** A copy while somebody looks at it, who holds it against removal. */
@@ -43,14 +45,24 @@ export async function openContextCopy(
 ): Promise<ContextCopy> {
   const { snapshotter, dataRoot } = context.tools
   const id = snapshotId(hexOf(digestOf(`mounted copy ${copyFormat} ${place.digest}`)))
-  const directory = context.plan.contexts[place.from.context]?.directory ?? ''
+  const directory = path.resolve(context.plan.contexts[place.from.context]?.directory ?? '')
+  const isLasting = path.relative(dataRoot, directory).startsWith('..')
+  const records = isLasting ? copyRecords(dataRoot, directory, place.path) : undefined
+  const older = await records?.find()
   const tree = await snapshotter.whileMaking(
     id,
-    async () => snapshotter.open(await makeCopy(context, place, id)),
+    async () => {
+      if ((await snapshotter.findSnapshot(id)) === undefined)
+        await makeCopy(context, place, { id, older })
+      return snapshotter.open(id)
+    },
     context.options.signal,
   )
-  const isLasting = path.relative(dataRoot, directory).startsWith('..')
-  if (isLasting) await replaceOlder(context, { directory, path: place.path, id })
+  if (older?.id !== id) {
+    const listed = records && (await listPlace(context, place))
+    await records?.write({ id, entries: listed?.entries ?? new Map() })
+    if (older !== undefined) await removeUnused(snapshotter, older.id)
+  }
   return {
     snapshot: id,
     tree,
@@ -61,44 +73,91 @@ export async function openContextCopy(
   }
 }
 
+interface NewCopy {
+  readonly id: SnapshotId
+  readonly older: CopyRecord | undefined
+}
+
 async function makeCopy(
   context: StepContext,
-  { from, path: source }: CopiedPlace,
-  id: SnapshotId,
-): Promise<SnapshotId> {
+  place: CopiedPlace,
+  { id, older }: NewCopy,
+): Promise<void> {
   const { snapshotter } = context.tools
-  if ((await snapshotter.findSnapshot(id)) !== undefined) return id
+  await using updated = older && (await updateOlder(context, place, older))
+  if (updated !== undefined) {
+    await snapshotter.commit(updated, id)
+    return
+  }
   await using root = await snapshotter.prepare(undefined)
   {
     using tree = root.open()
-    await copyPath(context, { from, path: source }, { rootFd: tree.fd, target: copyName })
+    await copyPath(context, place, { rootFd: tree.fd, target: copyName })
   }
-  return (await snapshotter.commit(root, id)).id
+  await snapshotter.commit(root, id)
 }
 
-interface KeptCopy {
-  readonly directory: string
-  readonly path: GuestPath
-  readonly id: SnapshotId
+/** Each update is a layer on top of the one before. */
+const mostUpdates = 16
+
+/** Undefined where the older copy is of no use. */
+async function updateOlder(
+  context: StepContext,
+  { from, path: source }: CopiedPlace,
+  older: CopyRecord,
+): Promise<Rootfs | undefined> {
+  const { snapshotter } = context.tools
+  if (older.entries.size === 0 || !(await hasRoom(snapshotter, older.id))) return undefined
+  const listed = await listPlace(context, { from, path: source })
+  const change = listed && compareListings(older.entries, listed.entries)
+  if (listed === undefined || change === undefined) return undefined
+  const root = await prepareIfThere(snapshotter, older.id)
+  try {
+    using tree = root?.open()
+    if (tree !== undefined)
+      await updateCopy(context, { from, listed, change }, { rootFd: tree.fd, copy: copyName })
+    return root
+  } catch (error) {
+    await root?.[Symbol.asyncDispose]()
+    throw error
+  }
 }
 
-/** A record for each place names its copy. */
-async function replaceOlder(
-  { tools: { dataRoot, snapshotter } }: StepContext,
-  { directory, path: source, id }: KeptCopy,
-): Promise<void> {
-  const place = hexOf(digestOf(canonicalJson({ directory: path.resolve(directory), source })))
-  const record = path.join(dataRoot, 'cache', 'mounted-copies', place)
-  const older = (await readTextIfThere(record))?.trim()
-  if (older === id) return
-  if (older !== undefined) await removeUnused(snapshotter, snapshotId(older))
-  await writeCacheRecord(record, `${id}\n`, 0o600)
+async function hasRoom(snapshotter: Snapshotter, id: SnapshotId): Promise<boolean> {
+  let below: SnapshotId | undefined = id
+  for (let count = 0; count < mostUpdates; count++) {
+    const snapshot = await snapshotter.findSnapshot(below)
+    if (snapshot === undefined) return false
+    if (snapshot.parent === undefined) return true
+    below = snapshot.parent
+  }
+  return false
 }
 
-/** Not between somebody's look for it and the beginning of its use. What others look at now goes with the next garbage collection. */
+/** Somebody else may remove it in this moment. */
+async function prepareIfThere(
+  snapshotter: Snapshotter,
+  id: SnapshotId,
+): Promise<Rootfs | undefined> {
+  try {
+    return await snapshotter.prepare(id)
+  } catch (error) {
+    if (error instanceof KauriError && error.code === 'SNAPSHOT_INVALID') return undefined
+    throw error
+  }
+}
+
+/**
+ * Removes a copy and those that it was made of, unless others stand on them or look at them: these go with a garbage
+ * collection. Not between somebody's look for it and the beginning of its use.
+ */
 async function removeUnused(snapshotter: Snapshotter, id: SnapshotId): Promise<void> {
   try {
-    await snapshotter.whileMaking(id, () => snapshotter.remove(id))
+    for (let next: SnapshotId | undefined = id; next !== undefined; ) {
+      const current: SnapshotId = next
+      next = (await snapshotter.findSnapshot(current))?.parent
+      await snapshotter.whileMaking(current, () => snapshotter.remove(current))
+    }
   } catch (error) {
     if (!(error instanceof KauriError) || error.code !== 'LOCK_BUSY') throw error
   }
