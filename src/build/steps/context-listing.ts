@@ -26,10 +26,13 @@ export interface ListedPlace {
   readonly times: ReadonlyMap<string, readonly [seconds: number, nanoseconds: number]>
 }
 
+/** Beyond this a listing is none, so that memory does not grow with the context. */
+const mostEntries = 50_000
+
 /** An entry whose content is not known: it is equal to nothing. */
 export const unknownEntry = ''
 
-/** Undefined for what is no directory, and where files with several names, devices or attributes make it more than a list. */
+/** Undefined for what is no directory or too large, and where files with several names, devices or attributes make it more than a list. */
 export async function listPlace(
   context: StepContext,
   { from, path }: Pick<CopiedPlace, 'from' | 'path'>,
@@ -58,7 +61,7 @@ function listDirectory(
   entries: Map<string, string>,
 ): boolean {
   const { entry, relative, files } = directory
-  if (hasXattrs(source, directory)) return false
+  if (entries.size > mostEntries || hasXattrs(source, directory)) return false
   entries.set(relative, `d${entry.mode.toString(8)}`)
   for (const file of files) {
     const text = describe(source, file)
