@@ -3,6 +3,7 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import type { ExecutionContext } from 'ava'
+import { startDockerDaemon } from '../helpers/docker-daemon.ts'
 import { startDockerRegistry } from '../helpers/docker-registry.ts'
 import { type KauriProgram, kauriProgram } from '../helpers/kauri-program.ts'
 import { testWith } from '../helpers/needs.ts'
@@ -146,3 +147,60 @@ test('a registry with TLS and a password, and a login that skopeo can use', asyn
   await ok(t, kauri, ['rmi', name])
   t.is(await ok(t, kauri, ['pull', ...certificates, '--authfile', file, name]), `${name} ${digest}`)
 })
+
+testWith({ root: true, programs: ['docker-registry', 'perl', 'dockerd', 'docker'] })(
+  'docker pulls what kauri pushed in its format, and kauri what docker pushed',
+  async t => {
+    using kauri = kauriProgram()
+    using scratch = makeScratch()
+    await using registry = await startDockerRegistry(scratch)
+    await using daemon = await startDockerDaemon()
+    const name = `${registry.host}/app:1`
+    await ok(t, kauri, ['import', '-c', 'ENV FROM=kauri', '-', name], tarWith('app'))
+    for (const words of [
+      ['--format', 'docker'],
+      ['--compression', 'gzip'],
+    ]) {
+      await ok(t, kauri, ['push', ...words, name])
+      daemon.docker(['pull', name])
+      t.regex(daemon.docker(['inspect', name]), /FROM=kauri/)
+      daemon.docker(['rmi', name])
+    }
+    daemon.docker(
+      ['import', '-c', 'ENV FROM=docker', '-', `${registry.host}/theirs:1`],
+      tarWith('theirs'),
+    )
+    daemon.docker(['push', `${registry.host}/theirs:1`])
+    await ok(t, kauri, ['pull', `${registry.host}/theirs:1`])
+    await ok(t, kauri, ['verify', `${registry.host}/theirs:1`])
+    t.regex(await ok(t, kauri, ['inspect', `${registry.host}/theirs:1`]), /FROM=docker/)
+  },
+)
+
+testWith({ root: true, programs: ['docker-registry', 'perl', 'podman'] })(
+  'podman pulls what kauri pushed as it is, and kauri what podman pushed',
+  async t => {
+    using kauri = kauriProgram()
+    using scratch = makeScratch()
+    await using registry = await startDockerRegistry(scratch)
+    const store = ['--root', scratch.at('podman'), '--runroot', scratch.at('podman-run')]
+    const podman = (...args: string[]): string =>
+      execFileSync('podman', [...store, ...args], {
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'pipe'],
+      })
+    const name = `${registry.host}/app:1`
+    const digest = await ok(t, kauri, ['import', '-c', 'ENV FROM=kauri', '-', name], tarWith('app'))
+    await ok(t, kauri, ['push', name])
+    podman('pull', '-q', '--tls-verify=false', name)
+    t.regex(
+      podman('image', 'inspect', name),
+      new RegExp(`FROM=kauri[^]*${digest}|${digest}[^]*FROM=kauri`),
+    )
+    podman('tag', name, `${registry.host}/back:1`)
+    podman('push', '-q', '--tls-verify=false', `${registry.host}/back:1`)
+    await ok(t, kauri, ['pull', `${registry.host}/back:1`])
+    await ok(t, kauri, ['verify', `${registry.host}/back:1`])
+    execFileSync('podman', [...store, 'rmi', '--all', '--force'], { stdio: 'ignore' })
+  },
+)
