@@ -59,7 +59,9 @@ export interface TimesInput {
 
 /** Which times the image tells. @throws USAGE for times that have no epoch */
 export function readTimes({ options, argumentSeconds, rewrites }: TimesInput): ImageTimes {
-  const chosenSeconds = readSourceDateEpoch(options)
+  // A build argument goes before the caller's variable, the option before both.
+  const isChosen = options.text('source-date-epoch') !== undefined || !namesEpoch(options)
+  const chosenSeconds = isChosen ? readSourceDateEpoch(options) : undefined
   const isClamped = rewrites || options.flag('rewrite-timestamp')
   const createdSeconds = chosenSeconds ?? argumentSeconds
   if (isClamped && createdSeconds === undefined)
@@ -69,4 +71,8 @@ export function readTimes({ options, argumentSeconds, rewrites }: TimesInput): I
   if (createdSeconds === undefined) return { layers: 'kept' }
   if (isClamped) return { createdSeconds, layers: 'clamped' }
   return { createdSeconds, layers: chosenSeconds === undefined ? 'kept' : 'stamped' }
+}
+
+function namesEpoch(options: ParsedOptions): boolean {
+  return options.texts('build-arg').some(text => text.split('=', 1)[0] === epochName)
 }

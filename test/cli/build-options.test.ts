@@ -262,10 +262,24 @@ test('build arguments, platforms, labels and stages are read into settings', t =
 test('an epoch stamps new layers, the build argument alone only dates the image, rewriting clamps', t => {
   const timesOf = (words: readonly string[], argumentSeconds?: number): unknown =>
     readTimes({ options: optionsOf(...words), argumentSeconds, rewrites: false })
+  delete process.env['SOURCE_DATE_EPOCH']
   t.deepEqual(timesOf([]), { layers: 'kept' })
   t.deepEqual(timesOf(['--source-date-epoch', '5']), { createdSeconds: 5, layers: 'stamped' })
   t.deepEqual(timesOf([], 6), { createdSeconds: 6, layers: 'kept' })
   t.deepEqual(timesOf(['--rewrite-timestamp'], 6), { createdSeconds: 6, layers: 'clamped' })
+  t.deepEqual(timesOf(['--build-arg', 'SOURCE_DATE_EPOCH=6'], 6), {
+    createdSeconds: 6,
+    layers: 'kept',
+  })
+  const both = ['--build-arg', 'SOURCE_DATE_EPOCH=6', '--source-date-epoch', '5']
+  t.deepEqual(timesOf(both, 6), { createdSeconds: 5, layers: 'stamped' })
+  process.env['SOURCE_DATE_EPOCH'] = '9'
+  t.deepEqual(timesOf([]), { createdSeconds: 9, layers: 'stamped' })
+  t.deepEqual(timesOf(['--build-arg', 'SOURCE_DATE_EPOCH=6'], 6), {
+    createdSeconds: 6,
+    layers: 'kept',
+  })
+  delete process.env['SOURCE_DATE_EPOCH']
   t.throws(() => timesOf(['--rewrite-timestamp']), { message: /no time to rewrite/ })
   t.throws(() => timesOf(['--source-date-epoch', 'x']), { code: 'USAGE' })
 })
