@@ -13,7 +13,7 @@ import {
 } from '../oci/json-shape.ts'
 import { mediaTypes } from '../oci/media-types.ts'
 import type { Endpoint } from './endpoints.ts'
-import type { FetchedManifest, Signalled } from './registry.ts'
+import type { AskOptions, FetchedManifest, Signalled } from './registry.ts'
 import { deleteScopes, pullScopes, pushScopes } from './scopes.ts'
 import { requireStatus, type Session, type SessionDocument } from './session.ts'
 import { dropBody } from './transport.ts'
@@ -61,14 +61,14 @@ export async function resolveManifest(
   session: Session,
   endpoint: Endpoint,
   target: string,
-  { signal }: Signalled,
+  { signal, forPush = false }: AskOptions,
 ): Promise<Descriptor | undefined> {
   const answer = await session.send({
     endpoint,
     method: 'HEAD',
     target: manifestPath(endpoint, target),
     headers: { accept },
-    scopes: pullScopes(endpoint),
+    scopes: forPush ? pushScopes(endpoint) : pullScopes(endpoint),
     signal,
   })
   await dropBody(answer)

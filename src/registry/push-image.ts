@@ -40,9 +40,10 @@ export async function pushImage(
   const { annotations: _, ...bare } = descriptor
   return await inStep(emit, { id: `push ${name}`, title: `push ${name}` }, async () => {
     const target = byDigest ? descriptor.digest : (reference.tag ?? descriptor.digest)
-    if ((await repository.resolve(target, { signal }))?.digest === descriptor.digest) return bare
+    if ((await repository.resolve(target, { signal, forPush: true }))?.digest === descriptor.digest)
+      return bare
     const whole = await wholeImage(store, bare, { repository, name, emit, signal })
-    const remote = repositoryStore(repository, { signal, mountFrom })
+    const remote = repositoryStore(repository, { signal, mountFrom, forPush: true })
     await copyBlobs(store, remote, whole, { signal, emit, parent: `push ${name}` })
     if (!byDigest) await remote.tagImage(withoutDigest(reference), whole)
     return whole
@@ -95,7 +96,8 @@ async function splitIndex(
   const missing: Descriptor[] = []
   for (const item of manifests) {
     if (await store.hasBlob(item.digest, item.mediaType)) stored.push(item)
-    else if ((await repository.resolve(item.digest, { signal })) === undefined) missing.push(item)
+    else if ((await repository.resolve(item.digest, { signal, forPush: true })) === undefined)
+      missing.push(item)
   }
   return { stored, missing }
 }

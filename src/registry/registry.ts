@@ -35,6 +35,11 @@ export interface Signalled {
   readonly signal?: AbortSignal | undefined
 }
 
+export interface AskOptions extends Signalled {
+  /** The answer decides what is pushed: the registry itself is asked, no mirror, with the rights of a push. */
+  readonly forPush?: boolean | undefined
+}
+
 /** A document as it came, with its verified name. */
 export interface FetchedManifest {
   readonly descriptor: Descriptor
@@ -56,7 +61,7 @@ export interface RegistryRepository {
   /** The document of a tag or digest, at most 4 MiB; undefined where there is none. */
   findManifest(target: string, options?: Signalled): Promise<FetchedManifest | undefined>
   /** What a tag or digest stands for, without its bytes where the registry can say so. */
-  resolve(target: string, options?: Signalled): Promise<Descriptor | undefined>
+  resolve(target: string, options?: AskOptions): Promise<Descriptor | undefined>
   /** Idempotent; `target` undefined: by its digest alone. Keeps the list of referrers where the registry does not. */
   putManifest(
     manifest: { readonly bytes: Uint8Array; readonly mediaType: string },
@@ -65,7 +70,7 @@ export interface RegistryRepository {
   ): Promise<Descriptor>
   /** By tag or digest; false where it was not there. */
   deleteManifest(target: string, options?: Signalled): Promise<boolean>
-  hasBlob(digest: Digest, options?: Signalled): Promise<boolean>
+  hasBlob(digest: Digest, options?: AskOptions): Promise<boolean>
   /** The blob's bytes, verified at their end; the caller consumes or destroys them. @throws BLOB_NOT_FOUND */
   openBlob(descriptor: Descriptor, options?: Signalled): Promise<Readable>
   /** The same bytes without hashing them, for those who do that themselves and read to the end; never more than the descriptor says. */

@@ -10,9 +10,9 @@ import { formatFamiliar, parseReference, type Reference } from '../oci/reference
 import { checkExpected } from '../store/blob-batch.ts'
 import { requireSameDigest } from '../store/image-names.ts'
 import type { ImageStore, SendOptions } from '../store/store.ts'
-import type { FetchedManifest, RegistryRepository, Signalled, UploadOptions } from './registry.ts'
+import type { AskOptions, FetchedManifest, RegistryRepository, UploadOptions } from './registry.ts'
 
-export interface RepositoryStoreOptions extends Signalled {
+export interface RepositoryStoreOptions extends AskOptions {
   /** Repositories of the same registry that may have a blob; asked for when one is to be uploaded. */
   readonly mountFrom?: ((digest: Digest) => Promise<readonly string[]>) | undefined
 }
@@ -22,7 +22,8 @@ export function repositoryStore(
   repository: RegistryRepository,
   options: RepositoryStoreOptions = {},
 ): ImageStore {
-  const { signal, mountFrom } = options
+  const { mountFrom, ...asking } = options
+  const { signal } = asking
   const documents = documentCache(repository, signal)
   const upload = async (
     open: () => Promise<AsyncIterable<Uint8Array>>,
@@ -34,7 +35,7 @@ export function repositoryStore(
     await repository.putBlob(open, expected, how)
   }
   return {
-    ...readingSide(repository, documents, signal),
+    ...readingSide(repository, documents, asking),
     async putBlob(source, { expected, mediaType }: Partial<SendOptions> = {}) {
       if (expected === undefined)
         throw new KauriError('INTERNAL', 'a registry wants to know the digest of a blob first')
@@ -94,7 +95,7 @@ function documentCache(
 function readingSide(
   repository: RegistryRepository,
   documents: DocumentCache,
-  signal: AbortSignal | undefined,
+  asking: AskOptions,
 ): Pick<ImageStore, 'hasBlob' | 'openBlob' | 'openUnverified' | 'readWhole'> {
   const getDocument = async ({ digest }: Descriptor): Promise<Uint8Array> => {
     const found = await documents.find(digest)
@@ -106,20 +107,20 @@ function readingSide(
     Readable.from([await getDocument(descriptor)], { objectMode: false })
   return {
     async hasBlob(digest, mediaType) {
-      if (!isDocument(mediaType)) return await repository.hasBlob(digest, { signal })
-      return (await repository.resolve(digest, { signal })) !== undefined
+      if (!isDocument(mediaType)) return await repository.hasBlob(digest, asking)
+      return (await repository.resolve(digest, asking)) !== undefined
     },
     openBlob: async descriptor =>
       isDocument(descriptor.mediaType)
         ? await openDocument(descriptor)
-        : await repository.openBlob(descriptor, { signal }),
+        : await repository.openBlob(descriptor, asking),
     openUnverified: async descriptor =>
       isDocument(descriptor.mediaType)
         ? await openDocument(descriptor)
-        : await repository.openUnverified(descriptor, { signal }),
+        : await repository.openUnverified(descriptor, asking),
     async readWhole(descriptor) {
       if (isDocument(descriptor.mediaType)) return await getDocument(descriptor)
-      return await wholeOf(await repository.openBlob(descriptor, { signal }))
+      return await wholeOf(await repository.openBlob(descriptor, asking))
     },
   }
 }

@@ -29,8 +29,6 @@ export function openRepository(parts: RepositoryParts): RegistryRepository {
   const { name, session, endpoints, ways } = parts
   const { primary } = endpoints
   const mirrors = mirrorWalk(parts)
-  /** Questions that stand before an upload are asked with its token. */
-  let isPushing = false
   const openUnverified = async (
     descriptor: Descriptor,
     options: Signalled = {},
@@ -50,7 +48,9 @@ export function openRepository(parts: RepositoryParts): RegistryRepository {
     findManifest: (target, options = {}) =>
       mirrors.first(target, endpoint => findManifest(session, endpoint, target, options)),
     resolve: (target, options = {}) =>
-      mirrors.first(target, endpoint => resolveManifest(session, endpoint, target, options)),
+      options.forPush === true
+        ? resolveManifest(session, primary, target, options)
+        : mirrors.first(target, endpoint => resolveManifest(session, endpoint, target, options)),
     async putManifest({ bytes, mediaType }, wanted, options = {}) {
       const target = wanted ?? digestOf(bytes)
       const manifest = { bytes, mediaType, target }
@@ -60,7 +60,7 @@ export function openRepository(parts: RepositoryParts): RegistryRepository {
     },
     deleteManifest: (target, options = {}) => deleteManifest(session, primary, target, options),
     hasBlob: (digest, options = {}) => {
-      const scopes = isPushing ? pushScopes(primary) : pullScopes(primary)
+      const scopes = options.forPush === true ? pushScopes(primary) : pullScopes(primary)
       return hasBlob(session, primary, { digest, scopes }, options)
     },
     async openBlob(descriptor, options) {
@@ -70,7 +70,6 @@ export function openRepository(parts: RepositoryParts): RegistryRepository {
     openUnverified: async (descriptor, options) =>
       (await openUnverified(descriptor, options)).bytes,
     async putBlob(open, blob, options = {}) {
-      isPushing = true
       const question = { digest: blob.digest, scopes: pushScopes(primary) }
       if (options.isMissing !== true && (await hasBlob(session, primary, question, options))) return
       await uploadBlob({ session, endpoint: primary, blob, ways, ...options }, open)

@@ -68,18 +68,20 @@ async function copyBlob(work: CopyWork, descriptor: Descriptor): Promise<void> {
   const { from, to, signal, emit = ignoreEvents, parent } = work
   signal?.throwIfAborted()
   const { digest, size, mediaType } = descriptor
+  // Two images that are copied at once may have it both.
+  const id = parent === undefined ? digest : `${parent} ${digest}`
   const step = {
-    id: digest,
+    id,
     title: digest.slice(7, 19),
     ...(parent === undefined ? {} : { parent }),
   }
   if (await to.hasBlob(digest, mediaType)) {
     emit({ kind: 'step-started', ...step })
-    return emit({ kind: 'step-cached', id: digest })
+    return emit({ kind: 'step-cached', id })
   }
   await inStep(emit, step, async () => {
     const options = { expected: { digest, size }, mediaType, signal }
-    const onProgress = transferProgress(emit, { id: digest, total: size })
+    const onProgress = transferProgress(emit, { id, total: size })
     if (to.sendBlob !== undefined) {
       const open = (): Promise<AsyncIterable<Uint8Array>> => openForTarget(from, descriptor)
       return await to.sendBlob(open, { ...options, onProgress })
