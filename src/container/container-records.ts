@@ -2,21 +2,13 @@
 // container runs a lock beside its directory. The kernel drops the lock with the process that holds it, so who runs is
 // never guessed, and what a killed kauri left is found by its free lock.
 
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readlinkSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readlinkSync, rmSync, symlinkSync } from 'node:fs'
 import path from 'node:path'
 import { hasErrno, KauriError } from '../core/errors.ts'
 import { type FileLock, lockFile, tryLockFile } from '../native/file-lock.ts'
 import type { ContainerEnd, ContainerId, ContainerRecord, ContainerState } from './container.ts'
 import { asContainerId, checkContainerName, inventContainerName } from './container-name.ts'
-import { readEnd, readRecord } from './record-files.ts'
+import { readEnd, readRecord, writeRecordFile } from './record-files.ts'
 
 /** A container of this process. Disposing it before `end` removes every trace of it; idempotent. */
 export interface OwnedContainer extends Disposable {
@@ -39,7 +31,7 @@ export async function createContainer(root: string, asked: NewContainer): Promis
     // Volumes hold set-user-ID programs of the image, which nobody else on the host may run (CVE-2021-41091).
     mkdirSync(directory, { mode: 0o700 })
     const record = { ...asked, name: claimName(root, asked) }
-    writeFileSync(path.join(directory, recordFile), JSON.stringify(record))
+    writeRecordFile(path.join(directory, recordFile), record)
     return ownedContainer(root, record, lock)
   } catch (error) {
     rmSync(directory, { recursive: true, force: true })
@@ -132,7 +124,7 @@ function readState(root: string, id: ContainerId): ContainerState | undefined {
 }
 
 function writeEnd(root: string, id: ContainerId, end: ContainerEnd): void {
-  writeFileSync(path.join(root, id, endFile), JSON.stringify(end))
+  writeRecordFile(path.join(root, id, endFile), end)
 }
 
 /** Gives the container its name, as a link that says whose it is; the name of a container that is gone is free. */

@@ -1,5 +1,6 @@
-// Reads what was written about a container. A file that is missing, or that a loss of power cut short, counts as not there.
+// What is written about a container. A file that is missing, or that a loss of power cut short, counts as not there.
 
+import { renameSync, writeFileSync } from 'node:fs'
 import { readTextSync } from '../core/text-file.ts'
 import type { PublishedPort } from '../runtime/port-relay.ts'
 import type { ContainerEnd, ContainerRecord } from './container.ts'
@@ -57,4 +58,12 @@ function asObject(value: unknown): Readonly<Record<string, unknown>> {
 
 function text(value: unknown): string {
   return typeof value === 'string' ? value : ''
+}
+
+/** Whole or not at all, for those who read at the same moment; nobody waits for the disk. */
+export function writeRecordFile(file: string, record: ContainerRecord | ContainerEnd): void {
+  // One writer at a time: it holds the container's lock.
+  const temporary = `${file}.new`
+  writeFileSync(temporary, JSON.stringify(record))
+  renameSync(temporary, file)
 }

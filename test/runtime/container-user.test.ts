@@ -31,7 +31,10 @@ for (const { spec, want } of [
 
 test('without files only numbers are users', t => {
   t.is(resolveContainerUser('5:6', {}).gid, 6)
-  t.throws(() => resolveContainerUser('www', {}), { code: 'USAGE', message: /unable to find user www/ })
+  t.throws(() => resolveContainerUser('www', {}), {
+    code: 'USAGE',
+    message: /unable to find user www/,
+  })
 })
 
 for (const spec of ['0x0', '1e3', ' 0', '-1', '+0', '4294967295', '00000000000', 'nobody', 'bad'])
