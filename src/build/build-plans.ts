@@ -172,8 +172,8 @@ async function buildAll(request: BuildRequest, parts: BuildPlansParts): Promise<
   using batch = parts.store.openBatch()
   const { store, dataRoot } = parts
   const { compression, options } = request
-  const { signal } = options
-  const layers = knownLayers({ dataRoot, store, compression, imports, signal })
+  const { signal, emit } = options
+  const layers = knownLayers({ dataRoot, store, compression, imports, signal, emit })
   const open = (plan: BuildPlan): PlanRun =>
     openPlanRun({ options, parts, layers, imports, idPrefix: idPrefixOf(plan, request) }, plan)
   const opened = request.plans.map(plan => runs.use(open(plan)))

@@ -107,7 +107,8 @@ async function cachedSteps(
   const { store, dataRoot } = parts
   const { emit, signal } = request.options
   const codec = compression ?? request.compression
-  const layers = knownLayers({ dataRoot, store, compression: codec, imports: run.imports, signal })
+  const { imports } = run
+  const layers = knownLayers({ dataRoot, store, compression: codec, imports, signal, emit })
   const work = { ...parts, layers, batch, emit, signal, compression: codec }
   const steps = new Map<Digest, CachedStep>()
   for (const stage of mode === 'max' ? run.stages : [run.result]) {

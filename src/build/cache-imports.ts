@@ -26,6 +26,8 @@ export interface CacheImports {
   findLayer(key: Digest, times: string): KnownLayer | undefined
   /** What a step read from another stage, by the name of its memo. */
   findContent(memo: string): Digest | undefined
+  /** For a blob that is not what the caches say, or that cannot be had. */
+  forgetLayer(blob: Digest): void
 }
 
 export interface ImportWork {
@@ -65,6 +67,10 @@ export async function openImports(
   return {
     findLayer: (key, times) => layers.get(`${key} ${times}`),
     findContent: memo => contents.get(memo),
+    forgetLayer(blob) {
+      for (const [name, { layer }] of layers)
+        if (layer.descriptor.digest === blob) layers.delete(name)
+    },
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   }
 }

@@ -3,10 +3,11 @@
 
 import { createReadStream } from 'node:fs'
 import { KauriError } from '../core/errors.ts'
+import type { Emit } from '../core/events.ts'
 import type { LayerOfImage } from '../image/create-image.ts'
 import { decompress } from '../layer/decompress.ts'
 import type { LayerCompression } from '../layer/layer.ts'
-import { createDigester, type Digest } from '../oci/digest.ts'
+import { createDigester } from '../oci/digest.ts'
 import type { Snapshot } from '../rootfs/rootfs.ts'
 import type { StoredLayer } from '../rootfs/unpack-layer.ts'
 import type { DiskStore } from '../store/disk-store.ts'
@@ -29,8 +30,12 @@ export const keptTimes = 'kept'
 export interface KnownLayers {
   /** The layer of a result with those times, by the step's key. */
   find(keyed: KeyedStep, times: string): Promise<KnownLayer | undefined>
-  /** Puts the layer's blob into the store where it is not there. @throws BLOB_CORRUPT, CHECKSUM_MISMATCH, DISK_FULL */
-  fetch(known: KnownLayer): Promise<StoredLayer>
+  /**
+   * Puts the layer's blob into the store where it is not there. Undefined where its cache does not give what it said: that
+   * is told, and the layer is not known any more.
+   * @throws DISK_FULL, CANCELLED
+   */
+  fetch(known: KnownLayer): Promise<StoredLayer | undefined>
   remember(keyed: KeyedStep, times: string, made: StepLayer): Promise<void>
   /** The layer that a snapshot was packed as, or came from. */
   findOfSnapshot(
@@ -50,6 +55,7 @@ export interface KnownLayersParts {
   readonly store: DiskStore
   readonly compression: LayerCompression
   readonly imports?: CacheImports | undefined
+  readonly emit: Emit
   readonly signal?: AbortSignal | undefined
 }
 
@@ -57,7 +63,7 @@ export interface KnownLayersParts {
 const packFormat = 2
 
 export function knownLayers(parts: KnownLayersParts): KnownLayers {
-  const { dataRoot, store, compression, imports, signal } = parts
+  const { dataRoot, store, compression, imports, signal, emit } = parts
   const byKey = stepLayerRecords(dataRoot, store)
   const bySnapshot = layerRecords(dataRoot, store)
   const { codec, level } = compression
@@ -76,9 +82,24 @@ export function knownLayers(parts: KnownLayersParts): KnownLayers {
     },
     async fetch({ layer, source }) {
       const { descriptor, diffId } = layer
-      if (source !== undefined && !(await store.hasBlob(descriptor.digest)))
-        await fetchLayer(layer, source, { store, signal })
-      return { descriptor, diffId, open: () => store.openBlob(descriptor) }
+      const stored = { descriptor, diffId, open: () => store.openBlob(descriptor) }
+      if (source === undefined) return stored
+      try {
+        if (!(await store.hasBlob(descriptor.digest)))
+          await fetchLayer(layer, source, { store, signal })
+        // The blob of something else under that name would make an image that nobody can unpack.
+        else if (!store.findLayers(diffId).some(({ digest }) => digest === descriptor.digest))
+          await store.rememberLayer(
+            await checkedLayer(layer, store.blobPath(descriptor.digest), signal),
+          )
+        return stored
+      } catch (error) {
+        if (signal?.aborted || isDiskFull(error)) throw error
+        imports?.forgetLayer(descriptor.digest)
+        const message = error instanceof Error ? error.message : String(error)
+        emit({ kind: 'warning', message: `a layer of a cache is not used: ${message}` })
+        return undefined
+      }
     },
     remember: ({ key: { key } }, times, made) => byKey.remember({ key, times, compression }, made),
     findOfSnapshot: (keyed, snapshot, times) => bySnapshot.find(inputsOf(keyed, snapshot, times)),
@@ -89,6 +110,10 @@ export function knownLayers(parts: KnownLayersParts): KnownLayers {
   }
 }
 
+function isDiskFull(error: unknown): boolean {
+  return error instanceof KauriError && error.code === 'DISK_FULL'
+}
+
 /** Stores a blob under the digest that it has, and only where it unpacks to what it was said to. */
 async function fetchLayer(
   { descriptor, diffId }: LayerOfImage,
@@ -96,24 +121,34 @@ async function fetchLayer(
   { store, signal }: { readonly store: DiskStore; readonly signal: AbortSignal | undefined },
 ): Promise<void> {
   using batch = store.openBatch()
-  const { digest, size, mediaType } = descriptor
+  const { digest, size } = descriptor
   await batch.put(await source.openBlob(descriptor), { expected: { digest, size }, signal })
   const pending = batch.findPending(digest)
   if (pending === undefined) throw new KauriError('INTERNAL', `the blob ${digest} is nowhere`)
+  const record = await checkedLayer({ descriptor, diffId }, pending.file, signal)
+  await batch.commit({ signal })
+  await store.rememberLayer(record)
+}
+
+/** Unpacks a blob to nowhere. @throws CHECKSUM_MISMATCH where its tar is another one, ARCHIVE_INVALID */
+async function checkedLayer(
+  { descriptor, diffId }: LayerOfImage,
+  file: string,
+  signal: AbortSignal | undefined,
+): Promise<LayerRecord> {
+  const { digest, size, mediaType } = descriptor
   const name = `layer ${digest}`
-  const { bytes } = await decompress(createReadStream(pending.file), { name, signal })
+  const { bytes } = await decompress(createReadStream(file), { name, signal })
   const digester = createDigester()
   let tarBytes = 0
   for await (const chunk of bytes) {
     digester.update(chunk)
     tarBytes += chunk.byteLength
   }
-  const actual: Digest = digester.digest()
-  if (actual !== diffId)
-    throw new KauriError(
-      'CHECKSUM_MISMATCH',
-      `${name} unpacks to ${actual}, its cache says ${diffId}`,
-    )
-  await batch.commit({ signal })
-  await store.rememberLayer({ diffId, mediaType, digest, size, tarBytes })
+  const actual = digester.digest()
+  if (actual === diffId) return { diffId, mediaType, digest, size, tarBytes }
+  throw new KauriError(
+    'CHECKSUM_MISMATCH',
+    `${name} unpacks to ${actual}, its cache says ${diffId}`,
+  )
 }

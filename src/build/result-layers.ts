@@ -70,8 +70,8 @@ export async function findAll(
     found.push({ ...known, keyed, times, ...(remember === undefined ? {} : { remember }) })
     below = chainOnto(below, known.layer.diffId)
   }
-  await mapConcurrent(found, fetchesAtOnce, known => layers.fetch(known))
-  return found
+  const stored = await mapConcurrent(found, fetchesAtOnce, known => layers.fetch(known))
+  return stored.includes(undefined) ? undefined : found
 }
 
 /** Layers fetched at the same time. */

@@ -25,8 +25,12 @@ export interface StepRestorer {
   stackOf(ground: StageGround, made: readonly MadeStep[]): Promise<LayerStack>
   /** The layer of a step's result on that stack. */
   find(keyed: KeyedStep, stack: LayerStack): Promise<KnownLayer | undefined>
-  /** Unpacks it onto the tree below. @throws BLOB_CORRUPT, CHECKSUM_MISMATCH, DISK_FULL, CANCELLED; what fetching throws */
-  restore(keyed: KeyedStep, known: KnownLayer, below: Snapshot | undefined): Promise<Snapshot>
+  /** Unpacks it onto the tree below; undefined where a cache does not give it. @throws BLOB_CORRUPT, DISK_FULL, CANCELLED */
+  restore(
+    keyed: KeyedStep,
+    known: KnownLayer,
+    below: Snapshot | undefined,
+  ): Promise<Snapshot | undefined>
 }
 
 export interface RestorerParts {
@@ -61,6 +65,7 @@ export function stepRestorer({
     async restore(keyed, known, below) {
       const { signal } = options
       const layer = await layers.fetch(known)
+      if (layer === undefined) return undefined
       await using root = await snapshotter.prepare(below?.id, { signal })
       await unpackLayer(layer, root, { snapshotter, signal })
       const facts = {

@@ -1,6 +1,6 @@
 // Caches that leave the machine: what comes back runs nothing, gives the same image, and harms nobody.
 
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import {
   type BuildOutcome,
@@ -9,9 +9,13 @@ import {
   type CacheTarget,
 } from '../../src/build/build-plans.ts'
 import { type BuildEvent, ignoreEvents } from '../../src/core/events.ts'
-import { digestOf } from '../../src/oci/digest.ts'
+import { oneChunk } from '../../src/image/create-image.ts'
+import { validateImage } from '../../src/image/validate-image.ts'
+import { parseManifest } from '../../src/oci/manifest.ts'
 import { parseReference } from '../../src/oci/reference.ts'
 import { type AddStep, type BuildPlan, guestPath } from '../../src/plan/plan.ts'
+import { diskStore } from '../../src/store/disk-store.ts'
+import { layoutReader } from '../../src/store/layout-reader.ts'
 import { testWith } from '../helpers/needs.ts'
 import { serveRegistry } from '../helpers/registry-server.ts'
 import { makeScratch } from '../helpers/scratch.ts'
@@ -240,21 +244,86 @@ function damageBlobs(layout: string, word: string): void {
   }
 }
 
-test('a layer that is not what its cache says is not taken', async t => {
+test('a layer that is not what its cache says is told of and made here', async t => {
   using scratch = makeScratch()
   const directory = path.join(scratch.path, 'cache')
   const first = await makeMakers(path.join(scratch.path, 'first'))
   await build(first, plan(), { cacheTo: [toDirectory(directory, 'max')] })
   const blobs = path.join(directory, 'blobs', 'sha256')
-  mkdirSync(blobs, { recursive: true })
-  for (const blob of readdirSync(blobs)) {
-    const bytes = readFileSync(path.join(blobs, blob))
-    if (bytes.readUInt32LE(0) !== 0xfd2fb528) continue
-    rmSync(path.join(blobs, blob))
-    writeFileSync(path.join(blobs, blob), Buffer.alloc(bytes.length, 1))
+  const layers = readdirSync(blobs).filter(
+    blob => readFileSync(path.join(blobs, blob)).readUInt32LE(0) === zstdMagic,
+  )
+  const lies: Readonly<Record<string, Buffer>> = {
+    // Of another digest, and of the right length.
+    damaged: Buffer.alloc(200, 1),
+    missing: Buffer.alloc(0),
   }
-  const second = await makeMakers(path.join(scratch.path, 'second'))
-  const cacheFrom = [{ kind: 'local', directory }] as const
-  await t.throwsAsync(build(second, plan(), { cacheFrom }), { code: 'BLOB_CORRUPT' } as never)
-  t.false(await second.parts.store.hasBlob(digestOf('nothing')))
+  for (const [place, bytes] of Object.entries(lies)) {
+    for (const blob of layers) {
+      const { size } = statSync(path.join(blobs, blob))
+      rmSync(path.join(blobs, blob))
+      if (bytes.length > 0)
+        writeFileSync(path.join(blobs, blob), Buffer.alloc(size, bytes.subarray(0, 1)))
+      else writeFileSync(path.join(blobs, blob), '')
+    }
+    const second = await makeMakers(path.join(scratch.path, place))
+    const warnings: string[] = []
+    const emit = (event: BuildEvent): void => {
+      if (event.kind === 'warning') warnings.push(event.message)
+    }
+    const built = await build(second, plan(), {
+      options: { useCache: true, offline: false, emit },
+      cacheFrom: [{ kind: 'local', directory }],
+    })
+    t.true(warnings.some(message => message.startsWith('a layer of a cache is not used')))
+    t.true(second.calls.length > 0)
+    await validateImage(second.parts.store, built.descriptor!)
+  }
 })
+
+const zstdMagic = 0xfd2fb528
+
+test('a layer that does not unpack to what its cache says is not taken', async t => {
+  using scratch = makeScratch()
+  const directory = path.join(scratch.path, 'cache')
+  const first = await makeMakers(path.join(scratch.path, 'first'))
+  const made = await build(first, plan(), { cacheTo: [toDirectory(directory, 'max')] })
+  // The config says that the layer of one step is that of another: the blob is whole, its meaning a lie.
+  const reader = layoutReader(directory)
+  const [entry] = await reader.listEntries()
+  const manifest = parseManifest(await reader.readWhole!(entry!.descriptor), 'the cache')
+  const config = JSON.parse(String(await reader.readWhole!(manifest.config)))
+  const [one, two] = config.steps.filter(
+    (step: { digest: string }, index: number, all: { digest: string }[]) =>
+      all.findIndex(({ digest }) => digest === step.digest) === index,
+  )
+  const lie = { digest: two.digest, size: two.size }
+  for (const step of config.steps) if (step.digest === one.digest) Object.assign(step, lie)
+  const bytes = Buffer.from(JSON.stringify(config))
+  const store = diskStore(directory)
+  const lying = await store.putBlob(oneChunk(bytes))
+  const document = { ...manifest, config: { ...manifest.config, ...lying } }
+  const liar = await store.putBlob(oneChunk(Buffer.from(JSON.stringify(document))))
+  const second = await makeMakers(path.join(scratch.path, 'second'))
+  const { mediaType } = entry!.descriptor
+  await store.keepImage({ mediaType, ...liar })
+  const built = await build(second, plan(), {
+    cacheFrom: [{ kind: 'local', directory, digest: liar.digest }],
+  })
+  await validateImage(second.parts.store, built.descriptor!)
+  t.true(second.calls.length > 0)
+  // Also where the blob is in the store already, under its right meaning.
+  const cacheFrom = [{ kind: 'local', directory, digest: liar.digest }] as const
+  await removeRecords(second)
+  const again = await build(second, plan(), { cacheFrom })
+  await validateImage(second.parts.store, again.descriptor!)
+  t.is(built.images[0]?.image?.layers.length, made.images[0]?.image?.layers.length)
+})
+
+/** As if nothing had been built; blobs stay. */
+async function removeRecords({ parts }: Makers): Promise<void> {
+  rmSync(path.join(parts.dataRoot, 'cache'), { recursive: true })
+  const { snapshotter } = parts
+  for (let left = await snapshotter.list(); left.length > 0; left = await snapshotter.list())
+    for (const { id } of left) await snapshotter.remove(id).catch(() => {})
+}
