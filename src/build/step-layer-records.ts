@@ -8,7 +8,13 @@ import type { LayerOfImage } from '../image/create-image.ts'
 import type { LayerCompression } from '../layer/layer.ts'
 import { readDescriptor, readDigest } from '../oci/descriptor.ts'
 import { asDiffId, type Digest, digestOf, hexOf } from '../oci/digest.ts'
-import { documentPlace, objectReader, readText } from '../oci/json-shape.ts'
+import {
+  documentPlace,
+  objectReader,
+  type ReadJson,
+  readText,
+  wrongShape,
+} from '../oci/json-shape.ts'
 import type { BuildStep } from '../plan/plan.ts'
 import type { DiskStore } from '../store/disk-store.ts'
 import type { ImageTimes } from './build-plans.ts'
@@ -74,6 +80,15 @@ function parseStepLayer(text: string): StepLayer | undefined {
   }
 }
 
+const timeForm = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$/
+
+/** A time as it goes into an image's history (RFC 3339, UTC). */
+const readTime: ReadJson<string> = (value, place) => {
+  const text = readText(value, place)
+  if (timeForm.test(text) && !Number.isNaN(Date.parse(text))) return text
+  throw wrongShape(place, 'a time', value)
+}
+
 /** Reads a record. @throws ARCHIVE_INVALID */
 export function readStepLayer(value: unknown, document: string): StepLayer {
   const place = documentPlace(document, 'ARCHIVE_INVALID')
@@ -85,7 +100,7 @@ export function readStepLayer(value: unknown, document: string): StepLayer {
       diffId: asDiffId(members.required('diffId', readDigest)),
     },
     below: members.optional('below', readDigest),
-    created: members.required('created', readText),
+    created: members.required('created', readTime),
   }
 }
 
