@@ -178,7 +178,12 @@ function hardwareOf(address: string): string {
 }
 
 test('twenty containers at once have twenty addresses, and leave nothing', async t => {
-  const results = await Promise.all(Array.from({ length: 20 }, () => run('hostname -i; sleep 0.3')))
+  using scratch = makeScratch()
+  // Nobody goes before all are there.
+  const script = 'touch /all/$HOSTNAME; while [ $(ls /all | wc -l) -lt 20 ]; do sleep 0.1; done'
+  const results = await Promise.all(
+    Array.from({ length: 20 }, () => run(`${script}; hostname -i`, '-v', `${scratch.path}:/all`)),
+  )
   for (const { code, stderr } of results) t.is(code, 0, stderr)
   t.is(new Set(results.map(({ stdout }) => stdout)).size, 20)
   t.deepEqual(await onlyBridgeIsLeft(), [])
@@ -422,4 +427,50 @@ test('what a build runs reaches the world and the host, and no container', async
     stdout,
     /^from 192\.0\.2\.10\n(?:Operation now in progress|No route to host)\nConnection refused\n/,
   )
+})
+
+/** What a container hears of a datagram that `send` sends to its address. */
+async function heardOf(send: (address: string) => Promise<unknown>): Promise<string> {
+  const words = ['run', '--rm', 'talker', 'sh', '-c', 'hostname -i; talk hear 9 6']
+  const child = kauri.start(words, { through: host.through })
+  let text = ''
+  child.stdout?.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
+  const ended = new Promise(resolve => child.once('close', resolve))
+  while (!text.includes('hearing') && child.exitCode === null) await sleep(10)
+  await send(text.split('\n')[0] ?? '')
+  await ended
+  return text.trim().split('\n').at(-1) ?? ''
+}
+
+test('nor does it reach one by way of the host, under no address', async t => {
+  // A container may: so the way is there.
+  const own = await heardOf(address => printed(`talk around $(hostname -i) ${address}`))
+  t.regex(own, /^10\.77\.[0-7]\.\d+$/)
+  for (const source of ['$(hostname -i)', '10.77.1.1', '192.0.2.1']) {
+    const heard = await heardOf(async address => {
+      using scratch = makeScratch()
+      const attack = `RUN talk around ${source} ${address} && talk around ${source} ${address}`
+      writeFileSync(scratch.at('Dockerfile'), `FROM talker\n${attack}\n`)
+      const { through } = host
+      const built = await kauri.run(['build', '--no-cache', scratch.path], { through })
+      t.is(built.code, 0, built.stderr)
+    })
+    t.is(heard, 'nothing', source)
+  }
+})
+
+test('a bridge of that name that somebody made is used as it is', async t => {
+  using other = await startPrivateHost()
+  other.onHost('ip', 'link', 'add', 'kauri0', 'type', 'bridge')
+  other.onHost('ip', 'address', 'add', '10.50.3.1/16', 'dev', 'kauri0')
+  const words = [
+    'run',
+    '--rm',
+    'talker',
+    'sh',
+    '-c',
+    `hostname -i; talk connect ${other.world} 80; ip route`,
+  ]
+  const { stdout, stderr } = await kauri.run(words, { through: other.through })
+  t.regex(stdout, /^10\.50\.[0-7]\.\d+\nfrom 192\.0\.2\.10\ndefault via 10\.50\.3\.1 /, stderr)
 })

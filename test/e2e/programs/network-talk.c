@@ -5,6 +5,8 @@
 //   listen PORT SECONDS         says "hello" to who comes, and the address it comes from
 //   abstract NAME               connects to an abstract socket
 //   send-as SOURCE DESTINATION  one UDP datagram to port 9 with a source address of choice
+//   around SOURCE DESTINATION   the same datagram in a frame to the bridge itself, past the own routing table
+//   hear PORT SECONDS           the sender of the first datagram, or "nothing"
 //   claim ADDRESS               an ARP answer that ADDRESS is this machine's
 
 #define _GNU_SOURCE
@@ -18,6 +20,7 @@
 #include <netpacket/packet.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,22 +86,84 @@ static int connect_abstract(const char *name) {
   return print_answer(fd, false);
 }
 
-static int send_as(const char *source, const char *destination) {
-  struct {
-    struct iphdr ip;
-    struct udphdr udp;
-    char data[4];
-  } packet = {
-      .ip = {.version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_UDP},
+struct datagram {
+  struct iphdr ip;
+  struct udphdr udp;
+  char data[4];
+};
+
+static uint16_t checksum_of(const struct iphdr *ip) {
+  const uint16_t *words = (const uint16_t *)ip;
+  uint32_t sum = 0;
+  for (size_t i = 0; i < sizeof *ip / sizeof *words; i++) sum += words[i];
+  while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
+  return (uint16_t)~sum;
+}
+
+static struct datagram datagram_of(const char *source, const char *destination) {
+  struct datagram packet = {
+      .ip = {.version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_UDP,
+             .tot_len = htons(sizeof packet)},
       .udp = {.source = htons(9), .dest = htons(9), .len = htons(12)},
       .data = "spy",
   };
   inet_pton(AF_INET, source, &packet.ip.saddr);
   inet_pton(AF_INET, destination, &packet.ip.daddr);
+  packet.ip.check = checksum_of(&packet.ip);
+  return packet;
+}
+
+static int send_as(const char *source, const char *destination) {
+  struct datagram packet = datagram_of(source, destination);
   int fd = socket(AF_INET, SOCK_RAW, IPPROTO_RAW);
   struct sockaddr_in address = address_of(destination, 0);
   if (sendto(fd, &packet, sizeof packet, 0, (struct sockaddr *)&address, sizeof address) < 0) return fail();
   printf("sent\n");
+  return 0;
+}
+
+static int send_frame(const void *frame, size_t length) {
+  struct ifreq request = {.ifr_name = "eth0"};
+  int fd = socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL));
+  if (fd < 0 || ioctl(fd, SIOCGIFINDEX, &request) != 0) return fail();
+  struct sockaddr_ll target = {.sll_family = AF_PACKET, .sll_ifindex = request.ifr_ifindex, .sll_halen = ETH_ALEN};
+  if (sendto(fd, frame, length, 0, (struct sockaddr *)&target, sizeof target) < 0) return fail();
+  printf("sent\n");
+  return 0;
+}
+
+/** The own hardware address. */
+static int read_own(unsigned char address[ETH_ALEN]) {
+  struct ifreq request = {.ifr_name = "eth0"};
+  int fd = socket(AF_INET, SOCK_DGRAM, 0);
+  if (fd < 0 || ioctl(fd, SIOCGIFHWADDR, &request) != 0) return fail();
+  memcpy(address, request.ifr_hwaddr.sa_data, ETH_ALEN);
+  return 0;
+}
+
+static int around(const char *source, const char *destination) {
+  struct __attribute__((packed)) {
+    struct ether_header link;
+    struct datagram packet;
+  } frame = {
+      .link = {.ether_type = htons(ETHERTYPE_IP), .ether_dhost = {0x02, 0x6b}},
+      .packet = datagram_of(source, destination),
+  };
+  return read_own(frame.link.ether_shost) || send_frame(&frame, sizeof frame);
+}
+
+static int hear(const char *port, const char *seconds) {
+  int fd = socket(AF_INET, SOCK_DGRAM, 0);
+  const struct timeval limit = {.tv_sec = atoi(seconds)};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  struct sockaddr_in address = address_of("0.0.0.0", atoi(port)), peer;
+  if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0) return fail();
+  printf("hearing\n");
+  fflush(stdout);
+  char data[64];
+  socklen_t length = sizeof peer;
+  bool heard = recvfrom(fd, data, sizeof data, 0, (struct sockaddr *)&peer, &length) >= 0;
+  printf("%s\n", heard ? inet_ntoa(peer.sin_addr) : "nothing");
   return 0;
 }
 
@@ -107,22 +172,15 @@ static int claim(const char *host) {
     struct ether_header link;
     struct ether_arp arp;
   } frame = {.link = {.ether_type = htons(ETHERTYPE_ARP)}};
-  int fd = socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ARP));
-  struct ifreq request = {.ifr_name = "eth0"};
-  if (fd < 0 || ioctl(fd, SIOCGIFHWADDR, &request) != 0) return fail();
+  if (read_own(frame.link.ether_shost) != 0) return 1;
   memset(frame.link.ether_dhost, 0xff, ETH_ALEN);
-  memcpy(frame.link.ether_shost, request.ifr_hwaddr.sa_data, ETH_ALEN);
   frame.arp.ea_hdr = (struct arphdr){.ar_hrd = htons(ARPHRD_ETHER), .ar_pro = htons(ETHERTYPE_IP),
                                      .ar_hln = ETH_ALEN, .ar_pln = 4, .ar_op = htons(ARPOP_REPLY)};
-  memcpy(frame.arp.arp_sha, request.ifr_hwaddr.sa_data, ETH_ALEN);
+  memcpy(frame.arp.arp_sha, frame.link.ether_shost, ETH_ALEN);
   inet_pton(AF_INET, host, frame.arp.arp_spa);
   memset(frame.arp.arp_tha, 0xff, ETH_ALEN);
   memcpy(frame.arp.arp_tpa, frame.arp.arp_spa, 4);
-  if (ioctl(fd, SIOCGIFINDEX, &request) != 0) return fail();
-  struct sockaddr_ll target = {.sll_family = AF_PACKET, .sll_ifindex = request.ifr_ifindex, .sll_halen = ETH_ALEN};
-  if (sendto(fd, &frame, sizeof frame, 0, (struct sockaddr *)&target, sizeof target) < 0) return fail();
-  printf("sent\n");
-  return 0;
+  return send_frame(&frame, sizeof frame);
 }
 
 int main(int count, char *words[]) {
@@ -131,6 +189,8 @@ int main(int count, char *words[]) {
   if (count == 4 && strcmp(word, "peer") == 0) return connect_to(words[2], words[3], true);
   if (count == 4 && strcmp(word, "listen") == 0) return listen_on(words[2], words[3]);
   if (count == 4 && strcmp(word, "send-as") == 0) return send_as(words[2], words[3]);
+  if (count == 4 && strcmp(word, "around") == 0) return around(words[2], words[3]);
+  if (count == 4 && strcmp(word, "hear") == 0) return hear(words[2], words[3]);
   if (count == 3 && strcmp(word, "abstract") == 0) return connect_abstract(words[2]);
   if (count == 3 && strcmp(word, "claim") == 0) return claim(words[2]);
   return 2;
