@@ -17,20 +17,30 @@ export function withExcerpt(error: unknown, dockerfile: FoundDockerfile): unknow
   return copy
 }
 
+/** So much of a long instruction, and of a long line, is shown. */
+const mostLines = 20
+const mostCharacters = 300
+
 /** The instruction's lines, marked, and some around them. */
 export function excerptOf(text: string, where: SourcePosition): string[] {
   const lines = text.replace(/\r?\n$/, '').split(/\r?\n/)
   const first = Math.max(1, Math.min(where.line, lines.length))
-  const last = lastLineOf(lines, first)
+  const whole = lastLineOf(lines, first)
+  const last = Math.min(whole, first + mostLines - 1)
   const from = Math.max(1, first - linesAround)
-  const to = Math.min(lines.length, last + linesAround)
+  const to = whole > last ? last : Math.min(lines.length, last + linesAround)
   const rule = '-'.repeat(20)
   const shown = lines.slice(from - 1, to).map((line, index) => {
     const number = from + index
     const mark = number >= first && number <= last ? '>>>' : '   '
-    return `${String(number).padStart(4)} | ${mark} ${line}`
+    return `${String(number).padStart(4)} | ${mark} ${cut(line)}`
   })
-  return [`${where.file}:${where.line}`, rule, ...shown, rule]
+  const more = whole > last ? [`     | >>> … ${whole - last} more lines`] : []
+  return [`${where.file}:${where.line}`, rule, ...shown, ...more, rule]
+}
+
+function cut(line: string): string {
+  return line.length <= mostCharacters ? line : `${line.slice(0, mostCharacters)}…`
 }
 
 /** Lines that end in the escape character go on; comments and empty lines between them belong to them. */
