@@ -19,7 +19,7 @@ import { type WalkedDirectory, type WalkRules, walkSource } from './source-walk.
 import { readDirectoryXattrs, readSourceXattrs, type SourceXattr } from './source-xattrs.ts'
 import { isDirectoryStat, type TargetTree, targetTree } from './target-tree.ts'
 
-/** @throws PROCESS_FAILED where a directory and a file stand in each other's way, and where a file changed since its digest was taken; CANCELLED */
+/** Copies a match. @throws PROCESS_FAILED where a directory and a file stand in each other's way, and where a file changed since its digest was taken; CANCELLED */
 export async function copySource(
   source: ReadableSource,
   match: SourceMatch,

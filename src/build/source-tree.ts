@@ -20,6 +20,8 @@ export interface SourceTree {
   find(entryPath: string): SourceEntry | undefined
   /** What a directory holds, names sorted by their bytes. @throws ENOENT, ENOTDIR */
   list(directory: string): readonly SourceEntry[]
+  /** False once a directory was too much to be remembered: the next time it may hold something else. */
+  isRemembered(): boolean
   /** A descriptor (O_PATH) of a directory, which is no link; the caller closes it. @throws ENOENT, ENOTDIR, ELOOP */
   open(directory: string): number
 }
@@ -29,12 +31,14 @@ export interface SourceTreeOptions {
   readonly keepsOwners: boolean
   /** Patterns of an ignore file. */
   readonly ignore?: readonly string[] | undefined
+  /** Entries whose numbers are remembered, 170 bytes each. */
+  readonly mostRemembered?: number
 }
 
 /** The tree below a root's descriptor, which stays the caller's. @throws DESCRIPTION_INVALID for an ignore pattern that is none */
 export function sourceTree(
   rootFd: number,
-  { name, keepsOwners, ignore = [] }: SourceTreeOptions,
+  { name, keepsOwners, ignore = [], mostRemembered = usuallyRemembered }: SourceTreeOptions,
 ): SourceTree {
   const ignored = ignore.length === 0 ? undefined : ignoredPaths(ignore)
   const isThere = (entry: SourceEntry, entryPath: string): boolean => {
@@ -47,7 +51,7 @@ export function sourceTree(
     const flags = oPath | constants.O_DIRECTORY | constants.O_NOFOLLOW
     return native().openInRoot(rootFd, directory === '' ? '.' : directory, flags)
   }
-  const scan = keptScans(directory => {
+  const { scan, isComplete } = keptScans(mostRemembered, directory => {
     const fd = open(directory)
     try {
       const whole = native().scanDirectory(fd, false)
@@ -65,6 +69,7 @@ export function sourceTree(
     keepsOwners,
     open,
     list,
+    isRemembered: isComplete,
     find(entryPath) {
       const entryName = baseOf(entryPath)
       const stat =
@@ -102,23 +107,32 @@ function ignoredPaths(lines: readonly string[]): IgnoredPaths {
   }
 }
 
-/** Entries whose numbers are kept in memory, 170 bytes each. As objects they would also have V8 put all others into its old space at once, where 500,000 of them stayed for long. */
-const mostKeptEntries = 30_000
+/** As numbers: objects that live on would make V8 put all others into its old space, too, where 500,000 of them stay for long. */
+const usuallyRemembered = 30_000
 
 function keptScans(
-  scan: (directory: string) => DirectoryScan,
-): (directory: string) => DirectoryScan {
+  mostKept: number,
+  read: (directory: string) => DirectoryScan,
+): {
+  readonly scan: (directory: string) => DirectoryScan
+  readonly isComplete: () => boolean
+} {
   const scans = new Map<string, DirectoryScan>()
   let kept = 0
-  return directory => {
-    const known = scans.get(directory)
-    if (known !== undefined) return known
-    const found = scan(directory)
-    if (kept + found.names.length <= mostKeptEntries) {
-      kept += found.names.length
-      scans.set(directory, found)
-    }
-    return found
+  let isComplete = true
+  return {
+    isComplete: () => isComplete,
+    scan(directory) {
+      const known = scans.get(directory)
+      if (known !== undefined) return known
+      const found = read(directory)
+      if (kept + found.names.length > mostKept) isComplete = false
+      else {
+        kept += found.names.length
+        scans.set(directory, found)
+      }
+      return found
+    },
   }
 }
 

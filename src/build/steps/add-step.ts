@@ -3,9 +3,9 @@
 
 import { closeSync, constants, openSync } from 'node:fs'
 import path from 'node:path'
-import type { Json } from '../../core/canonical-json.ts'
 import { KauriError } from '../../core/errors.ts'
 import { oPath } from '../../native/in-root.ts'
+import type { Digest } from '../../oci/digest.ts'
 import { parseChmod } from '../../plan/chmod-expression.ts'
 import { compilePathPatterns } from '../../plan/path-patterns.ts'
 import type { AddStep, FileSource } from '../../plan/plan.ts'
@@ -16,7 +16,7 @@ import type { RemoteFile, RemoteTree, ResolvedSource } from '../remote-source.ts
 import type { ReadableSource } from '../source-digest.ts'
 import { findOwner } from '../source-owner.ts'
 import type { SourceMatch } from '../source-patterns.ts'
-import { digestSelection, selectPatterns, withSource } from '../source-selection.ts'
+import { digestSelection, type Selection, selectPatterns, withSource } from '../source-selection.ts'
 import { sourceTree } from '../source-tree.ts'
 import type { WalkRules } from '../source-walk.ts'
 import { unpackSource } from '../unpack-source.ts'
@@ -31,18 +31,33 @@ export async function prepareAdd(step: AddStep, context: StepContext): Promise<P
     const patterns = step.sources.filter(isPattern).map(({ pattern }) => pattern)
     const selection = { ...step, patterns }
     const remote = await resolveRemote(step, context)
-    const reads: Json = {
-      selected: patterns.length === 0 ? null : await digestSelection(context, selection),
-      remote: [...remote.values()].map(({ digest, name }) => [digest, name]),
-    }
+    const selected = patterns.length === 0 ? undefined : await digestSelection(context, selection)
     return {
-      reads,
+      reads: {
+        selected: selected ?? null,
+        remote: [...remote.values()].map(({ digest, name }) => [digest, name]),
+      },
       perform: ground =>
         locateErrors(step, async () => {
           await add({ step, context, remote }, ground)
+          if (selected !== undefined) await requireSelected(context, selection, selected)
           return nothingInstalled
         }),
     }
+  })
+}
+
+/** Files are proven one by one; in directories that were listed again one may have gone. @throws PROCESS_FAILED */
+async function requireSelected(
+  context: StepContext,
+  selection: Selection,
+  selected: Digest,
+): Promise<void> {
+  if (selection.from.kind === 'stage') return
+  const { tree } = context.contexts.open(selection.from.context)
+  if (tree.isRemembered() || (await digestSelection(context, selection)) === selected) return
+  throw new KauriError('PROCESS_FAILED', `${tree.name} changed while it was used`, {
+    hint: 'build again when nothing writes there',
   })
 }
 
