@@ -2,7 +2,8 @@
 
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
-import type { ExecutionContext } from 'ava'
+import ava, { type ExecutionContext } from 'ava'
+import type { RunLimits } from '../../src/build/build.ts'
 import { KauriError } from '../../src/core/errors.ts'
 import { guestPath } from '../../src/plan/plan.ts'
 import { testWith } from '../helpers/needs.ts'
@@ -16,6 +17,7 @@ const trial = (): Promise<RunTrial> => {
   shared ??= openRunTrial()
   return shared
 }
+ava.after.always(async () => (await shared)?.[Symbol.dispose]())
 
 async function linesOf(
   text: string,
@@ -95,15 +97,29 @@ test('the caller’s proxy variables reach the program, and no key', async t => 
   t.true(second.steps.every(({ cached }) => cached))
 })
 
-test('extra hosts are in /etc/hosts, read-only, and in no key', async t => {
+test('extra hosts are in /etc/hosts, read-only', async t => {
   const run = await trial()
   const step = instruction('cat /etc/hosts; echo x >> /etc/hosts || echo refused')
   const limits = { extraHosts: ['db:10.0.0.7', 'six:[fd00::1]'] }
   const { lines } = await run.build([step], { caller: { ...noCaller, limits } })
   t.deepEqual(lines.slice(2, 4), ['10.0.0.7\tdb', 'fd00::1\tsix'])
   t.is(lines.at(-1), 'refused')
-  const again = await run.build([step])
-  t.true(again.steps.every(({ cached }) => cached))
+})
+
+test('what a program can see of the limits is in its key, what only slows it down is not', async t => {
+  const run = await trial()
+  const step = instruction('grep -c db /etc/hosts > /seen; ulimit -n >> /seen')
+  const isCached = async (limits: RunLimits): Promise<boolean | undefined> =>
+    (await run.build([step], { caller: { ...noCaller, limits } })).steps.at(-1)?.cached
+  const nofile = (soft: number): RunLimits => ({
+    rlimits: [{ type: 'RLIMIT_NOFILE', soft, hard: 200 }],
+  })
+  t.false(await isCached({ extraHosts: ['db:10.0.0.7'] }))
+  t.true(await isCached({ extraHosts: ['db:10.0.0.7'], resources: { memory: { limit: 1 << 28 } } }))
+  t.false(await isCached({ extraHosts: ['db:10.0.0.8'] }))
+  t.false(await isCached({ ...nofile(100), extraHosts: ['db:10.0.0.8'] }))
+  t.false(await isCached({ ...nofile(101), extraHosts: ['db:10.0.0.8'] }))
+  t.false(await isCached({ shmSizeBytes: 1 << 20, extraHosts: ['db:10.0.0.8'] }))
 })
 
 test('nothing of the files of /etc, of /dev and of made mount points stays', async t => {

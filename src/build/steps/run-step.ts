@@ -7,6 +7,7 @@ import type { RunStep } from '../../plan/plan.ts'
 import type { Rootfs } from '../../rootfs/rootfs.ts'
 import type { BridgeLease } from '../../runtime/bridge-lease.ts'
 import type { ContainerExit, RootMount } from '../../runtime/runtime.ts'
+import type { RunLimits } from '../build.ts'
 import { openScratchDirectory } from '../scratch-directory.ts'
 import { type RunMounts, readRunMounts } from './build-mounts.ts'
 import { checkEntitlements } from './entitlements.ts'
@@ -36,7 +37,23 @@ function readsOf(step: RunStep, { options }: StepContext, mounts: RunMounts): Js
   // Where the packages decide the epoch, the steps before name it already.
   const epoch = step.showsEpoch ? (options.sourceDateEpoch ?? null) : null
   const { transientReads, buildReads } = mounts
-  return { epoch, mounts: transientReads, ...(buildReads.length > 0 ? { buildReads } : {}) }
+  return {
+    epoch,
+    mounts: transientReads,
+    ...(buildReads.length > 0 ? { buildReads } : {}),
+    ...(step.phase === 'instruction' ? limitsRead(options.caller?.limits) : {}),
+  }
+}
+
+/** What a program can see of the limits; how much memory and processor time it gets changes how fast it is, not what it makes. */
+function limitsRead({ extraHosts, shmSizeBytes, rlimits }: RunLimits = {}): Record<string, Json> {
+  return {
+    ...(extraHosts === undefined || extraHosts.length === 0 ? {} : { extraHosts: [...extraHosts] }),
+    ...(shmSizeBytes === undefined ? {} : { shmSizeBytes }),
+    ...(rlimits === undefined || rlimits.length === 0
+      ? {}
+      : { rlimits: rlimits.map(({ type, soft, hard }) => ({ type, soft, hard })) }),
+  }
 }
 
 interface RunParts {
