@@ -282,7 +282,7 @@ class StageRunner implements StageRun {
   }
 
   #keepFound(keyed: KeyedStep, snapshot: Snapshot): void {
-    if (!this.#input.onlyLooks) tellCached(this.#input.options.emit, keyed)
+    if (!this.#input.onlyLooks && !this.#hasToldAll) tellCached(this.#input.options.emit, keyed)
     this.#keep(keyed, { snapshot, record: recordOf(keyed, { snapshot, cached: true, seconds: 0 }) })
   }
 

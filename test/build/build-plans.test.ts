@@ -6,7 +6,7 @@ import path from 'node:path'
 import { buildMetadata } from '../../src/build/build-metadata.ts'
 import { type BuildOutcome, type BuildRequest, buildPlans } from '../../src/build/build-plans.ts'
 import type { KauriError } from '../../src/core/errors.ts'
-import { ignoreEvents } from '../../src/core/events.ts'
+import { type Emit, ignoreEvents } from '../../src/core/events.ts'
 import { openImage } from '../../src/image/open-image.ts'
 import { validateImage } from '../../src/image/validate-image.ts'
 import { digestOf } from '../../src/oci/digest.ts'
@@ -235,6 +235,25 @@ test('archives, directories and roots hold the result', async t => {
   t.deepEqual(files(at('root.tar')).trim().split('\n'), ['./', 'one', 'two'])
   t.deepEqual(readdirSync(at('root')).toSorted(), ['one', 'two'])
   t.deepEqual(await makers.parts.store.listImages(), [])
+})
+
+test('a step that was found is told once, whatever is written out of it', async t => {
+  using scratch = makeScratch()
+  const makers = await makeMakers(path.join(scratch.path, 'data'))
+  await build(makers, [twoStages()])
+  const told: string[] = []
+  const emit: Emit = event => {
+    if (event.kind === 'step-cached') told.push(event.id)
+  }
+  const directory = path.join(scratch.path, 'root')
+  const options = { useCache: true, offline: false, emit }
+  const outputs = [
+    { kind: 'store', names: [name] } as const,
+    { kind: 'directory', directory } as const,
+  ]
+  await build(makers, [twoStages()], { options, outputs })
+  t.deepEqual(told.toSorted(), [...new Set(told)].toSorted())
+  t.is(told.length, 3)
 })
 
 test('a layout keeps its other images, and a directory with something else is refused', async t => {
