@@ -112,6 +112,7 @@ class PlanRunner implements PlanRun {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#controller.abort()
     while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay)
+    for (const stage of this.stages) stage.release()
     await this.#contexts[Symbol.asyncDispose]()
   }
 

@@ -100,6 +100,8 @@ export interface StageRun {
   tellAllCached(): void
   /** What became of each step; those that nobody looked for count as found. */
   records(): StepRecord[]
+  /** Lets go of the results, which nobody could remove until now. */
+  release(): void
 }
 
 /** Starts a stage; nothing is done before the first call. */
@@ -118,6 +120,7 @@ class StageRunner implements StageRun {
   readonly #input: StageInput
   readonly #results: StepSnapshots
   readonly #base: BaseTeller
+  readonly #holds: Disposable[] = []
   #rootKey: Digest
   #top: LazyTree = emptyTree
   #stageBelow: StageRun | undefined
@@ -180,6 +183,10 @@ class StageRunner implements StageRun {
       return { title, kind, phase, key, snapshot: snapshotId(hexOf(key)), cached: true, seconds: 0 }
     })
     return [...this.made.map(({ record }) => record), ...unseen]
+  }
+
+  release(): void {
+    for (const hold of this.#holds.splice(0)) hold[Symbol.dispose]()
   }
 
   async #learnKeys(): Promise<Digest> {
@@ -288,6 +295,7 @@ class StageRunner implements StageRun {
 
   #keep(keyed: KeyedStep, { snapshot, record }: CarriedOut): void {
     const { parts, options } = this.#input
+    this.#holds.push(parts.snapshotter.hold(snapshot.id))
     const step = { keyed, snapshot, record }
     this.made.push(step)
     this.#onMade?.(step)

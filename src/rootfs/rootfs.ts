@@ -85,6 +85,8 @@ export interface Snapshotter {
   whileMaking<T>(id: SnapshotId, work: () => Promise<T>, signal?: AbortSignal): Promise<T>
   /** Opens a snapshot for reading. The caller disposes it. */
   open(id: SnapshotId): OpenTree
+  /** Keeps a snapshot, and all it stands on, from being removed until disposal. @throws SNAPSHOT_INVALID where it is being removed */
+  hold(id: SnapshotId): Disposable
   /** Where the changes of this snapshot against its parent are. */
   changes(id: SnapshotId): ChangeSource
   /** Makes all that was committed so far outlast a loss of power; one sync of the file system. */

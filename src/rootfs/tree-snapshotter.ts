@@ -89,6 +89,7 @@ export function treeSnapshotter(driver: TreeDriver): Snapshotter {
         throw error
       }
     },
+    hold: id => holdSnapshot(directory, id),
     changes: id => driver.changes(id),
     settle: signal => settleSnapshots(directory, signal),
     remove: id => removeSnapshot(directory, id),

@@ -188,6 +188,26 @@ test('with nothing changed no root is opened', async t => {
   t.is(opened.length, 1)
 })
 
+test('results of a build that is at work cannot be removed', async t => {
+  using scratch = makeScratch()
+  const doubles = await makeMakers(scratch.path)
+  const { script } = doubles
+  const { snapshotter } = doubles.parts
+  const removed: unknown[] = []
+  doubles.script = async (bundle, onLine) => {
+    for (const { id } of await snapshotter.list())
+      removed.push(await snapshotter.remove(id).catch((error: KauriError) => error.code))
+    return await script(bundle, onLine)
+  }
+  const built = await build(doubles, diamond())
+  t.true(removed.length > 2)
+  t.deepEqual([...new Set(removed)], ['LOCK_BUSY'])
+  t.is(read(doubles, built, 'one'), 'one')
+  for (let left = await snapshotter.list(); left.length > 0; left = await snapshotter.list())
+    for (const { id } of left) await snapshotter.remove(id).catch(() => {})
+  t.deepEqual(await snapshotter.list(), [])
+})
+
 test('a failure stops the other stages, and nothing is left at work', async t => {
   using scratch = makeScratch()
   const doubles = await makeMakers(scratch.path)
