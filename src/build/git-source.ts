@@ -194,15 +194,17 @@ function headerScope(repository: string): string {
 function sshCommand(dataRoot: string, identity: SshSource | undefined): string {
   const directory = path.join(dataRoot, 'cache', 'git')
   mkdirSync(directory, { recursive: true, mode: 0o700 })
-  const knownHosts = `UserKnownHostsFile=${path.join(directory, 'known_hosts')} ~/.ssh/known_hosts`
+  const knownHosts = `UserKnownHostsFile="${path.join(directory, 'known_hosts')}" ~/.ssh/known_hosts`
   const command = [
     'ssh -F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=accept-new',
     '-o ConnectTimeout=60 -o ServerAliveInterval=30',
     `-o ${quoted(knownHosts)}`,
   ]
+  // Without the word none ssh takes the keys of whoever runs kauri.
   if (identity?.kind === 'agent') return [...command, '-o IdentityFile=none'].join(' ')
-  const files = identity?.paths ?? ['none']
-  const keys = files.map(file => `-i ${quoted(file === 'none' ? file : path.resolve(file))}`)
+  const keys = identity?.paths.map(file => `-i ${quoted(path.resolve(file))}`) ?? [
+    '-o IdentityFile=none',
+  ]
   return [...command, '-o IdentitiesOnly=yes -o IdentityAgent=none', ...keys].join(' ')
 }
 

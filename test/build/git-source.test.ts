@@ -16,6 +16,7 @@ import {
 import path from 'node:path'
 import process from 'node:process'
 import test from 'ava'
+import type { SshSource } from '../../src/build/build.ts'
 import { collectSources } from '../../src/build/collect-sources.ts'
 import { revisionNamed } from '../../src/build/git-source.ts'
 import {
@@ -308,6 +309,67 @@ gitTest('a token of the caller goes to the repository and into nothing that is k
   const found = spawnSync('grep', ['-rlE', 'my-token|eC1hY2Nlc3M', scratch.at('data')])
   t.is(found.status, 1, found.stdout.toString())
 })
+
+gitTest(
+  'ssh gets the agent or keys that were handed over, and no key or agent of the host',
+  async t => {
+    using scratch = makeScratch()
+    mkdirSync(scratch.at('bin'))
+    writeFileSync(
+      scratch.at('bin/ssh'),
+      `#!/bin/sh\n{ for word; do echo "$word"; done; echo "agent=$SSH_AUTH_SOCK"; } > ${scratch.at('asked')}\nexit 1\n`,
+      { mode: 0o755 },
+    )
+    const environment = { PATH: `${scratch.at('bin')}:${process.env['PATH']}` }
+    const askWith = async (ssh?: SshSource): Promise<string> => {
+      const parts = partsIn(scratch.at('data root'), {
+        environment,
+        ...(ssh === undefined ? {} : { ssh: new Map([['default', ssh]]) }),
+      })
+      await t.throwsAsync(treeOf(gitSource('ssh://git@example.org/x.git'), parts), {
+        code: 'DOWNLOAD_FAILED',
+      })
+      return readFileSync(scratch.at('asked'), 'utf8')
+    }
+    const known = `UserKnownHostsFile="${scratch.at('data root/cache/git/known_hosts')}" ~/.ssh/known_hosts`
+    const none = await askWith()
+    t.regex(none, /^-o\nIdentitiesOnly=yes\n-o\nIdentityAgent=none\n-o\nIdentityFile=none$/m)
+    t.regex(none, /^agent=$/m)
+    t.true(none.includes(known))
+    const agent = await askWith({ kind: 'agent', socket: '/handed/over' })
+    t.regex(agent, /^IdentityFile=none$/m)
+    t.regex(agent, /^agent=\/handed\/over$/m)
+    const keys = await askWith({ kind: 'keys', paths: ["/k/it's one", '/k/two'] })
+    t.regex(keys, /^-i\n\/k\/it's one\n-i\n\/k\/two$/m)
+    t.regex(keys, /^IdentityAgent=none$/m)
+  },
+)
+
+gitTest(
+  'a redirect gets no token of the caller, with no request; without a token it is followed',
+  async t => {
+    using scratch = makeScratch()
+    makeGitRepository(scratch.at('srv/one')).commit({ file: '1' })
+    symlinkSync('one/.git', scratch.at('srv/one.git'))
+    await using other = await serveGit(scratch.at('srv'))
+    await using server = await serveGit(scratch.at('srv'), { redirectsTo: other.url })
+    const source = gitSource(`${server.url}/one.git`)
+    writeFileSync(scratch.at('token'), 'my-token\n')
+    const token = { kind: 'file', path: scratch.at('token') } as const
+    for (const id of ['GIT_AUTH_TOKEN', `GIT_AUTH_TOKEN.${new URL(server.url).host}`]) {
+      const parts = partsIn(scratch.at('data'), { secrets: new Map([[id, token]]) })
+      const error = await t.throwsAsync(treeOf(source, parts), { instanceOf: KauriError })
+      t.regex(error?.hint ?? '', /a token is sent to nobody else/)
+    }
+    t.true(server.requests.some(({ authorization }) => authorization !== undefined))
+    t.deepEqual(
+      other.requests.filter(({ authorization }) => authorization !== undefined),
+      [],
+    )
+    const { files } = await treeOf(source, partsIn(scratch.at('more')))
+    t.deepEqual(files, ['file 644 1'])
+  },
+)
 
 gitTest('times are those of the commit where that is asked for', async t => {
   using scratch = makeScratch()
