@@ -5,6 +5,7 @@
 import { KauriError } from '../core/errors.ts'
 import { cancelled } from '../core/process.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
+import { hasBlob } from './download-blob.ts'
 import type { Endpoint } from './endpoints.ts'
 import type { UploadOptions } from './registry.ts'
 import {
@@ -49,9 +50,17 @@ export async function uploadBlob(work: UploadWork, open: OpenSource): Promise<vo
   const first = ways.get(endpoint.host) ?? 'whole'
   const refused = await sendBy(first, work, source, begun)
   if (refused === undefined) return void ways.set(endpoint.host, first)
+  // An answer that got lost on its way may have been a good one.
+  if (await isThere(work)) return
   const second = first === 'whole' ? 'pieces' : 'whole'
-  if ((await sendBy(second, work, source, undefined)) !== undefined) throw refused
+  const refusedAgain = await sendBy(second, work, source, undefined)
+  if (refusedAgain !== undefined && !(await isThere(work))) throw refused
   ways.set(endpoint.host, second)
+}
+
+async function isThere({ session, endpoint, blob, signal }: UploadWork): Promise<boolean> {
+  const question = { digest: blob.digest, scopes: pushScopes(endpoint) }
+  return await hasBlob(session, endpoint, question, { signal })
 }
 
 /** The error of a way that the registry does not take; undefined: the blob is there. */
@@ -141,6 +150,7 @@ async function sendWhole(
     if (attempt + 1 >= session.limits.attempts) throw sent.error
     upload = undefined
     await waitMs(backOffMs(attempt, session.limits), signal)
+    if (await isThere(work)) return undefined
   }
 }
 

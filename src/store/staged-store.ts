@@ -34,12 +34,10 @@ export function stagedStore(store: DiskStore): StagedStore {
     listImages: () => store.listImages(),
     commit,
     async [Symbol.asyncDispose]() {
-      try {
-        // Verified bytes under their own names: nobody can see an image in them.
-        await commit()
-      } finally {
-        batch[Symbol.dispose]()
-      }
+      // Verified bytes under their own names: nobody can see an image in them. What cannot be kept is asked for again, and
+      // why the work failed is told already.
+      await commit().catch(() => {})
+      batch[Symbol.dispose]()
     },
   }
 }

@@ -204,6 +204,31 @@ pushing('a whole blob is sent again after a lost connection', async ({ t, server
   t.is(server.blobs.get('app')?.size, 2)
 })
 
+for (const takesWhole of [true, false])
+  pushing(
+    `a blob whose good answer got lost is not sent again, ${takesWhole ? 'whole' : 'in pieces'}`,
+    async ({ t, server, push }) => {
+      let lost = 0
+      server.intercept = ({ response, method, url }) => {
+        const isEnd = method === 'PUT' && url.searchParams.has('digest')
+        if (isEnd && lost === 0) {
+          const end = response.end.bind(response)
+          response.end = () => {
+            if (response.statusCode !== 201) return end()
+            lost++
+            response.socket?.resetAndDestroy()
+            return response
+          }
+        }
+        return false
+      }
+      await push('content', named(server, 'app:1'))
+      t.is(lost, 1)
+      t.is(server.blobs.get('app')?.size, 2)
+    },
+    { habits: { takesWhole } },
+  )
+
 pushing(
   'the end of an upload may take longer than any other answer',
   async ({ t, server, push }) => {

@@ -135,6 +135,15 @@ for (const { title, link } of [
     t.is(server.log.length, 1)
   })
 
+for (const tag of ['../../etc', 'a/b', '', '.hidden', 'a b', 'x'.repeat(129)])
+  withRepository(`"${tag.slice(0, 20)}" is no tag`, async (repository, server, t) => {
+    server.intercept = ({ response }) => {
+      response.writeHead(200).end(JSON.stringify({ tags: ['good', tag] }))
+      return true
+    }
+    await t.throwsAsync(repository.listTags(), { code: 'REGISTRY_FAILED', message: /tags\[1\]/ })
+  })
+
 withRepository('a list without an end ends', async (repository, server, t) => {
   let page = 0
   server.intercept = ({ response }) => {
