@@ -243,19 +243,23 @@ const nodeTypes: Readonly<Record<string, number>> = {
 }
 
 function putFile(copy: Copy, entry: SourceEntry, place: EntryPlace): void {
-  const { source, firstPaths } = copy
+  const { firstPaths } = copy
   const { into, destination } = place
-  if (entry.links > 1) {
-    const inode = inodeOf(entry)
-    const first = firstPaths.get(inode)
-    if (first !== undefined) {
-      inParent(copy.tree, first, (fd, name) =>
-        native().makeLinkAt(fd, name, into, baseOf(destination)),
-      )
-      return
-    }
+  if (entry.links === 1) return copyFile(copy, entry, place)
+  const inode = inodeOf(entry)
+  const first = firstPaths.get(inode)
+  if (first === undefined) {
+    copyFile(copy, entry, place)
     firstPaths.set(inode, destination)
-  }
+  } else
+    inParent(copy.tree, first, (fd, name) =>
+      native().makeLinkAt(fd, name, into, baseOf(destination)),
+    )
+}
+
+function copyFile(copy: Copy, entry: SourceEntry, place: EntryPlace): void {
+  const { source } = copy
+  const { into, destination } = place
   const content = source.contents.find(entry)
   const shown = joinPath(place.directory, entry.name)
   if (content === undefined && source.mayChange) throw changedSource(source, shown)

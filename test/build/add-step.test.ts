@@ -346,6 +346,24 @@ test('hard links within one source stay hard links', async t => {
   t.is(f?.ino, g?.ino)
 })
 
+test('hard links replace files that are there and are links all the same', async t => {
+  using trial = await openAddTrial({
+    'd/f': 'F',
+    'd/s/g': { same: 'd/f' },
+    'old/f': 'O',
+    'old/s/g': 'P',
+  })
+  const built = await trial.build([addOf('/old', '/x'), addOf('/d', '/x')])
+  t.deepEqual(trial.list(built), [
+    '/x/ 0755 0:0',
+    '/x/f 0644 0:0 F',
+    '/x/s/ 0755 0:0',
+    '/x/s/g 0644 0:0 F',
+  ])
+  const [f, g] = trial.inside(built, root => ['/x/f', '/x/s/g'].map(file => statSync(root + file)))
+  t.is(f?.ino, g?.ino)
+})
+
 test('another stage keeps its owners, and --chown changes them', async t => {
   using trial = await openAddTrial({ f: 'F' })
   const stages = [stageOf('base', [addOf('/f', '/d/f', { owner: '5:6' })])]
