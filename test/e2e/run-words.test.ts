@@ -46,7 +46,7 @@ for (const { title, args, want, message } of [
 for (const { title, args, message } of [
   {
     title: 'an image that is not there',
-    args: ['nosuch'],
+    args: ['--pull', 'never', 'nosuch'],
     message: /no image nosuch[^]*kauri images/,
   },
   { title: 'no image', args: [], message: /IMAGE/ },
