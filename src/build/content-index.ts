@@ -35,30 +35,35 @@ export function memoryIndex(): ContentIndex {
   }
 }
 
-/** Coarser than the times of any of the file systems below. */
-const marginMs = 2000
+/** Coarser than the kernel's clock ticks; and where times have no fraction, than whole seconds. */
+const marginMs = { fraction: 100, whole: 2000 } as const
 
 /** Magic numbers of statfs(2): ext, xfs, btrfs, tmpfs, overlayfs, zfs, f2fs, bcachefs. */
 const firmFileSystems: ReadonlySet<number> = new Set([
   0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0x794c_7630, 0x2fc1_2fc1, 0xf2f5_2010, 0xca45_1a4e,
 ])
 
-/** The index of the directory that a descriptor stands for. */
-export function openContentIndex(dataRoot: string, rootFd: number): ContentIndex {
+/** The index of the directory that a descriptor stands for; `nowMs` is when reading begins. */
+export function openContentIndex(
+  dataRoot: string,
+  rootFd: number,
+  nowMs: number = Date.now(),
+): ContentIndex {
   const self = `/proc/self/fd/${rootFd}`
   const directory = readlinkSync(self)
   const { dev } = statSync(self)
-  // What is read from now on is as it was before, where its inode last changed well before.
-  const firmBeforeMs = Date.now() - marginMs
   const hasFirmTimes = firmFileSystems.has(statfsSync(self).type)
   // A context that was unpacked for this build alone is never seen again.
   const isKept = hasFirmTimes && !directory.startsWith(`${path.resolve(dataRoot)}/`)
   const file = path.join(dataRoot, 'cache', 'contexts', hexOf(digestOf(directory)))
   const records = isKept ? readRecords(file) : contentRecords()
-  const isFirm = (entry: SourceEntry): boolean =>
-    hasFirmTimes &&
-    entry.dev === dev &&
-    entry.ctimeSeconds * 1000 + entry.ctimeNanoseconds / 1e6 < firmBeforeMs
+  // What is read from now on is as it was before, where its inode last changed well before: a later change shows.
+  const isFirm = ({ dev: on, ctimeSeconds, ctimeNanoseconds }: SourceEntry): boolean => {
+    const margin = ctimeNanoseconds === 0 ? marginMs.whole : marginMs.fraction
+    return (
+      hasFirmTimes && on === dev && ctimeSeconds * 1000 + ctimeNanoseconds / 1e6 < nowMs - margin
+    )
+  }
   return {
     find: entry => records.find(entry),
     keep: (entry, content) => records.add(entry, content, isKept && isFirm(entry)),

@@ -149,13 +149,17 @@ test('a file that changed just before it was read is not kept', async t => {
     const [entry] = sourceTree(fd, { name: '', keepsOwners: false }).list('')
     if (entry === undefined) throw new Error('the directory is empty')
     const dataRoot = scratch.at('data')
-    const index = openContentIndex(dataRoot, fd)
+    const changedMs = entry.ctimeSeconds * 1000 + entry.ctimeNanoseconds / 1e6
+    const index = openContentIndex(dataRoot, fd, changedMs + 50)
     index.keep(entry, content('a'))
     t.false(index.isFirm(entry))
     t.truthy(index.find(entry))
     await index.save()
     t.false(existsSync(path.join(dataRoot, 'cache', 'contexts')))
     t.is(openContentIndex(dataRoot, fd).find(entry), undefined)
+    // Times without a fraction may be those of a file system that has only seconds.
+    const later = openContentIndex(dataRoot, fd, changedMs + 1500)
+    t.false(later.isFirm({ ...entry, ctimeNanoseconds: 0 }))
   } finally {
     closeSync(fd)
   }
