@@ -212,6 +212,7 @@ function parseRecord(text: string | undefined): AddressRecord | undefined {
       ...('lastModified' in value && typeof value.lastModified === 'string'
         ? { lastModified: value.lastModified }
         : {}),
+      isFirm: 'isFirm' in value && value.isFirm === true,
     }
   } catch {
     return undefined

@@ -19,6 +19,8 @@ export interface Validators {
   readonly etag?: string
   /** As the server wrote it. */
   readonly lastModified?: string
+  /** The file was at rest when it was sent: a later change would have given it another time. */
+  readonly isFirm?: boolean
 }
 
 export interface DownloadOptions {
@@ -64,11 +66,19 @@ export async function openDownloadIfChanged(
   return await opened(target, response, options.signal)
 }
 
-function conditionsOf({ etag, lastModified }: Validators): Record<string, string> {
+/** Times are whole seconds, so a change in the second of the answer cannot be told by them (RFC 9110, section 8.8.2.2). */
+function conditionsOf({ etag, lastModified, isFirm }: Validators): Record<string, string> {
   return {
     ...(etag === undefined ? {} : { 'if-none-match': etag }),
-    ...(lastModified === undefined ? {} : { 'if-modified-since': lastModified }),
+    ...(lastModified === undefined || isFirm !== true ? {} : { 'if-modified-since': lastModified }),
   }
+}
+
+const restMs = 2000
+
+function isAtRest(headers: Headers): boolean {
+  const sentMs = Date.parse(headers.get('date') ?? '')
+  return sentMs - Date.parse(headers.get('last-modified') ?? '') >= restMs
 }
 
 async function opened(
@@ -91,7 +101,7 @@ async function opened(
     totalBytes: length === null || isEncoded ? undefined : Number(length),
     validators: {
       ...(etag === null ? {} : { etag }),
-      ...(lastModified === null ? {} : { lastModified }),
+      ...(lastModified === null ? {} : { lastModified, isFirm: isAtRest(headers) }),
     },
   }
 }

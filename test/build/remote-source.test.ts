@@ -77,6 +77,20 @@ test('a file over HTTP is named by its bytes, keeps the time of the server, and 
   t.is((await fileOf(source, parts)).text, 'two')
 })
 
+test('a file that changes in the second in which it was sent is not taken for the old one', async t => {
+  using scratch = makeScratch()
+  mkdirSync(scratch.at('www'))
+  const file = scratch.at('www/file')
+  const nowSeconds = Math.floor(Date.now() / 1000)
+  await using server = await serveFiles(scratch.at('www'))
+  const parts = partsIn(scratch.at('data'))
+  for (const text of ['one', 'two']) {
+    writeFileSync(file, text)
+    utimesSync(file, nowSeconds, nowSeconds)
+    t.is((await fileOf(httpSource(`${server.url}/file`), parts)).text, text)
+  }
+})
+
 test('a source is asked for once in a build', async t => {
   using scratch = makeScratch()
   mkdirSync(scratch.at('www'))

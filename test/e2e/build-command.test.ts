@@ -1,7 +1,14 @@
 // `kauri build` as people type it: contexts of every kind, Dockerfiles from everywhere, and what is refused.
 
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import path from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { type BuildTrial, openBuildTrial } from '../helpers/build-trial.ts'
@@ -66,6 +73,7 @@ build(
         `${name} on standard input`,
       )
     }
+    utimesSync(path.join(www, 'c.tgz'), 1_500_000_000, 1_500_000_000)
     await using server = await serveFiles(www)
     t.is(await buildOf(t, [`${server.url}/c.tgz`]), whole)
     t.is(await buildOf(t, [`${server.url}/c.tgz`]), whole)
