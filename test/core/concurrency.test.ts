@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
-import { mapConcurrent } from '../../src/core/concurrency.ts'
+import { createSlots, mapConcurrent } from '../../src/core/concurrency.ts'
 
 test('results keep the order of the items, whatever takes longer', async t => {
   const results = await mapConcurrent([30, 5, 15], 3, async (ms, index) => {
@@ -49,4 +49,37 @@ test('nothing to do is done', async t => {
 
 test('undefined is an item like any other', async t => {
   t.deepEqual(await mapConcurrent([undefined, 1], 1, async item => item ?? 'none'), ['none', 1])
+})
+
+test('works wait for a free slot in order of arrival, and a failure frees one', async t => {
+  const slots = createSlots(1)
+  const order: string[] = []
+  const work = (name: string, fails = false): Promise<void> =>
+    slots.run(async () => {
+      order.push(`${name} begins`)
+      await sleep(2)
+      order.push(`${name} ends`)
+      if (fails) throw new Error(name)
+    })
+  const results = await Promise.allSettled([work('a'), work('b', true), work('c')])
+  t.deepEqual(order, ['a begins', 'a ends', 'b begins', 'b ends', 'c begins', 'c ends'])
+  t.deepEqual(
+    results.map(({ status }) => status),
+    ['fulfilled', 'rejected', 'fulfilled'],
+  )
+})
+
+test('a work whose signal aborts while it waits does not begin, and keeps no slot', async t => {
+  const slots = createSlots(1)
+  const controller = new AbortController()
+  let hasBegun = false
+  const first = slots.run(() => sleep(20))
+  const second = slots.run(async () => {
+    hasBegun = true
+  }, controller.signal)
+  controller.abort(new Error('enough'))
+  await t.throwsAsync(second, { message: 'enough' })
+  t.false(hasBegun)
+  await first
+  t.is(await slots.run(async () => 'free'), 'free')
 })
