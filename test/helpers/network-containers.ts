@@ -30,7 +30,7 @@ export interface NetworkContainers {
   readonly onlyBridgeIsLeft: () => Promise<readonly string[]>
 }
 
-export const talkSource: string = path.join(import.meta.dirname, '../e2e/programs/network-talk.c')
+const talkSource = path.join(import.meta.dirname, '../e2e/programs/network-talk.c')
 
 /** Compiles the program that talks. */
 export function compileTalk(target: string): void {

@@ -1,13 +1,12 @@
 // kauri's bridge and docker's on one host, whichever came first: both have a way out, and neither opens the other's
 // containers. Docker sets the policy of what is forwarded to DROP.
 
-import { execFileSync } from 'node:child_process'
-import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import anyTest, { type ExecutionContext } from 'ava'
 import { type DockerDaemon, startDockerDaemon } from '../helpers/docker-daemon.ts'
 import { kauriProgram } from '../helpers/kauri-program.ts'
 import { testWith } from '../helpers/needs.ts'
+import { compileTalk } from '../helpers/network-containers.ts'
 import { type PrivateHost, startPrivateHost } from '../helpers/private-host.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { makeSmallRoot, tarOfRoot } from '../helpers/small-root.ts'
@@ -16,8 +15,6 @@ const test = testWith({ root: true, programs: ['dockerd', 'docker', 'ip', 'iptab
 const kauri = kauriProgram()
 anyTest.after.always(() => kauri[Symbol.dispose]())
 
-const talkSource = path.join(import.meta.dirname, '../e2e/programs/network-talk.c')
-
 let image: Uint8Array | undefined
 
 /** A small root with the program that talks. */
@@ -25,7 +22,7 @@ function talker(): Uint8Array {
   if (image !== undefined) return image
   using scratch = makeScratch()
   makeSmallRoot(scratch.path)
-  execFileSync('cc', ['-O1', '-static', '-o', scratch.at('bin/talk'), talkSource])
+  compileTalk(scratch.at('bin/talk'))
   image = tarOfRoot(scratch.path)
   return image
 }
