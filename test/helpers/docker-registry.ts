@@ -20,7 +20,7 @@ export interface DockerRegistryOptions {
 
 /** Starts it and waits until it answers; needs the programs docker-registry and perl. */
 export async function startDockerRegistry(
-  scratch: Scratch,
+  scratch: Pick<Scratch, 'at'>,
   { tls, login }: DockerRegistryOptions = {},
 ): Promise<DockerRegistry> {
   const port = await freePort()
