@@ -40,7 +40,7 @@ export interface CacheRecords {
 const formatVersion = 1
 
 /** Many thousand steps; the rest of a document's bounds are those of any other. */
-export const cacheLimits: JsonLimits = { maxBytes: 64 * 1024 * 1024, maxDepth: 16 }
+const cacheLimits: JsonLimits = { maxBytes: 64 * 1024 * 1024, maxDepth: 16 }
 
 /** The document; equal records give equal bytes. */
 export function formatCache({ steps, contents }: CacheRecords): string {

@@ -26,7 +26,7 @@ export function presentTree(snapshot: Snapshot): LazyTree {
 }
 
 /** The name of a tree with a linked result over it. */
-export function mergedName(below: SnapshotId | undefined, linked: SnapshotId): SnapshotId {
+function mergedName(below: SnapshotId | undefined, linked: SnapshotId): SnapshotId {
   if (below === undefined) return linked
   return snapshotId(hexOf(digestOf(`merge ${below} ${linked}`)))
 }

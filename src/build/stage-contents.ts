@@ -42,7 +42,7 @@ export interface KnownContent {
 }
 
 /** Some keys of the plan were learnt from what is not there any more; learning them again gives the right ones. */
-export class OutdatedKeysError extends Error {
+class OutdatedKeysError extends Error {
   override readonly name = 'OutdatedKeysError'
 }
 

@@ -332,7 +332,7 @@ async function resultOf(
 }
 
 /** Ids of the stages whose roots a step reads from. */
-export function stagesReadBy({ step }: Pick<KeyedStep, 'step'>): string[] {
+function stagesReadBy({ step }: Pick<KeyedStep, 'step'>): string[] {
   const roots =
     step.kind === 'add'
       ? [step.from]
