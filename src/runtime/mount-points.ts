@@ -95,6 +95,13 @@ function isDirectory(file: string): boolean {
  * makes the mount point in the root, where it says no wrongly the layer below hides behind what is there.
  */
 function has(layer: string, point: MountPoint): boolean {
+  const parents = path.dirname(point.path).split('/')
+  let place = layer
+  // One name at a time: a link that the container left would lead to the host's files.
+  for (const name of parents) {
+    place = path.join(place, name)
+    if (lstatSync(place, { throwIfNoEntry: false })?.isDirectory() !== true) return false
+  }
   const found = lstatSync(path.join(layer, point.path), { throwIfNoEntry: false })
   return found !== undefined && !(found.isCharacterDevice() && found.rdev === 0)
 }
