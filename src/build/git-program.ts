@@ -58,9 +58,16 @@ export function openGit({ environment, ...access }: GitAccess): Git {
       throw new KauriError(
         'DOWNLOAD_FAILED',
         redactCredentials(`git ${verb} failed:\n${lastLines(result.stderr, 10)}`),
+        { hint: redirectHint(result.stderr) },
       )
     },
   }
+}
+
+function redirectHint(stderr: string): string | undefined {
+  return /returned error: 30\d/.test(stderr)
+    ? 'the server redirects, and a token is sent to nobody else: write the address that it leads to'
+    : undefined
 }
 
 /** Modes of a checkout do not depend on the caller's mask. */
@@ -76,7 +83,6 @@ const configuration: readonly (readonly [string, string])[] = [
   ['init.defaultBranch', 'master'],
   ['advice.detachedHead', 'false'],
   ['fetch.recurseSubmodules', 'false'],
-  ['http.followRedirects', 'initial'],
   // A server that falls silent is given up.
   ['http.lowSpeedLimit', '1'],
   ['http.lowSpeedTime', '120'],
@@ -99,16 +105,7 @@ function accessVariables({
   sshCommand,
   sshAgent,
 }: Omit<GitAccess, 'environment'>): Record<string, string> {
-  const values =
-    authorization === undefined
-      ? configuration
-      : [
-          ...configuration,
-          [
-            `http.${authorization.scope}.extraHeader`,
-            `Authorization: ${authorization.header}`,
-          ] as const,
-        ]
+  const values = [...configuration, ...accessConfiguration(authorization)]
   return {
     GIT_SSH_COMMAND: sshCommand,
     ...(sshAgent === undefined ? {} : { SSH_AUTH_SOCK: sshAgent }),
@@ -120,6 +117,21 @@ function accessVariables({
       ]),
     ),
   }
+}
+
+/**
+ * git sends such a header along to wherever a redirect has led it, with every request but the first, so with one no
+ * redirect is followed.
+ */
+function accessConfiguration(
+  authorization: GitAccess['authorization'],
+): readonly (readonly [string, string])[] {
+  if (authorization === undefined) return [['http.followRedirects', 'initial']]
+  const { scope, header } = authorization
+  return [
+    ['http.followRedirects', 'false'],
+    [`http.${scope}.extraHeader`, `Authorization: ${header}`],
+  ]
 }
 
 function requireGit(searchPath: string): void {

@@ -55,10 +55,17 @@ export interface GitServer extends AsyncDisposable {
   readonly requests: { readonly path: string; readonly authorization: string | undefined }[]
 }
 
+export interface GitServerChoice {
+  /** Whoever comes without this header is refused. */
+  readonly authorization?: string
+  /** Another server, to which everybody is sent. */
+  readonly redirectsTo?: string
+}
+
 /** Serves every repository below a directory; a work tree's is called `NAME/.git`, and a link makes it `NAME.git`. */
 export async function serveGit(
   directory: string,
-  { authorization }: { readonly authorization?: string } = {},
+  { authorization, redirectsTo }: GitServerChoice = {},
 ): Promise<GitServer> {
   const requests: GitServer['requests'] = []
   const server = createServer((request, response) => {
@@ -67,6 +74,10 @@ export async function serveGit(
     requests.push({ path: url.pathname, authorization: given })
     if (authorization !== undefined && given !== authorization) {
       response.writeHead(401, { 'www-authenticate': 'Basic realm="git"' }).end()
+      return
+    }
+    if (redirectsTo !== undefined) {
+      response.writeHead(302, { location: `${redirectsTo}${request.url}` }).end()
       return
     }
     const backend = spawn('git', ['-c', 'safe.directory=*', 'http-backend'], {
