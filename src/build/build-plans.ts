@@ -203,12 +203,14 @@ async function buildAll(request: BuildRequest, parts: BuildPlansParts): Promise<
 }
 
 async function openCaches(
-  { cacheFrom, options }: BuildRequest,
+  { cacheFrom, plans, options: { emit, signal } }: BuildRequest,
   parts: BuildPlansParts,
 ): Promise<OpenImports | undefined> {
   if (cacheFrom.length === 0) return undefined
   const { openImports } = await import('./cache-imports.ts')
-  return await openImports(cacheFrom, { parts, emit: options.emit, signal: options.signal })
+  const { cacheMountIds } = await import('./cache-mount-exchange.ts')
+  const mountIds = cacheMountIds(plans.flatMap(({ stages }) => stages))
+  return await openImports(cacheFrom, { parts, mountIds, emit, signal })
 }
 
 function idPrefixOf(plan: BuildPlan, { plans }: BuildRequest): string {

@@ -19,7 +19,7 @@ import {
   formatCache,
   inlineCacheAnnotation,
 } from './cache-format.ts'
-import { exportCacheMounts } from './cache-mount-exchange.ts'
+import { cacheMountIds, exportCacheMounts } from './cache-mount-exchange.ts'
 import { keptTimes, knownLayers } from './known-layers.ts'
 import type { PlanRun } from './plan-run.ts'
 import { findAll, packMissing, type ReadyStepLayer } from './result-layers.ts'
@@ -143,15 +143,7 @@ async function packCacheMounts(
   { request, parts, batch }: PackContext,
 ): Promise<Descriptor[]> {
   const { signal } = request.options
-  const ids = new Set(
-    runs
-      .flatMap(run => run.stages.flatMap(({ stage }) => stage.steps))
-      .flatMap(step =>
-        step.kind === 'run'
-          ? (step.buildMounts ?? []).flatMap(mount => (mount.kind === 'cache' ? [mount.id] : []))
-          : [],
-      ),
-  )
+  const ids = cacheMountIds(runs.flatMap(run => run.stages.map(({ stage }) => stage)))
   const mounts: Descriptor[] = []
   if (ids.size === 0) return mounts
   for await (const { annotations, openTar } of exportCacheMounts(parts.dataRoot, ids, { signal })) {

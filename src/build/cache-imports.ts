@@ -32,6 +32,8 @@ export interface CacheImports {
 
 export interface ImportWork {
   readonly parts: Pick<BuildPlansParts, 'dataRoot' | 'registries'>
+  /** Ids of the cache mounts that the build has. */
+  readonly mountIds: ReadonlySet<string>
   readonly emit: Emit
   readonly signal?: AbortSignal | undefined
 }
@@ -164,7 +166,7 @@ function addRecords(
 async function takeCacheMounts(
   mounts: readonly Descriptor[],
   store: BlobSource,
-  { parts, signal }: ImportWork,
+  { parts, mountIds: ids, signal }: ImportWork,
 ): Promise<void> {
   if (mounts.length === 0) return
   const { decompress } = await import('../layer/decompress.ts')
@@ -174,6 +176,6 @@ async function takeCacheMounts(
       const { bytes } = await decompress(await store.openBlob(descriptor), { name, signal })
       yield* bytes
     }
-    await importCacheMount(parts.dataRoot, descriptor.annotations, openTar, { signal })
+    await importCacheMount(parts.dataRoot, descriptor.annotations, openTar, { ids, signal })
   }
 }

@@ -12,6 +12,7 @@ import { packTree } from '../layer/pack-tree.ts'
 import { type FileLock, lockFile } from '../native/file-lock.ts'
 import { oPath } from '../native/in-root.ts'
 import { isDigest, parseDigest } from '../oci/digest.ts'
+import type { BuildStage } from '../plan/plan.ts'
 import {
   type CacheMountIdentity,
   cacheMountLock,
@@ -32,6 +33,21 @@ export interface PackedCacheMount {
 
 export interface ExchangeOptions {
   readonly signal?: AbortSignal | undefined
+}
+
+export interface ImportOptions extends ExchangeOptions {
+  /** The mounts that a build has: a cache fills no others, which would wait for the next build of somebody else. */
+  readonly ids: 'all' | ReadonlySet<string>
+}
+
+/** The ids of all cache mounts of a build. */
+export function cacheMountIds(stages: readonly BuildStage[]): ReadonlySet<string> {
+  return new Set(
+    stages
+      .flatMap(({ steps }) => steps)
+      .flatMap(step => (step.kind === 'run' ? (step.buildMounts ?? []) : []))
+      .flatMap(mount => (mount.kind === 'cache' ? [mount.id] : [])),
+  )
 }
 
 const annotationName = 'dev.kauri.cache-mount'
@@ -63,18 +79,20 @@ export async function* exportCacheMounts(
 }
 
 /**
- * Unpacks a cache mount. False where this machine has it already: what is here is at least as warm.
+ * Unpacks a cache mount. False where this machine has it already, since what is here is at least as warm, and for a mount
+ * that is not asked for.
  * @throws ARCHIVE_INVALID for annotations or a tar that kauri did not write; DISK_FULL, CANCELLED
  */
 export async function importCacheMount(
   dataRoot: string,
   annotations: Readonly<Record<string, string>> | undefined,
   openTar: () => AsyncIterable<Uint8Array>,
-  { signal }: ExchangeOptions = {},
+  { ids, signal }: ImportOptions,
 ): Promise<boolean> {
   const identity = parseIdentity(annotations?.[annotationName] ?? '')
   if (identity === undefined)
     throw new KauriError('ARCHIVE_INVALID', 'a cache mount does not say which one it is')
+  if (ids !== 'all' && !ids.has(identity.id)) return false
   const copyName = `${cacheMountName(identity)}.0`
   const copy = path.join(cacheMountRoot(dataRoot), copyName)
   if (existsSync(copy)) return false

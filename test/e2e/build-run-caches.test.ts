@@ -243,11 +243,17 @@ test('a cache goes to another machine and comes back as it was, in equal bytes',
   t.is(packed.length, 1)
   const { annotations, tar } = packed[0] ?? { annotations: {}, tar: Buffer.alloc(0) }
   t.true(isCacheMount(annotations))
-  const bring = () =>
-    importCacheMount(other.dataRoot, annotations, async function* () {
-      yield tar
-    })
-  t.true(await bring())
+  const bring = (ids: 'all' | ReadonlySet<string> = 'all') =>
+    importCacheMount(
+      other.dataRoot,
+      annotations,
+      async function* () {
+        yield tar
+      },
+      { ids },
+    )
+  t.false(await bring(new Set(['b'])), 'a cache fills no mount of other builds')
+  t.true(await bring(new Set(['a'])))
   t.false(await bring())
   const { lines } = await other.build([
     mounting(cache, 'stat -c "%a %u %g %h" /c/f /c; readlink /c/l; cat /c/h'),
@@ -264,9 +270,14 @@ test('a cache mount from outside stays in its directory, and must say which one 
     { name: '../escaped', body: 'x' },
   )
   const bring = (text: string) =>
-    importCacheMount(run.dataRoot, { 'dev.kauri.cache-mount': text }, async function* () {
-      yield tar
-    })
+    importCacheMount(
+      run.dataRoot,
+      { 'dev.kauri.cache-mount': text },
+      async function* () {
+        yield tar
+      },
+      { ids: 'all' },
+    )
   for (const text of ['', '{', '{}', '{"id":"a","mode":"x","uid":0,"gid":0}', '[]', 'null'])
     await t.throwsAsync(() => bring(text), { message: /does not say which one it is/ })
   await bring(record).catch((error: unknown) => t.true(error instanceof KauriError))
