@@ -25,6 +25,9 @@ const allowed: ReadonlySet<number> = new Set([message.requestIdentities, message
 /** OpenSSH's own limit. */
 const longestMessageBytes = 256 * 1024
 
+/** More at once are nobody's who wants a signature. */
+const mostConnections = 64
+
 const refusal = Buffer.from([0, 0, 0, 1, message.failure])
 
 /**
@@ -37,6 +40,10 @@ export async function openSshRelay(options: SshRelayOptions): Promise<AsyncDispo
   const own = opening.use(shortName(options.socket))
   const connections = new Set<Socket>()
   const server = createServer(client => {
+    if (connections.size >= mostConnections) {
+      client.destroy()
+      return
+    }
     connections.add(client)
     client.once('close', () => connections.delete(client))
     serve(client, agent.path)
@@ -83,15 +90,22 @@ function serve(client: Socket, agentPath: string): void {
     socket.on('error', end)
     socket.on('close', end)
   }
-  agent.on('data', chunk => client.write(chunk))
+  agent.on('data', chunk => send(chunk, agent, client))
   const reader = messageReader({
     onMessage: (type, bytes) => {
-      if (allowed.has(type)) agent.write(bytes)
-      else client.write(refusal)
+      if (allowed.has(type)) send(bytes, client, agent)
+      else send(refusal, client, client)
     },
     onNonsense: end,
   })
   client.on('data', reader)
+}
+
+/** Who asks on without reading the answers is not listened to meanwhile: they would fill this process's memory. */
+function send(bytes: Uint8Array, from: Socket, to: Socket): void {
+  if (to.write(bytes) || from.isPaused()) return
+  from.pause()
+  to.once('drain', () => from.resume())
 }
 
 interface MessageWatcher {

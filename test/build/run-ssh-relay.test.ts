@@ -117,6 +117,55 @@ test('questions and signatures pass; keys cannot be added, removed or locked', a
   agent.close()
 })
 
+/** An agent with long answers that, as a good server does, asks for nothing more until they are taken. */
+async function openPatientAgent(socket: string): Promise<{ asked: number; close(): void }> {
+  const agent = { asked: 0, close: () => server.close() }
+  const server = createServer(client => {
+    client.on('error', () => {})
+    client.on('data', chunk => {
+      agent.asked += chunk.length / message(11).length
+      if (client.write(Buffer.alloc(chunk.length * 100))) return
+      client.pause()
+      client.once('drain', () => client.resume())
+    })
+  })
+  await listening(server, socket)
+  return agent
+}
+
+test('who asks on without reading the answers fills no memory, and many connections none either', async t => {
+  using scratch = makeScratch()
+  const agent = await openPatientAgent(scratch.at('agent'))
+  const relay = await openSshRelay({
+    agent: scratch.at('agent'),
+    socket: scratch.at('relay'),
+    ...looks,
+  })
+  const client = createConnection(scratch.at('relay'))
+  client.on('error', () => {})
+  const asked = 400_000
+  client.write(Buffer.concat(Array.from({ length: asked }, () => message(11))))
+  let before = -1
+  while (before !== agent.asked) {
+    before = agent.asked
+    await sleep(200)
+  }
+  t.true(agent.asked > 0)
+  t.true(agent.asked < asked / 2, String(agent.asked))
+  const closed = Array.from({ length: 100 }, () => {
+    const more = createConnection(scratch.at('relay'))
+    more.on('error', () => {})
+    return new Promise<boolean>(resolve => {
+      more.once('close', () => resolve(true))
+      setTimeout(() => resolve(false), 500)
+    })
+  })
+  t.is((await Promise.all(closed)).filter(Boolean).length, 100 - 63)
+  await relay[Symbol.asyncDispose]()
+  client.destroy()
+  agent.close()
+})
+
 test('after the step nobody is connected, and nobody can connect', async t => {
   using scratch = makeScratch()
   const agent = await openFakeAgent(scratch.at('agent'))
