@@ -49,8 +49,14 @@ test('a rebase keeps what stands on the old base, and its history, on the new on
     ['new', 'newer', 'app', 'more'].map(name => layerOf(name).diffId),
   )
   t.deepEqual(makers(image), [
-    ...['new', 'ENV new', 'newer', 'ENV newer'],
-    ...['app', 'ENV app', 'more', 'ENV more'],
+    'new',
+    'ENV new',
+    'newer',
+    'ENV newer',
+    'app',
+    'ENV app',
+    'more',
+    'ENV more',
   ])
   t.notThrows(() => imageDocuments(image))
 })

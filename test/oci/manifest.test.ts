@@ -91,6 +91,7 @@ test("a configuration keeps Docker's members and takes Go's nulls for nothing", 
     ExposedPorts: { '80/tcp': {} },
     Healthcheck: { Test: ['CMD', 'true'], Interval: 3e9 },
     OnBuild: ['RUN true'],
+    ArgsEscaped: true,
   })
   t.deepEqual(parsed.rootfs.diff_ids, [digest] as never)
 })
