@@ -31,10 +31,15 @@ export interface RegistryServerOptions {
   /** PEM; undefined: plain http, for loopback only. */
   readonly tls?: { readonly cert: Buffer; readonly key: Buffer } | undefined
   readonly emit: Emit
+  /** A connection on which nothing moves for so long goes, by default two minutes. */
+  readonly idleMs?: number
 }
 
-/** Headers must come within this time, and an idle connection goes after it. */
+/** Headers must come within this time, and a connection without a request goes after it. */
 const headersWithinMs = 30_000
+const transferIdleMs = 120_000
+/** Each may hold a file open and half a megabyte of it. */
+const mostConnections = 500
 
 /** A server that listens nowhere yet; `close` it. */
 export function registryServer(options: RegistryServerOptions): Server {
@@ -48,6 +53,8 @@ export function registryServer(options: RegistryServerOptions): Server {
       ? createHttpServer(limits, answer)
       : createHttpsServer({ ...limits, ...options.tls, minVersion: 'TLSv1.2' }, answer)
   server.keepAliveTimeout = headersWithinMs
+  server.timeout = options.idleMs ?? transferIdleMs
+  server.maxConnections = mostConnections
   server.once('close', () => uploads[Symbol.dispose]())
   return server
 }
@@ -63,7 +70,8 @@ async function handle(exchange: Exchange): Promise<void> {
   response.setHeader('Docker-Distribution-Api-Version', 'registry/2.0')
   response.setHeader('X-Content-Type-Options', 'nosniff')
   try {
-    const url = new URL(request.url ?? '', 'http://registry')
+    const url = URL.parse(request.url ?? '', 'http://registry')
+    if (url === null) throw new Refusal(400, 'NAME_INVALID', 'this is no address')
     const route = routeOf(url.pathname)
     await exchange.access.require(request, isReading(request) ? 'read' : 'write')
     await dispatch(exchange, route, url.searchParams)

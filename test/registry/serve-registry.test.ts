@@ -1,9 +1,11 @@
 // The store as a registry: the cases of the distribution specification's conformance suite, restated, and what strangers try.
 
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import test, { type ExecutionContext } from 'ava'
 import { hashSync } from 'bcryptjs'
 import { openAccess } from '../../src/registry/serve-access.ts'
@@ -13,6 +15,7 @@ import { makeScratch, type Scratch } from '../helpers/scratch.ts'
 
 interface Serving extends AsyncDisposable {
   readonly scratch: Scratch
+  readonly port: number
   ask(method: string, path: string, options?: Asking): Promise<Answer>
   /** Uploads a blob in one piece; its digest. */
   blob(text: string): Promise<string>
@@ -38,13 +41,17 @@ const digestOf = (text: string | Uint8Array): string =>
 const manifestType = 'application/vnd.oci.image.manifest.v1+json'
 const indexType = 'application/vnd.oci.image.index.v1+json'
 
-async function serve(mode: 'ro' | 'rw' = 'rw', isOpen = false): Promise<Serving> {
+async function serve(
+  mode: 'ro' | 'rw' = 'rw',
+  isOpen = false,
+  more: { readonly idleMs?: number } = {},
+): Promise<Serving> {
   const scratch = makeScratch()
   const passwordFile = scratch.at('htpasswd')
   writeFileSync(passwordFile, `# users\nann:${hashSync('secret', 4)}\n`)
   const store = diskStore(scratch.at('store'))
   const access = openAccess({ mode, passwordFile: isOpen ? undefined : passwordFile })
-  const server = registryServer({ store, access, emit: () => {} })
+  const server = registryServer({ store, access, emit: () => {}, ...more })
   await new Promise<void>(resolve => {
     server.listen(0, '127.0.0.1', resolve)
   })
@@ -69,6 +76,7 @@ function serving(server: Server, scratch: Scratch): Serving {
   }
   const self: Serving = {
     scratch,
+    port,
     ask,
     async blob(text) {
       const digest = digestOf(text)
@@ -306,6 +314,46 @@ test('referrers are listed, by type where it is asked for', async t => {
   ])
   const none = await registry.ask('GET', `/v2/team/app/referrers/${digestOf('nothing')}`)
   t.deepEqual([none.status, JSON.parse(none.text).manifests], [200, []])
+})
+
+/** Sends text as it is; resolves with what came when the connection ends. */
+async function talk(port: number, text: string): Promise<string> {
+  const socket = connect(port, '127.0.0.1')
+  socket.on('error', () => {})
+  socket.write(text)
+  const chunks: Buffer[] = []
+  socket.on('data', chunk => chunks.push(Buffer.from(chunk)))
+  await once(socket, 'close')
+  return Buffer.concat(chunks).toString('latin1')
+}
+
+test('who sends or takes nothing is let go (slowloris, slow read)', async t => {
+  await using registry = await serve('rw', false, { idleMs: 300 })
+  const authorization = `Authorization: Basic ${Buffer.from('ann:secret').toString('base64')}`
+  const large = 'x'.repeat(32 * 1024 * 1024)
+  const digest = await registry.blob(large)
+  const head = `HTTP/1.1\r\nHost: x\r\n${authorization}\r\n`
+  const upload = `POST /v2/a/blobs/uploads/?digest=${digest} ${head}Content-Length: 100\r\n\r\nx`
+  t.is(await talk(registry.port, upload), '')
+  let taken = 0
+  const reader = connect(registry.port, '127.0.0.1')
+  reader.on('error', () => {})
+  reader.write(`GET /v2/a/blobs/${digest} ${head}\r\n`)
+  await sleep(1500)
+  reader.on('data', chunk => {
+    taken += chunk.length
+  })
+  await once(reader, 'close')
+  t.true(taken < large.length, String(taken))
+})
+
+test('an address that is none is the client’s mistake', async t => {
+  await using registry = await serve()
+  const answer = await talk(
+    registry.port,
+    'GET // HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n',
+  )
+  t.regex(answer, /^HTTP\/1.1 400 /)
 })
 
 test('read-only, nothing can be changed', async t => {
