@@ -102,7 +102,7 @@ function serve(client: Socket, agentPath: string): void {
 }
 
 /** Who asks on without reading the answers is not listened to meanwhile: they would fill this process's memory. */
-function send(bytes: Uint8Array, from: Socket, to: Socket): void {
+function send(bytes: Uint8Array | string, from: Socket, to: Socket): void {
   if (to.write(bytes) || from.isPaused()) return
   from.pause()
   to.once('drain', () => from.resume())
