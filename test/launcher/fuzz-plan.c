@@ -31,11 +31,21 @@ static void touch_bytes(const struct bytes *bytes) {
   for (uint32_t i = 0; i < bytes->length; i++) total += ((const uint8_t *)bytes->data)[i];
 }
 
+static void touch_root(const struct plan_root *root) {
+  touch(root->directory);
+  touch(root->upper);
+  touch(root->work);
+  touch_list(&root->lower);
+  touch_list(&root->options);
+}
+
 static void walk(const struct plan *plan) {
   for (size_t i = 0; i < plan->step_count; i++) {
     touch(plan->steps[i].target);
     touch(plan->steps[i].source);
     touch_list(&plan->steps[i].options);
+    touch_root(&plan->steps[i].tree);
+    touch_bytes(&plan->steps[i].content);
   }
   for (size_t i = 0; i < plan->join_count; i++) touch(plan->joins[i].path);
   for (size_t i = 0; i < plan->rlimit_count; i++) total += plan->rlimits[i].soft;
@@ -44,16 +54,14 @@ static void walk(const struct plan *plan) {
   touch(plan->directory);
   touch(plan->device_cgroup);
   touch(plan->cgroup_directory);
-  touch(plan->root.directory);
-  touch(plan->root.upper);
-  touch(plan->root.work);
-  touch_list(&plan->root.lower);
-  touch_list(&plan->root.options);
+  touch_root(&plan->root);
   touch_list(&plan->cgroups);
   touch_list(&plan->arguments);
   touch_list(&plan->environment);
   touch_bytes(&plan->seccomp);
   touch_bytes(&plan->device_program);
+  touch_bytes(&plan->netlink_outside);
+  touch_bytes(&plan->netlink_inside);
 }
 
 /** A few bytes, words or lengths changed; the header is right most of the time, or nothing behind it would be read. */
