@@ -11,10 +11,13 @@ const scarceBytes = 2 * 1024 * 1024
 export async function explainFullDisk(error: unknown, directory: string): Promise<unknown> {
   if (error instanceof KauriError && (error.code === 'DISK_FULL' || error.code === 'CANCELLED'))
     return error
-  if (!tellsOfFullDisk(error) && !(await isFull(directory))) return error
+  // What a script says has its own words in it, and may be of a file system of its own: only a disk that is full counts.
+  const isScript = error instanceof KauriError && error.code === 'SCRIPT_FAILED'
+  if ((isScript || !tellsOfFullDisk(error)) && !(await isFull(directory))) return error
   const what = error instanceof Error ? error.message : String(error)
   return new KauriError('DISK_FULL', `no space left below ${directory}: ${what}`, {
     hint: 'free space, or put the state elsewhere with --data-root DIR',
+    ...(error instanceof KauriError ? { where: error.where, output: error.output } : {}),
     cause: error,
   })
 }

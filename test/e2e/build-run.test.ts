@@ -122,6 +122,14 @@ test('what a program can see of the limits is in its key, what only slows it dow
   t.false(await isCached({ shmSizeBytes: 1 << 20, extraHosts: ['db:10.0.0.8'] }))
 })
 
+test('a command that speaks of a full disk is no full disk', async t => {
+  const step = instruction('echo "No space left on device"; false')
+  const error = await failureOf(t, step)
+  t.is(error.code, 'SCRIPT_FAILED')
+  t.deepEqual(error.where, step.where)
+  t.deepEqual(error.output, ['No space left on device'])
+})
+
 test('nothing of the files of /etc, of /dev and of made mount points stays', async t => {
   const run = await trial()
   const built = await run.build([instruction('echo new > /only; test -f /etc/resolv.conf')])
