@@ -5,6 +5,7 @@ import type { CommandContext, CommandSpec } from './command.ts'
 import { type Invocation, readCommandLine } from './command-line.ts'
 import { progressKind, stateDirectories } from './global-options.ts'
 import { type Interrupts, watchInterrupts } from './interrupts.ts'
+import { printable } from './printable.ts'
 import { type ProgramHost, processHost } from './program-host.ts'
 import { openProgress } from './progress.ts'
 import { type CommandGroup, commandGroups } from './registry.ts'
@@ -62,7 +63,9 @@ async function runCommand(
   using interrupts = watchInterrupts(host)
   const progress = openProgress(progressKind(options), host, command.progressLines)
   const results: string[] = []
-  const write = (text: string): void => {
+  const write = (line: string): void => {
+    // Whatever of an image or a Dockerfile is in it.
+    const text = `${printable(line)}\n`
     // A live list owns the terminal, so results wait until it is finished.
     if (progress.isLive()) results.push(text)
     else host.writeOut(text)
@@ -79,10 +82,10 @@ async function runCommand(
     emit: progress.emit,
     signal: interrupts.signal,
     print: line => {
-      if (!json) write(`${line}\n`)
+      if (!json) write(line)
     },
     printJson: value => {
-      if (json) write(`${JSON.stringify(value, undefined, 2)}\n`)
+      if (json) write(JSON.stringify(value, undefined, 2))
     },
     endProgress,
     takeSignals: handler => interrupts.take(handler),

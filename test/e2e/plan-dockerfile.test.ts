@@ -50,6 +50,24 @@ testWith({ root: true })(
   },
 )
 
+testWith({ root: true })('a Dockerfile’s escape sequences do not reach the terminal', async t => {
+  using kauri = kauriProgram()
+  using scratch = makeScratch()
+  writeFileSync(scratch.at('a'), '')
+  writeFileSync(scratch.at('Dockerfile'), 'FROM scratch\nCOPY a /\x1b]0;title\x07\x1b[2J\u202e\n')
+  const { code, stdout, stderr } = await kauri.run(['plan', scratch.path])
+  t.is(code, 0, stderr)
+  t.true(stdout.includes(String.raw`COPY a /\x1b]0;title\x07\x1b[2J\u202e`), stdout)
+  const label = 'FROM scratch\nENV A="\x1b[2J\x7f\x9b31m"\nLABEL a="\x7f\x9b31m"\n'
+  writeFileSync(scratch.at('Dockerfile'), label)
+  t.is((await kauri.run(['build', '-q', '-t', 'label', scratch.path])).code, 0)
+  const history = await kauri.run(['history', '--no-trunc', 'label'])
+  t.true(history.stdout.includes(String.raw`ENV A=\x1b[2J\u007f\u009b31m`), history.stdout)
+  const inspected = await kauri.run(['inspect', 'label'])
+  t.notRegex(inspected.stdout + history.stdout, /(?![\n\t])\p{Cc}/u)
+  t.is(JSON.parse(inspected.stdout)[0].Config.Labels.a, '\x7f\x9b31m')
+})
+
 testWith({ root: true })('plan refuses what a build refuses, with the place', async t => {
   using kauri = kauriProgram()
   using scratch = makeScratch()

@@ -6,6 +6,7 @@ import { stepOptions } from '../build-options.ts'
 import type { CommandContext, CommandSpec, OptionSpec, ParsedOptions } from '../command.ts'
 import { buildOptions, descriptionOptions, repositoryTuple } from '../description-options.ts'
 import { requireRoot } from '../host-needs.ts'
+import { printable } from '../printable.ts'
 import { readSourceDateEpoch } from '../source-date-epoch.ts'
 
 /** Both front ends' options; what both have means the same to both. */
@@ -80,7 +81,7 @@ const reasons = {
 
 function table(forecasts: readonly StepForecast[]): string[] {
   const rows = forecasts.map(({ title, kind, key, miss }) => [
-    title,
+    printable(title),
     kind,
     key === undefined ? '-' : hexOf(key).slice(0, 12),
     miss === undefined ? 'cached' : reasons[miss],
