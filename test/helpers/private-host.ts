@@ -46,7 +46,8 @@ export async function startPrivateHost({
   const host = await startHolder(['--net', '--mount', 'sh', '-c', holdRun])
   const world = await startHolder(['--net', process.execPath, '-e', answerScript])
   const enter = (holder: ChildProcess): string[] => ['nsenter', `--target=${holder.pid}`, '--net']
-  const through = [...enter(host), '--mount']
+  // The root as well: entering a mount namespace leaves a changed one behind.
+  const through = [...enter(host), '--mount', '--root']
   const run = (words: readonly string[]): string => {
     const [program = '', ...args] = words
     return execFileSync(program, args, { encoding: 'utf8', stdio: 'pipe' })
