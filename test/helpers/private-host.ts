@@ -47,7 +47,7 @@ export async function startPrivateHost({
   const world = await startHolder(['--net', process.execPath, '-e', answerScript])
   const enter = (holder: ChildProcess): string[] => ['nsenter', `--target=${holder.pid}`, '--net']
   // The root as well: entering a mount namespace leaves a changed one behind.
-  const through = [...enter(host), '--mount', '--root']
+  const through = [...enter(host), '--mount', '--root', '--wd']
   const run = (words: readonly string[]): string => {
     const [program = '', ...args] = words
     return execFileSync(program, args, { encoding: 'utf8', stdio: 'pipe' })
