@@ -1,7 +1,8 @@
 // Removes what builds noted about results that are gone: records are small, but each changed step leaves some.
 
-import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { readFileSync, rmSync, statSync } from 'node:fs'
 import path from 'node:path'
+import { namesIn } from '../core/directory-names.ts'
 import { hasErrno } from '../core/errors.ts'
 import { tryLockFile } from '../native/file-lock.ts'
 import { hexOf, isDigest, parseDigest } from '../oci/digest.ts'
@@ -62,15 +63,6 @@ function isBlobThere(text: string, isStored: (hex: string) => boolean): boolean 
   const member = /"digest":"([^"]*)"/.exec(text)?.[1]
   const digest = member ?? text.trim().split(/\s/).at(-1) ?? ''
   return isDigest(digest) && isStored(hexOf(parseDigest(digest)))
-}
-
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory)
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return []
-    throw error
-  }
 }
 
 /** Undefined for one that went meanwhile. */

@@ -4,7 +4,7 @@
 import { lstatSync, readdirSync, rmSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { sweepTemporaries } from '../core/atomic-file.ts'
-import { hasErrno } from '../core/errors.ts'
+import { namesIn } from '../core/directory-names.ts'
 import { tryLockFile } from '../native/file-lock.ts'
 
 export interface CollectSources {
@@ -67,13 +67,4 @@ function bytesBelow(directory: string): number {
       bytes +=
         lstatSync(path.join(entry.parentPath, entry.name), { throwIfNoEntry: false })?.size ?? 0
   return bytes
-}
-
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory)
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return []
-    throw error
-  }
 }

@@ -2,10 +2,10 @@
 // process dies, so whoever comes next can tell what was left and removes it.
 
 import { randomUUID } from 'node:crypto'
-import { mkdirSync, readdirSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import path from 'node:path'
-import { hasErrno } from '../core/errors.ts'
+import { namesIn } from '../core/directory-names.ts'
 import { lockFile, tryLockFile } from '../native/file-lock.ts'
 
 /** An empty directory, mode 0700; disposing removes it with all that is in it. */
@@ -32,7 +32,7 @@ export async function openScratchDirectory(dataRoot: string): Promise<ScratchDir
 /** Removes the directories of processes that are no more; one directory listing where there are none. */
 export async function sweepScratchDirectories(dataRoot: string): Promise<void> {
   const parent = path.join(dataRoot, 'scratch')
-  for (const name of listNames(parent)) {
+  for (const name of namesIn(parent)) {
     // The lock is made before its directory, so a directory without one was left by a sweep that died.
     const directory = path.join(
       parent,
@@ -42,14 +42,5 @@ export async function sweepScratchDirectories(dataRoot: string): Promise<void> {
     if (lock === undefined) continue
     await rm(directory, { recursive: true, force: true })
     lock.removeAndRelease()
-  }
-}
-
-function listNames(directory: string): string[] {
-  try {
-    return readdirSync(directory)
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return []
-    throw error
   }
 }

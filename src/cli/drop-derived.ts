@@ -1,9 +1,8 @@
 // Drops what the next build or run makes anew: unpacked trees and the records of steps, layers and results.
 
-import { readdirSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import path from 'node:path'
-import { hasErrno } from '../core/errors.ts'
+import { namesIn } from '../core/directory-names.ts'
 import { collectSnapshots } from '../rootfs/collect-snapshots.ts'
 import type { CommandContext } from './command.ts'
 import { containerTrees } from './kept-trees.ts'
@@ -24,13 +23,4 @@ export async function dropDerived(context: CommandContext): Promise<{ readonly t
     usedBeforeMs: Number.POSITIVE_INFINITY,
   })
   return { trees: removed.length }
-}
-
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory)
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return []
-    throw error
-  }
 }

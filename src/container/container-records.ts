@@ -2,8 +2,9 @@
 // container runs a lock beside its directory. The kernel drops the lock with the process that holds it, so who runs is
 // never guessed, and what a killed kauri left is found by its free lock.
 
-import { existsSync, mkdirSync, readdirSync, readlinkSync, rmSync, symlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, readlinkSync, rmSync, symlinkSync } from 'node:fs'
 import path from 'node:path'
+import { namesIn } from '../core/directory-names.ts'
 import { hasErrno, KauriError } from '../core/errors.ts'
 import { type FileLock, lockFile, tryLockFile } from '../native/file-lock.ts'
 import type { ContainerEnd, ContainerId, ContainerRecord, ContainerState } from './container.ts'
@@ -162,13 +163,4 @@ function forget(root: string, id: ContainerId, name: string | undefined): void {
   rmSync(path.join(root, id), { recursive: true, force: true })
   const file = name === undefined ? undefined : path.join(root, namesDirectory, name)
   if (file !== undefined && ownerOf(file) === id) rmSync(file, { force: true })
-}
-
-function namesIn(root: string): string[] {
-  try {
-    return readdirSync(root)
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return []
-    throw error
-  }
 }

@@ -1,17 +1,10 @@
 // What a running container has on the host beside its processes, written down before it is made, so that whoever comes
 // after a killed owner can remove it. The records are below the run-time directory, which does not outlive the boot.
 
-import {
-  linkSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
+import { namesIn } from '../core/directory-names.ts'
 import { hasErrno, KauriError } from '../core/errors.ts'
 
 export interface RunRecord {
@@ -65,7 +58,7 @@ export interface AbandonedRecord extends Disposable {
 /** Claims what dead owners left; of several processes that do this at once each record goes to one. */
 export function claimAbandoned(runRoot: string): readonly AbandonedRecord[] {
   const directory = recordDirectory(runRoot)
-  return listNames(directory).flatMap(name => {
+  return namesIn(directory).flatMap(name => {
     if (!isAbandoned(directory, name)) return []
     const claimed = path.join(directory, claimedName(name))
     try {
@@ -80,15 +73,6 @@ export function claimAbandoned(runRoot: string): readonly AbandonedRecord[] {
     dispose()
     return []
   })
-}
-
-function listNames(directory: string): readonly string[] {
-  try {
-    return readdirSync(directory)
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return []
-    throw error
-  }
 }
 
 /** `id.json` is its owner's, `id.json.PID-TICKS` its sweeper's, `.id.PID` one that is being written. */

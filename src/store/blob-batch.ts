@@ -9,7 +9,6 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
-  readdirSync,
   renameSync,
   rmSync,
   statSync,
@@ -21,6 +20,7 @@ import path from 'node:path'
 import process from 'node:process'
 import { asDiskFull, syncDirectory } from '../core/atomic-file.ts'
 import { mapConcurrent } from '../core/concurrency.ts'
+import { namesIn } from '../core/directory-names.ts'
 import { hasErrno, KauriError } from '../core/errors.ts'
 import { type FileLock, tryLockFile } from '../native/file-lock.ts'
 import { createDigester, type Digest } from '../oci/digest.ts'
@@ -317,15 +317,6 @@ export function sweepIngest({ ingest }: LayoutPaths): number {
     }
   }
   return oldestMs
-}
-
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory)
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return []
-    throw error
-  }
 }
 
 /** Makes the removal or appearance of blobs durable at once. */

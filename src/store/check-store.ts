@@ -2,9 +2,10 @@
 // missing, records and temporary files that nobody needs. What is derived is removed where repair is asked for; damaged
 // blobs are put aside, so that the same bytes can be had again by pulling, loading or building.
 
-import { createReadStream, mkdirSync, readdirSync, renameSync, statSync } from 'node:fs'
+import { createReadStream, mkdirSync, renameSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { mapConcurrent } from '../core/concurrency.ts'
+import { namesIn } from '../core/directory-names.ts'
 import { hasErrno, KauriError } from '../core/errors.ts'
 import { cancelled } from '../core/process.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
@@ -205,14 +206,5 @@ async function children(
     if (!(error instanceof KauriError)) throw error
     tell(error.message)
     return []
-  }
-}
-
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory)
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return []
-    throw error
   }
 }

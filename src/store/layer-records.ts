@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import { writeCacheRecord } from '../core/atomic-file.ts'
+import { namesIn } from '../core/directory-names.ts'
 import { hasErrno, KauriError } from '../core/errors.ts'
 import { readDescriptor } from '../oci/descriptor.ts'
 import { type DiffId, type Digest, hexOf } from '../oci/digest.ts'
@@ -68,20 +69,11 @@ export async function sweepLayerRecords(
   paths: LayoutPaths,
   isStored: (hex: string) => boolean,
 ): Promise<void> {
-  for (const hex of directoryNames(paths.diffIds)) {
+  for (const hex of namesIn(paths.diffIds)) {
     const directory = path.join(paths.diffIds, hex)
     const names = recordNames(directory)
     const gone = names.filter(name => !isStored(path.basename(name, '.json')))
     for (const name of gone) await rm(path.join(directory, name), { force: true })
     if (gone.length === names.length) await rm(directory, { recursive: true, force: true })
-  }
-}
-
-function directoryNames(directory: string): string[] {
-  try {
-    return readdirSync(directory)
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return []
-    throw error
   }
 }

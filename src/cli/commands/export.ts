@@ -1,8 +1,6 @@
 // `kauri export`: the files of a container that ended, or of an image, as one root file system tar.
 
 import path from 'node:path'
-import process from 'node:process'
-import { pipeline } from 'node:stream/promises'
 import { getContainer, sweepContainers } from '../../container/container-records.ts'
 import { KauriError } from '../../core/errors.ts'
 import { getImage } from '../../image/find-image.ts'
@@ -11,6 +9,7 @@ import { packTree } from '../../layer/pack-tree.ts'
 import { parsePlatform } from '../../oci/platform.ts'
 import { type SnapshotId, type Snapshotter, snapshotId } from '../../rootfs/rootfs.ts'
 import { unpackImage } from '../../rootfs/unpack-image.ts'
+import { writeArchiveTo } from '../archive-sink.ts'
 import type { CommandContext, CommandSpec, ParsedOptions } from '../command.ts'
 import { requireRoot } from '../host-needs.ts'
 import { openStore } from '../open-store.ts'
@@ -83,18 +82,9 @@ interface Tree {
 
 async function writeTree(
   { id, snapshotter, output }: Tree,
-  { signal, endProgress }: CommandContext,
+  context: CommandContext,
 ): Promise<void> {
   using tree = snapshotter.open(id)
-  const tar = packTree({ kind: 'tree', path: tree.path }, { signal })
-  if (output !== undefined) {
-    const { writeArchive } = await import('../../image/archive-output.ts')
-    return await writeArchive(output, tar, signal)
-  }
-  if (process.stdout.isTTY)
-    throw new KauriError('USAGE', 'standard output is a terminal', {
-      hint: 'name a file with --output, or pipe the tar somewhere',
-    })
-  await endProgress()
-  await pipeline(tar, process.stdout, { signal, end: false })
+  const tar = packTree({ kind: 'tree', path: tree.path }, { signal: context.signal })
+  await writeArchiveTo({ output, what: 'tar' }, tar, context)
 }

@@ -1,7 +1,5 @@
 // `kauri save`: images as an archive that docker, podman and skopeo take.
 
-import process from 'node:process'
-import { pipeline } from 'node:stream/promises'
 import { KauriError } from '../../core/errors.ts'
 import { type ArchivedImage, dockerArchive } from '../../image/docker-archive.ts'
 import { type FoundImage, getImage } from '../../image/find-image.ts'
@@ -11,7 +9,8 @@ import type { Digest } from '../../oci/digest.ts'
 import { parsePlatform } from '../../oci/platform.ts'
 import type { Reference } from '../../oci/reference.ts'
 import type { DiskStore } from '../../store/disk-store.ts'
-import type { CommandContext, CommandInput, CommandSpec } from '../command.ts'
+import { writeArchiveTo } from '../archive-sink.ts'
+import type { CommandInput, CommandSpec } from '../command.ts'
 import { openStore } from '../open-store.ts'
 
 const formats = ['docker-archive', 'oci-archive', 'oci-dir'] as const
@@ -50,16 +49,17 @@ async function runSave({ options, positionals, context }: CommandInput): Promise
     throw new KauriError('USAGE', `--platform chooses from a docker-archive, not for ${format}`)
   const roots = await findRoots(store, positionals)
   const { signal } = context
+  const sink = { output, what: 'archive' } as const
   if (format === 'oci-dir') {
     if (output === undefined)
       throw new KauriError('USAGE', 'an OCI directory needs a name', {
         hint: 'give it with --output',
       })
     await writeOciDirectory(store, roots, { directory: output, signal })
-  } else if (format === 'oci-archive') await write(output, ociArchive(store, roots), context)
+  } else if (format === 'oci-archive') await writeArchiveTo(sink, ociArchive(store, roots), context)
   else {
     const images = await openRoots(store, roots, platform)
-    await write(output, dockerArchive(store, images, signal), context)
+    await writeArchiveTo(sink, dockerArchive(store, images, signal), context)
   }
   return 0
 }
@@ -91,21 +91,4 @@ async function openRoots(
   for (const { descriptor, names } of roots)
     images.push({ image: await openImage(store, descriptor, wanted), names })
   return images
-}
-
-async function write(
-  output: string | undefined,
-  bytes: AsyncIterable<Uint8Array>,
-  { signal, endProgress }: CommandContext,
-): Promise<void> {
-  if (output !== undefined) {
-    const { writeArchive } = await import('../../image/archive-output.ts')
-    return await writeArchive(output, bytes, signal)
-  }
-  if (process.stdout.isTTY)
-    throw new KauriError('USAGE', 'standard output is a terminal', {
-      hint: 'name a file with --output, or pipe the archive somewhere',
-    })
-  await endProgress()
-  await pipeline(bytes, process.stdout, { signal, end: false })
 }

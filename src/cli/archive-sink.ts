@@ -1,0 +1,31 @@
+// Where commands write an archive: into a file that appears whole, or down a pipe.
+
+import process from 'node:process'
+import { pipeline } from 'node:stream/promises'
+import { KauriError } from '../core/errors.ts'
+import type { CommandContext } from './command.ts'
+
+export interface ArchiveSink {
+  /** Undefined: standard output, which must not be a terminal. */
+  readonly output: string | undefined
+  /** What messages call it. */
+  readonly what: 'archive' | 'tar'
+}
+
+/** @throws USAGE on a terminal; DISK_FULL, CANCELLED */
+export async function writeArchiveTo(
+  { output, what }: ArchiveSink,
+  bytes: AsyncIterable<Uint8Array>,
+  { signal, endProgress }: CommandContext,
+): Promise<void> {
+  if (output !== undefined) {
+    const { writeArchive } = await import('../image/archive-output.ts')
+    return await writeArchive(output, bytes, signal)
+  }
+  if (process.stdout.isTTY)
+    throw new KauriError('USAGE', 'standard output is a terminal', {
+      hint: `name a file with --output, or pipe the ${what} somewhere`,
+    })
+  await endProgress()
+  await pipeline(bytes, process.stdout, { signal, end: false })
+}
