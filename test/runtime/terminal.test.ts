@@ -2,6 +2,7 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
 import { testWith } from '../helpers/needs.ts'
@@ -43,7 +44,7 @@ function onTerminal(command: string): Conversation {
   const conversation: Conversation = {
     text: '',
     shows: async pattern => {
-      const deadline = performance.now() + 10_000
+      const deadline = performance.now() + 30_000
       while (!pattern.test(conversation.text)) {
         if (performance.now() > deadline)
           throw new Error(`never showed ${pattern}: ${conversation.text}`)
@@ -87,11 +88,14 @@ test('the container sees the terminal’s size, and that it changes', async t =>
   using bench = makeBench()
   const container = containerCommand(
     bench,
-    'stty size; trap "stty size; exit" WINCH; while :; do sleep 0.1; done',
+    'trap "stty size; exit" WINCH; stty size; while :; do sleep 0.1; done',
   )
-  const terminal = onTerminal(
-    `stty rows 33 cols 77; (sleep 1; stty rows 44 cols 99 < /dev/tty) & ${container}`,
-  )
+  // The size changes once the container has shown the first one, for which it waits for a file.
+  const shown = bench.at('shown')
+  const change = `until test -e '${shown}'; do sleep 0.05; done; stty rows 44 cols 99 < /dev/tty`
+  const terminal = onTerminal(`stty rows 33 cols 77; (${change}) & ${container}`)
+  await terminal.shows(/33 77\r\n/)
+  writeFileSync(shown, '')
   await terminal.shows(/33 77\r\n44 99/)
   t.is(await terminal.code, 0)
 })
@@ -108,13 +112,20 @@ for (const { name, kill } of [
   test(`the terminal’s mode is restored after ${name}`, async t => {
     using bench = makeBench()
     const container = containerCommand(bench, scriptFor(kill))
-    const terminal =
-      onTerminal(`${container} < /dev/tty & kauri=$!; sleep 1.5; echo "mode: $(stty -a < /dev/tty | grep -o '.icanon')"
-      ${kill}; wait $kauri; sleep 0.5; echo "after: $(stty -a < /dev/tty | grep -o '.icanon')"`)
+    const terminal = onTerminal(`mode() { stty -a < /dev/tty | grep -o '.icanon'; }
+      ${container} < /dev/tty & kauri=$!
+      ${awaitMode('-icanon')}; echo "mode: $seen"
+      ${kill}; wait $kauri
+      ${awaitMode(' icanon')}; echo "after: $seen"`)
     await terminal.code
     t.regex(terminal.text, /mode: -icanon/)
     t.regex(terminal.text, /after: {2}icanon/)
   })
+
+/** Shell words that wait for a mode, 30 seconds at most; `$seen` is then the one that was seen last. */
+function awaitMode(wanted: string): string {
+  return `for i in $(seq 600); do seen=$(mode); test "$seen" = '${wanted}' && break; sleep 0.05; done`
+}
 
 function scriptFor(kill: string): string {
   return kill === ':' ? 'sleep 2' : 'sleep 60'
