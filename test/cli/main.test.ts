@@ -263,8 +263,9 @@ test('a failure while an interrupt is undone is told below it', async t => {
 
 test('one Ctrl-C that arrives twice is one, a second one exits at once', async t => {
   const host = fakeHost()
+  const ending = Promise.withResolvers<void>()
   const running = runLine('images', host, async ({ context }) => {
-    await sleep(900)
+    await ending.promise
     return context.signal.aborted ? 3 : 0
   })
   await sleep(10)
@@ -274,6 +275,7 @@ test('one Ctrl-C that arrives twice is one, a second one exits at once', async t
   await sleep(500)
   host.interrupt('SIGINT')
   t.deepEqual(host.exits, [130])
+  ending.resolve()
   t.is(await running, 3)
 })
 

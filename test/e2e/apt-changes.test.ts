@@ -1,5 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import {
   existsSync,
   lstatSync,
@@ -15,6 +16,7 @@ import { KauriError } from '../../src/core/errors.ts'
 import { sweepRuntime } from '../../src/runtime/sweep-runtime.ts'
 import { machine, makeAptBench, repositoryOf, requestFor } from '../helpers/apt-bench.ts'
 import { type PackageRecipe, packageSeconds } from '../helpers/debian-repository.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { testWith } from '../helpers/needs.ts'
 
 const asRoot = testWith({ root: true, programs: ['apt-get', 'dpkg-deb', 'gpg'] })
@@ -256,12 +258,15 @@ asRoot(
       const child = spawn(process.execPath, ['--no-warnings', script], { stdio: 'ignore' })
       await sleep(afterMs)
       child.kill('SIGKILL')
-      await sleep(300)
+      await once(child, 'close')
     }
+    const isOurs = (words: string): boolean =>
+      words.includes(bench.scratch.path) || words.includes('sleep 86399')
+    const processes = (): string => execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' })
+    await eventually(() => !isOurs(processes()))
     await sweepRuntime(bench.scratch.at('run'))
     t.deepEqual(hostState(), before)
-    const processes = execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' })
-    t.false(processes.includes(bench.scratch.path) || processes.includes('sleep 86399'), processes)
+    t.false(isOurs(processes()), processes())
     t.false(readFileSync('/proc/self/mounts', 'utf8').includes(bench.scratch.path))
     const installed = await bench.install(requestFor([repositoryOf(repository)], ['server']))
     t.true(installed.has('usr/bin/server'))

@@ -8,6 +8,7 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ExecutionContext } from 'ava'
 import { storeFaults } from '../helpers/described-builds.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { kauriProgram } from '../helpers/kauri-program.ts'
 import { testWith } from '../helpers/needs.ts'
 import { useContainers } from '../helpers/run-containers.ts'
@@ -53,7 +54,7 @@ async function checkSwept(t: ExecutionContext): Promise<void> {
   // A short command may end before all is deleted; this one does not.
   await kauri.run(['gc'])
   t.deepEqual(leftovers(kauri.dataRoot), [])
-  for (let tries = 0; kauri.traces().length > 0 && tries < 40; tries++) await sleep(50)
+  await eventually(() => kauri.traces().length === 0)
   t.deepEqual(kauri.traces(), [])
 }
 

@@ -2,7 +2,6 @@
 
 import { existsSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { collectCacheMounts, listCacheMounts } from '../../src/build/cache-mount-collection.ts'
 import {
   exportCacheMounts,
@@ -11,8 +10,15 @@ import {
 } from '../../src/build/cache-mount-exchange.ts'
 import { cacheMountRoot } from '../../src/build/cache-mounts.ts'
 import { KauriError } from '../../src/core/errors.ts'
+import type { BuildMount } from '../../src/plan/plan.ts'
 import { testWith } from '../helpers/needs.ts'
-import { cacheMount, instruction, mounting, openRunTrial } from '../helpers/run-steps.ts'
+import {
+  cacheMount,
+  instruction,
+  mounting,
+  openRunTrial,
+  type RunTrial,
+} from '../helpers/run-steps.ts'
 import { tarOf } from '../helpers/tar.ts'
 
 const test = testWith({ root: true })
@@ -108,7 +114,7 @@ test('what a cache holds is out of reach of other users of the host', async t =>
 test('shared caches are used at the same time', async t => {
   using run = await openRunTrial()
   const meet = (own: string, other: string): string =>
-    `touch /c/${own}; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do test -e /c/${other} && echo met && exit; sleep 0.2; done; exit 1`
+    `touch /c/${own}; for i in $(seq 300); do test -e /c/${other} && echo met && exit; sleep 0.1; done; exit 1`
   const cache = cacheMount('a', '/c')
   const [one, two] = await Promise.all([
     run.build([mounting(cache, meet('one', 'two'))]),
@@ -120,14 +126,19 @@ test('shared caches are used at the same time', async t => {
 test('a locked cache lets one step in after the other, and tells who waits', async t => {
   using run = await openRunTrial()
   const cache = cacheMount('a', '/c', { sharing: 'locked' })
-  await run.build([instruction('true')])
-  const text = 'mkdir /c/inside && sleep 0.4 && rm -r /c/inside && echo alone'
+  const held = await holdCache(run, cache)
+  let waiting = 0
+  const onWarning = (): void => {
+    if (++waiting === 2) held.letGo()
+  }
+  const text = 'mkdir /c/inside && sleep 0.2 && rm -r /c/inside && echo alone'
   const built = await Promise.all(
-    ['1', '2', '3'].map(mark => run.build([mounting(cache, `: ${mark}; ${text}`)])),
+    ['1', '2'].map(mark => run.build([mounting(cache, `: ${mark}; ${text}`)], { onWarning })),
   )
+  await held.building
   t.deepEqual(
     built.map(({ lines }) => lines.join()),
-    ['alone', 'alone', 'alone'],
+    ['alone', 'alone'],
   )
   const waits = built.flatMap(({ events }) =>
     events.flatMap(event => (event.kind === 'warning' ? [event.message] : [])),
@@ -138,25 +149,41 @@ test('a locked cache lets one step in after the other, and tells who waits', asy
 test('who waits for a locked cache can be stopped', async t => {
   using run = await openRunTrial()
   const cache = cacheMount('a', '/c', { sharing: 'locked' })
-  const holder = run.build([mounting(cache, 'sleep 1')])
-  await sleep(400)
+  const held = await holdCache(run, cache)
   const stop = new AbortController()
-  const waiting = run.build([mounting(cache, 'echo in')], { signal: stop.signal })
-  setTimeout(() => stop.abort(), 100)
+  const waiting = run.build([mounting(cache, 'echo in')], {
+    signal: stop.signal,
+    onWarning: () => stop.abort(),
+  })
   const error = await t.throwsAsync(() => waiting)
   t.true(error instanceof KauriError && error.code === 'CANCELLED')
-  await holder
+  held.letGo()
+  await held.building
 })
+
+/** A step that has the cache until it is let go. */
+async function holdCache(
+  run: RunTrial,
+  cache: BuildMount,
+  atLast = ':',
+): Promise<{ readonly building: Promise<unknown>; readonly letGo: () => void }> {
+  const inside = Promise.withResolvers<void>()
+  const script = `echo inside; until test -e /c/go; do sleep 0.05; done; rm /c/go; ${atLast}`
+  const building = run.build([mounting(cache, script)], { onLine: () => inside.resolve() })
+  await Promise.race([inside.promise, building])
+  const [name = ''] = readdirSync(cacheMountRoot(run.dataRoot))
+  const directory = path.join(cacheMountRoot(run.dataRoot), name, 'data')
+  return { building, letGo: () => writeFileSync(path.join(directory, 'go'), '') }
+}
 
 test('a private cache in use means another directory, which the next one finds', async t => {
   using run = await openRunTrial()
   const cache = cacheMount('a', '/c', { sharing: 'private' })
-  const text = 'ls /c; mkdir /c/mine && sleep 0.5'
-  const [one, two] = await Promise.all([
-    run.build([mounting(cache, `: 1; ${text}`)]),
-    run.build([mounting(cache, `: 2; ${text}`)]),
-  ])
-  t.deepEqual([one.lines, two.lines], [[], []])
+  const held = await holdCache(run, cache, 'mkdir /c/mine')
+  const { lines: other } = await run.build([mounting(cache, 'ls /c; mkdir /c/mine')])
+  held.letGo()
+  await held.building
+  t.deepEqual(other, [])
   t.is(readdirSync(cacheMountRoot(run.dataRoot)).length, 2)
   const { lines } = await run.build([mounting(cache, 'ls /c')])
   t.deepEqual(lines, ['mine'])
@@ -215,10 +242,11 @@ test('gc removes what is old, then what is too much, and never what is in use', 
     (await listCacheMounts(run.dataRoot)).map(({ id }) => id),
     ['small'],
   )
-  const busy = run.build([mounting(cacheMount('small', '/c'), 'sleep 1; ls /c')])
-  await sleep(500)
+  const busy = await holdCache(run, cacheMount('small', '/c'))
   t.is((await collectCacheMounts(run.dataRoot, { usedBeforeMs: Date.now() + 1000 })).mounts, 0)
-  t.deepEqual((await busy).lines, ['x'])
+  busy.letGo()
+  await busy.building
+  t.deepEqual((await run.build([mounting(cacheMount('small', '/c'), 'ls /c')])).lines, ['x'])
 })
 
 test('a cache goes to another machine and comes back as it was, in equal bytes', async t => {

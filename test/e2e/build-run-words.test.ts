@@ -12,7 +12,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { eventually } from '../helpers/eventually.ts'
 import { type KauriProgram, kauriProgram } from '../helpers/kauri-program.ts'
 import { testWith } from '../helpers/needs.ts'
 import { makeSmallRoot, tarOfRoot } from '../helpers/small-root.ts'
@@ -140,11 +140,11 @@ testWithSsh('a killed build leaves no agent, process, mount or scratch directory
   child.stderr?.on('data', chunk => {
     shown += String(chunk)
   })
-  for (let wait = 0; !/\d begun/.test(shown) && wait < 600; wait++) await sleep(50)
+  await eventually(() => /\d begun/.test(shown))
   t.regex(shown, /\d begun/)
   child.kill('SIGKILL')
   await new Promise(resolve => child.once('close', resolve))
-  for (let wait = 0; trial.kauri.traces().length > 0 && wait < 100; wait++) await sleep(50)
+  await eventually(() => trial.kauri.traces().length === 0)
   t.deepEqual(trial.kauri.traces(), [])
   t.deepEqual(agentsOf(trial.kauri.dataRoot), [])
   // The lock died with its holder, and the next build sweeps what was left.

@@ -25,6 +25,7 @@ import {
   storeFaults,
   useBuilds,
 } from '../helpers/described-builds.ts'
+import { eventually } from '../helpers/eventually.ts'
 import type { ProgramResult } from '../helpers/kauri-program.ts'
 import { testWith } from '../helpers/needs.ts'
 import { makeScratch } from '../helpers/scratch.ts'
@@ -391,7 +392,7 @@ for (const { what, wish, begun } of moments)
       const [ended] = (await closed) as [number | null]
       t.is(ended, code)
       // After kill -9 the kernel needs a moment to take the descendants down.
-      for (let tries = 0; sleepers().length > 0 && tries < 40; tries++) await sleep(50)
+      await eventually(() => sleepers().length === 0)
       t.deepEqual(sleepers(), [])
       t.deepEqual(storeFaults(building.kauri.dataRoot), [])
       if (signal !== 'SIGKILL') checkNothingLeft(t, building)

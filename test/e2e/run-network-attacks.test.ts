@@ -3,6 +3,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { eventually } from '../helpers/eventually.ts'
 import { testWith } from '../helpers/needs.ts'
 import { useNetwork } from '../helpers/network-containers.ts'
 import { makeScratch } from '../helpers/scratch.ts'
@@ -36,7 +37,7 @@ test('a packet with a source address of somebody else goes nowhere', async t => 
     t.is(await net.printed(`talk send-as ${source} ${net.host.world}`), 'sent')
   // One with the own address comes through, so the ear is open.
   t.is(await net.printed(`talk send-as $(hostname -i) ${net.host.world}`), 'sent')
-  for (let waited = 0; heard.sources().length === 0 && waited < 300; waited++) await sleep(10)
+  await eventually(() => heard.sources().length > 0)
   t.deepEqual(heard.sources(), [net.host.address])
 })
 

@@ -36,6 +36,7 @@ export interface RunTrial extends Disposable {
       readonly scratch?: boolean
       readonly parts?: ExecutorParts
       readonly onLine?: (line: string) => void
+      readonly onWarning?: (message: string) => void
     },
   ): Promise<TrialResult>
   /** Names of everything that a snapshot changed, sorted. */
@@ -81,6 +82,7 @@ export async function openRunTrial(choice: 'auto' | 'copy' = 'auto'): Promise<Ru
         scratch = false,
         parts: own = parts,
         onLine,
+        onWarning,
         ...options
       } = more
       const events: BuildEvent[] = []
@@ -96,6 +98,7 @@ export async function openRunTrial(choice: 'auto' | 'copy' = 'auto'): Promise<Ru
         emit(event) {
           events.push(event)
           if (event.kind === 'step-output') onLine?.(event.line)
+          if (event.kind === 'warning') onWarning?.(event.message)
         },
       })
       const lines = events.flatMap(event => (event.kind === 'step-output' ? [event.line] : []))

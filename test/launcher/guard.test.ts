@@ -4,9 +4,10 @@ import { closeSync, openSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
 import { guardCommand } from '../../src/native/guard.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { testWith } from '../helpers/needs.ts'
 import { makeScratch } from '../helpers/scratch.ts'
-import { eventually, processesWith } from '../runtime/container-bench.ts'
+import { processesWith } from '../runtime/container-bench.ts'
 
 const test = testWith({ root: true })
 

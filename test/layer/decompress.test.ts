@@ -2,10 +2,10 @@ import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import process from 'node:process'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import test from 'ava'
 import { decompress } from '../../src/layer/decompress.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { testWith } from '../helpers/needs.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { collect, inPieces } from '../helpers/tar.ts'
@@ -128,8 +128,7 @@ for (const form of ['gzip', 'gzip members', 'zstd', 'zstd frames', 'xz', 'bzip2'
     }
     const { bytes } = await decompress(source())
     for await (const chunk of bytes) if (chunk.length > 0) break
-    for (let i = 0; i < 100 && !state.hasEnded; i++) await sleep(10)
-    t.true(state.hasEnded)
+    t.true(await eventually(() => state.hasEnded))
   })
 
   testForm(form)(`${form} tells of an error of its source`, async t => {
@@ -253,7 +252,7 @@ testWith({ programs: ['xz'] })(
         t.is(mine().length, 1)
         break
       }
-    for (let i = 0; i < 100 && mine().length > 0; i++) await sleep(20)
+    await eventually(() => mine().length === 0)
     t.deepEqual(mine(), [])
   },
 )

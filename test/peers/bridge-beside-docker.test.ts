@@ -1,9 +1,9 @@
 // kauri's bridge and docker's on one host, whichever came first: both have a way out, and neither opens the other's
 // containers. Docker sets the policy of what is forwarded to DROP.
 
-import { setTimeout as sleep } from 'node:timers/promises'
 import anyTest, { type ExecutionContext } from 'ava'
 import { type DockerDaemon, startDockerDaemon } from '../helpers/docker-daemon.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { kauriProgram } from '../helpers/kauri-program.ts'
 import { testWith } from '../helpers/needs.ts'
 import { compileTalk } from '../helpers/network-containers.ts'
@@ -103,7 +103,7 @@ test('neither reaches the containers of the other', async t => {
   const server = kauri.start(words, { through })
   let told = ''
   server.stdout?.on('data', chunk => (told += String(chunk)))
-  for (let waited = 0; waited < 500 && !told.includes('listening'); waited++) await sleep(10)
+  await eventually(() => told.includes('listening'))
   const [ours = ''] = told.split('\n')
   t.is(inDocker(daemon, 'talk', 'connect', theirs, '7000'), 'hello')
   t.is(await inKauri(host, 'talk', 'connect', ours, '7000'), 'hello')

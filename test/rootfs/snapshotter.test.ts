@@ -26,6 +26,7 @@ import type { ExecutionContext } from 'ava'
 import { native } from '../../src/native/native.ts'
 import { openSnapshotter } from '../../src/rootfs/open-snapshotter.ts'
 import { type SnapshotId, type Snapshotter, snapshotId } from '../../src/rootfs/rootfs.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { testWith } from '../helpers/needs.ts'
 
 const test = testWith({ root: true })
@@ -266,8 +267,7 @@ for (const driver of ['overlay', 'copy'] as const) {
     child.kill('SIGKILL')
     await once(child, 'exit')
     const snapshotter = await open(root)
-    for (let i = 0; i < 100 && readdirSync(active).length > 2; i++)
-      await new Promise(resolve => setTimeout(resolve, 10))
+    await eventually(() => readdirSync(active).length <= 2)
     t.is(readdirSync(active).length, 2)
     t.deepEqual(list(snapshotter, kept), ['written'])
     writeFileSync(path.join(root, driver, '.boot'), 'an earlier boot')
@@ -299,8 +299,7 @@ for (const driver of ['overlay', 'copy'] as const) {
       writeFileSync(path.join(active, `${name}.lock`), '')
     }
     await open(root)
-    for (let i = 0; i < 100 && readdirSync(active).length > 0; i++)
-      await new Promise(resolve => setTimeout(resolve, 10))
+    await eventually(() => readdirSync(active).length === 0)
     t.deepEqual(readdirSync(active), [])
   })
 

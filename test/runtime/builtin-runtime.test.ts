@@ -17,14 +17,10 @@ import type { RuntimeMount } from '../../src/oci/runtime-config.ts'
 import { buildStepConfig } from '../../src/runtime/build-step-config.ts'
 import { makeVethPair } from '../../src/runtime/link-messages.ts'
 import { encodeMessages } from '../../src/runtime/netlink.ts'
+import type { RunningContainer } from '../../src/runtime/runtime.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { testWith } from '../helpers/needs.ts'
-import {
-  compileProgram,
-  eventually,
-  hostMounts,
-  makeBench,
-  processesWith,
-} from './container-bench.ts'
+import { compileProgram, hostMounts, makeBench, processesWith } from './container-bench.ts'
 import { smallRoot } from './small-root.ts'
 
 const test = testWith({ root: true })
@@ -263,13 +259,17 @@ test('signals reach the first process', async t => {
     ['SIGUSR1', 10],
     ['SIGWINCH', 28],
   ] as const) {
+    let first: RunningContainer | undefined
     const { code, text } = await bench.run(
       bench.config([
         'sh',
         '-c',
         `trap 'echo got; exit 9' ${number}; echo ready; while :; do sleep 0.05; done`,
       ]),
-      { onStart: container => setTimeout(() => container.kill(signal), 200) },
+      {
+        onStart: container => (first = container),
+        onLine: line => line === 'ready' && first?.kill(signal),
+      },
     )
     t.deepEqual([code, text], [9, 'ready\ngot'], signal)
   }

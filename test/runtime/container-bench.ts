@@ -35,7 +35,10 @@ export interface ContainerBench extends Disposable {
   sh(script: string, options?: Partial<DefaultConfigOptions>): Promise<RunResult>
   run(
     config: RuntimeConfig,
-    how?: Partial<RunOptions> & { readonly root?: RootMount },
+    how?: Partial<RunOptions> & {
+      readonly root?: RootMount
+      readonly onLine?: (line: string) => void
+    },
   ): Promise<RunResult>
   /** What this bench's containers have on the host now: cgroups, records, mount points. */
   leftovers(): readonly string[]
@@ -74,7 +77,13 @@ export function makeBench(): ContainerBench {
     const exit = await runtime.run(
       { id: `${prefix}-${++runs}`, config: wanted, root: how.root ?? root },
       {
-        io: { kind: 'lines', onLine: line => lines.push(line) },
+        io: {
+          kind: 'lines',
+          onLine(line) {
+            lines.push(line)
+            how.onLine?.(line)
+          },
+        },
         emit: event => event.kind === 'warning' && warnings.push(event.message),
         ...how,
       },
@@ -132,14 +141,6 @@ function commandLine(pid: string): string {
   } catch {
     return ''
   }
-}
-
-/** Tries until `holds` or five seconds have passed. */
-export async function eventually(holds: () => boolean): Promise<boolean> {
-  const deadline = performance.now() + 5000
-  while (!holds() && performance.now() < deadline)
-    await new Promise(resolve => setTimeout(resolve, 10))
-  return holds()
 }
 
 /** Compiles a C program, to a static executable unless the flags say otherwise. */

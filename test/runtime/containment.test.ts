@@ -21,8 +21,9 @@ import process from 'node:process'
 import type { Duplex } from 'node:stream'
 import { compiledPath } from '../../src/native/compile-native.ts'
 import type { RuntimeMount } from '../../src/oci/runtime-config.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { testWith } from '../helpers/needs.ts'
-import { compileProgram, eventually, hostMounts, makeBench } from './container-bench.ts'
+import { compileProgram, hostMounts, makeBench } from './container-bench.ts'
 
 const test = testWith({ root: true })
 

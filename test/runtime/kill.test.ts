@@ -7,14 +7,9 @@ import path from 'node:path'
 import process from 'node:process'
 import type { ExecutionContext } from 'ava'
 import { sweepRuntime } from '../../src/runtime/sweep-runtime.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { testWith } from '../helpers/needs.ts'
-import {
-  type ContainerBench,
-  eventually,
-  hostMounts,
-  makeBench,
-  processesWith,
-} from './container-bench.ts'
+import { type ContainerBench, hostMounts, makeBench, processesWith } from './container-bench.ts'
 
 const test = testWith({ root: true })
 const program = path.join(import.meta.dirname, 'programs', 'run-container.ts')
