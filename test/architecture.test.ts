@@ -15,8 +15,9 @@ const mayImport: Record<string, readonly string[]> = {
   image: ['core', 'oci', 'layer', 'store'],
   registry: ['core', 'oci', 'store', 'image'],
   runtime: ['core', 'oci', 'native'],
+  network: ['core', 'native', 'runtime'],
   rootfs: ['core', 'oci', 'plan', 'native', 'layer', 'runtime'],
-  container: ['core', 'oci', 'native', 'store', 'layer', 'image', 'runtime', 'rootfs'],
+  container: ['core', 'oci', 'native', 'store', 'layer', 'image', 'runtime', 'network', 'rootfs'],
   build: [
     'core',
     'oci',
@@ -27,6 +28,7 @@ const mayImport: Record<string, readonly string[]> = {
     'image',
     'registry',
     'runtime',
+    'network',
     'rootfs',
   ],
   cli: [
@@ -41,6 +43,7 @@ const mayImport: Record<string, readonly string[]> = {
     'image',
     'registry',
     'runtime',
+    'network',
     'rootfs',
     'container',
     'build',

@@ -1,7 +1,7 @@
 // `-p`: which ports of the host lead to which of the container, in docker's spelling.
 
 import { isIP } from 'node:net'
-import type { PublishedPort } from '../runtime/port-relay.ts'
+import type { PublishedPort } from '../network/port-relay.ts'
 import { badValue } from './option-values.ts'
 
 /** `8080:80`, `127.0.0.1:8080:80/udp`, `80`, `[::1]:8000-8009:80-89`. @throws USAGE */

@@ -3,7 +3,7 @@
 
 import type { Image } from '../image/image.ts'
 import type { Resources, Rlimit, SeccompConfig } from '../oci/runtime-config.ts'
-import type { PublishedPort } from '../runtime/port-relay.ts'
+import type { PublishedPort } from '../network/port-relay.ts'
 
 /** 64 random hexadecimal digits. */
 export type ContainerId = string & { readonly __brand: 'ContainerId' }

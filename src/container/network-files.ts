@@ -6,7 +6,7 @@ import path from 'node:path'
 import { KauriError } from '../core/errors.ts'
 import { readTextSync } from '../core/text-file.ts'
 import type { RuntimeMount } from '../oci/runtime-config.ts'
-import { readHostResolver, resolverText } from '../runtime/host-resolver.ts'
+import { readHostResolver, resolverText } from '../network/host-resolver.ts'
 import { hostGateway, type ResolverRequest } from './container.ts'
 
 export interface NetworkFilesRequest {

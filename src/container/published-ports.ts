@@ -1,7 +1,7 @@
 // `-p`: ports of the host that lead to a container, by sockets for the host itself and by the packet filter for others.
 
-import { openPortRelays, type PublishedPort } from '../runtime/port-relay.ts'
-import { translatePorts } from '../runtime/port-translation.ts'
+import { openPortRelays, type PublishedPort } from '../network/port-relay.ts'
+import { translatePorts } from '../network/port-translation.ts'
 
 /** Ports that are held for a container; disposing frees them. */
 export interface HeldPorts extends AsyncDisposable {

@@ -2,7 +2,7 @@
 
 import { renameSync, writeFileSync } from 'node:fs'
 import { readTextSync } from '../core/text-file.ts'
-import type { PublishedPort } from '../runtime/port-relay.ts'
+import type { PublishedPort } from '../network/port-relay.ts'
 import type { ContainerEnd, ContainerRecord } from './container.ts'
 import { asContainerId } from './container-name.ts'
 

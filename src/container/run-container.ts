@@ -10,7 +10,7 @@ import type { RunConfig } from '../oci/image-config.ts'
 import type { RuntimeConfig, RuntimeMount } from '../oci/runtime-config.ts'
 import { type OpenTree, type Snapshotter, snapshotId } from '../rootfs/rootfs.ts'
 import { unpackImage } from '../rootfs/unpack-image.ts'
-import type { BridgeLease } from '../runtime/bridge-lease.ts'
+import type { BridgeLease } from '../network/bridge-lease.ts'
 import { type ContainerUser, resolveContainerUser } from '../runtime/container-user.ts'
 import { defaultRuntimeConfig } from '../runtime/default-config.ts'
 import type { ContainerExit, RunningContainer, Runtime } from '../runtime/runtime.ts'
@@ -105,7 +105,7 @@ async function takePorts({ ports, network }: ContainerRequest): Promise<HeldPort
 
 /** Containers without the bridge need not load what makes it. */
 async function leaseAddress({ signal, emit }: ContainerHost): Promise<BridgeLease> {
-  const { leaseBridgeAddress } = await import('../runtime/bridge-lease.ts')
+  const { leaseBridgeAddress } = await import('../network/bridge-lease.ts')
   return await leaseBridgeAddress({ use: 'container', signal, emit })
 }
 

@@ -101,7 +101,7 @@ async function start(
 
 /** What `nft flush ruleset` does to kauri's table for routed packets. */
 export function flushRules(host: PrivateHost): void {
-  const netlink = path.join(import.meta.dirname, '../../src/runtime/netlink.ts')
+  const netlink = path.join(import.meta.dirname, '../../src/network/netlink.ts')
   const script = `const { netlinkRequest, nameBytes } = await import('${netlink}')
     const header = Uint8Array.of(0, 0, 0, 10), own = Uint8Array.of(2, 0, 0, 0)
     const edge = { flags: 1, header, attributes: [], purpose: 'flushing' }

@@ -4,7 +4,7 @@
 import { chmodSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import type { RuntimeMount } from '../../oci/runtime-config.ts'
-import { readHostResolver, resolverText } from '../../runtime/host-resolver.ts'
+import { readHostResolver, resolverText } from '../../network/host-resolver.ts'
 
 export interface NameFilesRequest {
   /** Host directory that the files are written to. */

@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto'
 import type { Json } from '../../core/canonical-json.ts'
 import type { RunStep } from '../../plan/plan.ts'
 import type { Rootfs } from '../../rootfs/rootfs.ts'
-import type { BridgeLease } from '../../runtime/bridge-lease.ts'
+import type { BridgeLease } from '../../network/bridge-lease.ts'
 import type { ContainerExit, RootMount } from '../../runtime/runtime.ts'
 import type { RunLimits } from '../build.ts'
 import { openScratchDirectory } from '../scratch-directory.ts'
@@ -92,7 +92,7 @@ async function run(
 
 /** Loaded only when a step really runs. */
 async function leaseAddress({ signal, emit }: StepContext['options']): Promise<BridgeLease> {
-  const { leaseBridgeAddress } = await import('../../runtime/bridge-lease.ts')
+  const { leaseBridgeAddress } = await import('../../network/bridge-lease.ts')
   return await leaseBridgeAddress({ use: 'build', signal, emit })
 }
 

@@ -3,7 +3,7 @@
 import path from 'node:path'
 import type { ContainerState } from '../../container/container.ts'
 import { listContainers, sweepContainers } from '../../container/container-records.ts'
-import type { PublishedPort } from '../../runtime/port-relay.ts'
+import type { PublishedPort } from '../../network/port-relay.ts'
 import type { CommandSpec } from '../command.ts'
 import { humanDuration } from '../human-units.ts'
 import { printableLine } from '../printable.ts'

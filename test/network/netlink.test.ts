@@ -10,7 +10,7 @@ import {
   parseAddress,
   parseLink,
   parseRoute,
-} from '../../src/runtime/link-messages.ts'
+} from '../../src/network/link-messages.ts'
 import {
   encodeMessages,
   listAttributes,
@@ -20,7 +20,7 @@ import {
   parseAttributes,
   textOf,
   u32,
-} from '../../src/runtime/netlink.ts'
+} from '../../src/network/netlink.ts'
 import { testWith } from '../helpers/needs.ts'
 
 const rootTest = testWith({ root: true })

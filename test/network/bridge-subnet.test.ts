@@ -1,7 +1,7 @@
 import test from 'ava'
-import { blockFor, portName } from '../../src/runtime/bridge-ports.ts'
-import { chooseSubnet } from '../../src/runtime/bridge-subnet.ts'
-import { blockOf, formatBlock, type Ipv4Block, parseIpv4 } from '../../src/runtime/ipv4.ts'
+import { blockFor, portName } from '../../src/network/bridge-ports.ts'
+import { chooseSubnet } from '../../src/network/bridge-subnet.ts'
+import { blockOf, formatBlock, type Ipv4Block, parseIpv4 } from '../../src/network/ipv4.ts'
 
 function block(text: string): Ipv4Block {
   const [address = '', length] = text.split('/')

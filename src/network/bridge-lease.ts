@@ -6,6 +6,7 @@ import { closeSync, constants, mkdirSync, openSync } from 'node:fs'
 import path from 'node:path'
 import { KauriError } from '../core/errors.ts'
 import { native } from '../native/native.ts'
+import type { NetworkSetup } from '../runtime/runtime.ts'
 import {
   asUnavailable,
   type Bridge,
@@ -19,7 +20,6 @@ import { type BridgeUse, blockFor, hardwareAddressOf, portIndex, portName } from
 import { formatIpv4, type Ipv4 } from './ipv4.ts'
 import { addAddress, addDefaultRoute, makeVethPair } from './link-messages.ts'
 import { encodeMessages } from './netlink.ts'
-import type { NetworkSetup } from './runtime.ts'
 
 export interface LeaseOptions extends BridgeOptions {
   readonly use: BridgeUse

@@ -1,5 +1,5 @@
 import test from 'ava'
-import { resolverText } from '../../src/runtime/host-resolver.ts'
+import { resolverText } from '../../src/network/host-resolver.ts'
 
 const stub = 'nameserver 127.0.0.53\noptions edns0\nsearch example.org\n'
 const real = 'nameserver 192.0.2.1\nsearch example.org\n'

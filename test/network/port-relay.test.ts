@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import test from 'ava'
-import { openPortRelays, type PublishedPort } from '../../src/runtime/port-relay.ts'
+import { openPortRelays, type PublishedPort } from '../../src/network/port-relay.ts'
 
 const here = '127.0.0.1'
 

@@ -4,7 +4,7 @@ import {
   isForwarding,
   readNetworkRecord,
   recordNetwork,
-} from '../../src/runtime/host-forwarding.ts'
+} from '../../src/network/host-forwarding.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 
 test('how the host is gets written down once', t => {

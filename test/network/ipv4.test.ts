@@ -8,7 +8,7 @@ import {
   overlap,
   parseIpv4,
   toBytes,
-} from '../../src/runtime/ipv4.ts'
+} from '../../src/network/ipv4.ts'
 
 for (const [text, address] of [
   ['0.0.0.0', 0],

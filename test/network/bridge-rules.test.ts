@@ -1,11 +1,11 @@
 import test from 'ava'
 import { fingerprint } from '../../src/core/fingerprint.ts'
-import { rulesRevision } from '../../src/runtime/bridge-guard.ts'
-import { bridgeTables } from '../../src/runtime/bridge-rules.ts'
-import { blockOf, parseIpv4 } from '../../src/runtime/ipv4.ts'
-import { encodeAttributes, encodeMessages } from '../../src/runtime/netlink.ts'
-import { counter, decide, interfaceIs, ruleText } from '../../src/runtime/nft-expressions.ts'
-import { replaceTable } from '../../src/runtime/nft-messages.ts'
+import { rulesRevision } from '../../src/network/bridge-guard.ts'
+import { bridgeTables } from '../../src/network/bridge-rules.ts'
+import { blockOf, parseIpv4 } from '../../src/network/ipv4.ts'
+import { encodeAttributes, encodeMessages } from '../../src/network/netlink.ts'
+import { counter, decide, interfaceIs, ruleText } from '../../src/network/nft-expressions.ts'
+import { replaceTable } from '../../src/network/nft-messages.ts'
 
 const gateway = parseIpv4('10.77.0.1') ?? 0
 const bridge = { name: 'kauri0', gateway, block: blockOf(gateway, 20), strangers: ['eth0', 'eth1'] }
