@@ -1,11 +1,18 @@
-// The part of the OCI runtime configuration that kauri writes and its runtime understands (runtime-spec v1.2.1
-// config.md, config-linux.md). Keys are spelled as in the JSON.
+// The OCI runtime configuration that kauri writes and its runtime understands (runtime-spec v1.2.1 config.md,
+// config-linux.md). Keys are spelled as in the JSON; what is about the host's resources stands in runtime-resources.ts.
+
+import type { Resources } from './runtime-resources.ts'
+
+export type { DeviceRule, Resources } from './runtime-resources.ts'
 
 export interface RuntimeMount {
   readonly destination: string
   readonly type: string
   readonly source: string
   readonly options: readonly string[]
+  /** Of an idmapped bind; both or none (config.md#posix-platform-mounts). */
+  readonly uidMappings?: readonly IdMapping[]
+  readonly gidMappings?: readonly IdMapping[]
   /** kauri's own: `source` is a path inside this tree, which is mounted for that alone. */
   readonly tree?: MountedTree
   /** kauri's own: a file that is in memory only. */
@@ -53,6 +60,32 @@ export interface ProcessConfig {
   readonly rlimits?: readonly Rlimit[]
   readonly noNewPrivileges: boolean
   readonly oomScoreAdj?: number
+  readonly apparmorProfile?: string
+  readonly selinuxLabel?: string
+  readonly scheduler?: SchedulerConfig
+  readonly ioPriority?: { readonly class: IoPriorityClass; readonly priority: number }
+  /** Lists such as `0-3,7`, for processes that join a container. */
+  readonly execCPUAffinity?: { readonly initial?: string; readonly final?: string }
+}
+
+export interface SchedulerConfig {
+  readonly policy: string
+  readonly nice?: number
+  readonly priority?: number
+  readonly flags?: readonly string[]
+  /** Nanoseconds, as deadline and period. */
+  readonly runtime?: number
+  readonly deadline?: number
+  readonly period?: number
+}
+
+export type IoPriorityClass = 'IOPRIO_CLASS_RT' | 'IOPRIO_CLASS_BE' | 'IOPRIO_CLASS_IDLE'
+
+/** `size` ids from `hostID` on are those from `containerID` on inside. */
+export interface IdMapping {
+  readonly containerID: number
+  readonly hostID: number
+  readonly size: number
 }
 
 /** Names such as CAP_CHOWN. */
@@ -62,34 +95,6 @@ export interface CapabilitySets {
   readonly permitted: readonly string[]
   readonly inheritable: readonly string[]
   readonly ambient: readonly string[]
-}
-
-export interface Resources {
-  readonly memory?: {
-    /** Bytes. */
-    readonly limit?: number
-    readonly reservation?: number
-    /** Memory plus swap, bytes; -1 unlimited. */
-    readonly swap?: number
-  }
-  readonly cpu?: {
-    readonly shares?: number
-    /** Microseconds of CPU time in each period. */
-    readonly quota?: number
-    readonly period?: number
-    readonly cpus?: string
-    readonly mems?: string
-  }
-  readonly pids?: { readonly limit: number }
-  readonly devices?: readonly DeviceRule[]
-}
-
-export interface DeviceRule {
-  readonly allow: boolean
-  readonly type?: 'a' | 'b' | 'c'
-  readonly major?: number
-  readonly minor?: number
-  readonly access?: string
 }
 
 export type NamespaceType = 'pid' | 'mount' | 'uts' | 'ipc' | 'network' | 'cgroup' | 'user' | 'time'
@@ -106,6 +111,11 @@ export interface SeccompConfig {
   readonly defaultAction: string
   readonly defaultErrnoRet?: number
   readonly architectures?: readonly string[]
+  /** SECCOMP_FILTER_FLAG_ names. */
+  readonly flags?: readonly string[]
+  /** The socket of an agent that answers calls with the action SCMP_ACT_NOTIFY. */
+  readonly listenerPath?: string
+  readonly listenerMetadata?: string
   readonly syscalls: readonly SeccompRule[]
 }
 
@@ -124,12 +134,23 @@ export interface SeccompRule {
 export interface RuntimeConfig {
   readonly ociVersion: string
   readonly hostname?: string
+  readonly domainname?: string
   readonly process: ProcessConfig
   readonly root: { readonly readonly: boolean }
   readonly mounts: readonly RuntimeMount[]
   readonly annotations?: Readonly<Record<string, string>>
+  readonly hooks?: HooksConfig
   readonly linux: {
     readonly namespaces: readonly { readonly type: NamespaceType; readonly path?: string }[]
+    readonly uidMappings?: readonly IdMapping[]
+    readonly gidMappings?: readonly IdMapping[]
+    /** By `monotonic` and `boottime`. */
+    readonly timeOffsets?: Readonly<Record<string, TimeOffset>>
+    /** `shared`, `slave`, `private` or `unbindable`, also with a leading r. */
+    readonly rootfsPropagation?: string
+    readonly mountLabel?: string
+    readonly personality?: { readonly domain: 'LINUX' | 'LINUX32' }
+    readonly memoryPolicy?: MemoryPolicy
     readonly resources?: Resources
     readonly cgroupsPath?: string
     readonly seccomp?: SeccompConfig | DefaultSeccomp
@@ -138,6 +159,37 @@ export interface RuntimeConfig {
     readonly sysctl?: Readonly<Record<string, string>>
     readonly devices?: readonly DeviceNode[]
   }
+}
+
+/** Programs that are run at points of a container's life (config.md#posix-platform-hooks). */
+export interface HooksConfig {
+  readonly prestart?: readonly HookConfig[]
+  readonly createRuntime?: readonly HookConfig[]
+  readonly createContainer?: readonly HookConfig[]
+  readonly startContainer?: readonly HookConfig[]
+  readonly poststart?: readonly HookConfig[]
+  readonly poststop?: readonly HookConfig[]
+}
+
+export interface HookConfig {
+  readonly path: string
+  /** The first is the program's name for itself. */
+  readonly args?: readonly string[]
+  readonly env?: readonly string[]
+  /** Seconds; more than 0. */
+  readonly timeout?: number
+}
+
+export interface TimeOffset {
+  readonly secs?: number
+  readonly nanosecs?: number
+}
+
+export interface MemoryPolicy {
+  /** An MPOL_ name. */
+  readonly mode: string
+  readonly nodes?: string
+  readonly flags?: readonly string[]
 }
 
 export interface DeviceNode {
