@@ -10,7 +10,7 @@ import { requireWhole } from './children.ts'
 import { type Collected, type CollectOptions, collectGarbage } from './collect-garbage.ts'
 import { keptName, nameKey, requireSameDigest } from './image-names.ts'
 import { type LayerRecord, readLayerRecords, writeLayerRecord } from './layer-records.ts'
-import type { LayoutEntry } from './layout-index.ts'
+import { type LayoutEntry, mayBeNamed } from './layout-index.ts'
 import { lockStore } from './layout-lock.ts'
 import { blobPathIn, type LayoutPaths, layoutPaths } from './layout-paths.ts'
 import { type LayoutReader, layoutReader } from './layout-reader.ts'
@@ -35,7 +35,7 @@ export interface DiskStore extends ImageStore, LayoutReader {
 /** The store in a directory; nothing is read or made before the first call. */
 export function diskStore(root: string): DiskStore {
   const paths = layoutPaths(root)
-  const reader = layoutReader(root)
+  const reader = layoutReader(root, paths)
   const blobs: BlobSource = { ...reader, hasBlob: digest => useBlob(paths, digest) }
   return {
     root,
@@ -84,32 +84,33 @@ function imageNames(paths: LayoutPaths, blobs: BlobSource): ImageNames {
       requireSameDigest(reference, descriptor)
       const key = nameKey(reference)
       const entry = layoutEntry(descriptor, keptName(reference))
-      const makesWay = (other: LayoutEntry): boolean =>
-        hasName(other, key) || isUnnamed(other, descriptor.digest)
       using _ = await lockStore(paths.sweepLock, 'shared')
       await requireWhole(blobs, descriptor)
-      await changeLayoutEntries(paths, entries => [
-        ...entries.filter(other => !makesWay(other)),
-        entry,
-      ])
+      await changeLayoutEntries(paths, entries => {
+        const namesakes = new Set(mayBeNamed(entries, reference).filter(e => hasName(e, key)))
+        const makesWay = (other: LayoutEntry): boolean =>
+          namesakes.has(other) || isUnnamed(other, descriptor.digest)
+        return [...entries.filter(other => !makesWay(other)), entry]
+      })
     },
     async untagImage(reference) {
       const key = nameKey(reference)
-      return await changeLayoutEntries(paths, entries => without(entries, e => hasName(e, key)))
+      return await changeLayoutEntries(paths, entries => {
+        const namesakes = new Set(mayBeNamed(entries, reference).filter(e => hasName(e, key)))
+        return without(entries, entry => namesakes.has(entry))
+      })
     },
     async keepImage(descriptor) {
       using _ = await lockStore(paths.sweepLock, 'shared')
       await requireWhole(blobs, descriptor)
       await changeLayoutEntries(paths, entries =>
-        entries.some(entry => entry.descriptor?.digest === descriptor.digest)
+        entries.some(entry => isOf(entry, descriptor.digest))
           ? undefined
           : [...entries, layoutEntry(descriptor, undefined)],
       )
     },
     dropImage: digest =>
-      changeLayoutEntries(paths, entries =>
-        without(entries, entry => entry.descriptor?.digest === digest),
-      ),
+      changeLayoutEntries(paths, entries => without(entries, entry => isOf(entry, digest))),
   }
 }
 
@@ -126,6 +127,11 @@ function hasName({ reference }: LayoutEntry, key: string): boolean {
   return reference !== undefined && nameKey(reference) === key
 }
 
-function isUnnamed({ reference, descriptor }: LayoutEntry, digest: Digest): boolean {
-  return reference === undefined && descriptor?.digest === digest
+function isUnnamed(entry: LayoutEntry, digest: Digest): boolean {
+  return isOf(entry, digest) && entry.reference === undefined
+}
+
+/** In this order: what is written is compared before it is read. */
+function isOf(entry: LayoutEntry, digest: Digest): boolean {
+  return entry.raw['digest'] === digest && entry.descriptor !== undefined
 }

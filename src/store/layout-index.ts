@@ -15,7 +15,7 @@ import {
 import { parseReference, type Reference } from '../oci/reference.ts'
 import type { LayoutPaths } from './layout-paths.ts'
 
-/** One line of the index. */
+/** One line of the index; its descriptor and its name are read when somebody asks for them. */
 export interface LayoutEntry {
   /** undefined for what kauri cannot read, such as a sha512 digest; kept all the same. */
   readonly descriptor: Descriptor | undefined
@@ -38,20 +38,67 @@ export async function readLayoutEntries(paths: LayoutPaths): Promise<readonly La
   return (await readLayoutIndex(paths)).entries
 }
 
+/** The name that an entry carries, whether it is one or not; undefined where it carries none. */
+export function writtenName({ raw: { annotations } }: LayoutEntry): string | undefined {
+  if (typeof annotations !== 'object' || annotations === null) return undefined
+  const name: unknown = Reflect.get(annotations, refNameAnnotation)
+  return typeof name === 'string' ? name : undefined
+}
+
+/**
+ * The entries that may have this name; those whose name cannot be a form of it are left out unread, since a command asks
+ * for one of ten thousand. Whatever a short form leaves out, it has the last part of the path, and each tag but `latest`.
+ */
+export function mayBeNamed(
+  entries: readonly LayoutEntry[],
+  { repository, tag = 'latest' }: Reference,
+): readonly LayoutEntry[] {
+  const last = repository.slice(repository.lastIndexOf('/') + 1)
+  const written = tag === 'latest' ? last : tag
+  return entries.filter(entry => {
+    const name = writtenName(entry)
+    return name !== undefined && name.includes(last) && name.includes(written)
+  })
+}
+
+interface IndexState {
+  readonly stamp: string
+  /** No later change can have left the stamp as it is: the file was older than the clock's resolution when it was read. */
+  readonly isSettled: boolean
+}
+
 /** What tells one state of the file from another. */
 export function stampOf(file: string): string {
+  return stateOf(file).stamp
+}
+
+/** The kernel's clock for files ticks every 4 ms, or 10. */
+const clockTickMs = 20
+
+function stateOf(file: string): IndexState {
   const found = statSync(file, { bigint: true, throwIfNoEntry: false })
-  return found === undefined ? 'absent' : `${found.ino}-${found.size}-${found.mtimeNs}`
+  if (found === undefined) return { stamp: 'absent', isSettled: false }
+  const { ino, size, mtimeNs, ctimeNs, ctimeMs } = found
+  const isSettled = Number(ctimeMs) + clockTickMs < Date.now()
+  return { stamp: `${ino}-${size}-${mtimeNs}-${ctimeNs}`, isSettled }
 }
 
 const tornRetries = 12
 
+/** What was read last: most commands look a name up and then write another one. */
+const known = new WeakMap<LayoutPaths, LayoutIndex>()
+
 /** Reads the file. @throws STORE_INVALID where it stays unreadable */
 export async function readLayoutIndex(paths: LayoutPaths): Promise<LayoutIndex> {
   for (let attempt = 0; ; attempt++) {
-    const stamp = stampOf(paths.index)
+    const { stamp, isSettled } = stateOf(paths.index)
+    const last = known.get(paths)
+    if (last?.stamp === stamp) return last
     try {
-      return { ...parseLayoutIndex(readIfThere(paths.index), paths.index), stamp }
+      const index = { ...parseLayoutIndex(readIfThere(paths.index), paths.index), stamp }
+      // A file that was changed between the two calls has another stamp, and is read again by the next caller.
+      if (isSettled) known.set(paths, index)
+      return index
     } catch (error) {
       // Some tools truncate the file and write it anew, so half of it may be seen; all of it within a few milliseconds.
       if (!(error instanceof KauriError) || attempt >= tornRetries) throw error
@@ -78,11 +125,28 @@ function parseLayoutIndex(bytes: Uint8Array | undefined, file: string): Omit<Lay
   return { members, entries: entries.map(raw => readEntry(raw, file)) }
 }
 
-function readEntry(raw: Readonly<Record<string, unknown>>, file: string): LayoutEntry {
-  const descriptor = unlessInvalid(() => readDescriptor(raw, documentPlace(file, 'STORE_INVALID')))
-  const name = descriptor?.annotations?.[refNameAnnotation]
-  const reference = name === undefined ? undefined : unlessInvalid(() => parseReference(name))
-  return { descriptor, reference, raw }
+function readEntry(raw: LayoutEntry['raw'], file: string): LayoutEntry {
+  const descriptor = onFirstUse(() =>
+    unlessInvalid(() => readDescriptor(raw, documentPlace(file, 'STORE_INVALID'))),
+  )
+  const reference = onFirstUse(() => {
+    const name = descriptor()?.annotations?.[refNameAnnotation]
+    return name === undefined ? undefined : unlessInvalid(() => parseReference(name))
+  })
+  return {
+    raw,
+    get descriptor() {
+      return descriptor()
+    },
+    get reference() {
+      return reference()
+    },
+  }
+}
+
+function onFirstUse<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined
+  return () => (made ??= { value: make() }).value
 }
 
 /** One foreign entry must not make the whole store unreadable. */

@@ -7,7 +7,7 @@ import type { Descriptor } from '../oci/descriptor.ts'
 import { digestOf } from '../oci/digest.ts'
 import type { Reference } from '../oci/reference.ts'
 import { answersTo, byReference } from './image-names.ts'
-import { type LayoutEntry, readLayoutEntries } from './layout-index.ts'
+import { type LayoutEntry, mayBeNamed, readLayoutEntries } from './layout-index.ts'
 import { blobPathIn, type LayoutPaths, layoutPaths } from './layout-paths.ts'
 import type { BlobSource, ImageStore, NamedImage } from './store.ts'
 import { requireDigest, verifiedStream, wrongSize } from './verified-stream.ts'
@@ -25,11 +25,10 @@ export interface LayoutReader
   listEntries(): Promise<StoredImage[]>
 }
 
-/** The store in a directory; a directory that is not there is an empty store. */
-export function layoutReader(root: string): LayoutReader {
-  const paths = layoutPaths(root)
+/** The store in a directory; a directory that is not there is an empty store. `paths` are those of `root`. */
+export function layoutReader(root: string, paths: LayoutPaths = layoutPaths(root)): LayoutReader {
   const listEntries = async (): Promise<StoredImage[]> =>
-    (await readLayoutEntries(paths)).map(storedImage).filter(image => image !== undefined)
+    storedImages(await readLayoutEntries(paths))
   const listImages = async (): Promise<NamedImage[]> =>
     (await listEntries()).filter(isNamed).toSorted(byReference)
   return {
@@ -38,8 +37,10 @@ export function layoutReader(root: string): LayoutReader {
     readWhole: async descriptor => readWhole(paths, descriptor),
     listEntries,
     listImages,
-    findImage: async reference =>
-      (await listImages()).find(image => answersTo(image, reference))?.descriptor,
+    async findImage(reference) {
+      const images = storedImages(mayBeNamed(await readLayoutEntries(paths), reference))
+      return images.filter(isNamed).find(image => answersTo(image, reference))?.descriptor
+    },
   }
 }
 
@@ -72,8 +73,20 @@ function requireBlob(paths: LayoutPaths, { digest, size }: Descriptor): string {
   return file
 }
 
-function storedImage({ descriptor, reference }: LayoutEntry): StoredImage | undefined {
-  return descriptor === undefined ? undefined : { descriptor, reference }
+function storedImages(entries: readonly LayoutEntry[]): StoredImage[] {
+  return entries.flatMap(entry => storedImage(entry) ?? [])
+}
+
+function storedImage(entry: LayoutEntry): StoredImage | undefined {
+  const { descriptor } = entry
+  if (descriptor === undefined) return undefined
+  return {
+    descriptor,
+    // Not every caller looks at names, and reading one takes as long as reading a descriptor.
+    get reference() {
+      return entry.reference
+    },
+  }
 }
 
 function isNamed(image: StoredImage): image is NamedImage {
