@@ -11,6 +11,8 @@ export type LockMode = 'shared' | 'exclusive'
 
 /** A held lock; disposing releases it. Idempotent. */
 export interface FileLock extends Disposable {
+  /** A process that inherits it holds the lock, too, until its own copy is closed. */
+  readonly fd: number
   /** Removes the lock file and releases; only for names that are used once. */
   removeAndRelease(): void
 }
@@ -59,6 +61,11 @@ export async function whileLocked<T>(
   }
 }
 
+/** A lock that this process inherited by its descriptor; it is not asked whether that holds it. */
+export function adoptLock(file: string, fd: number): FileLock {
+  return heldLock(file, fd)
+}
+
 function openLockFile(file: string): number {
   const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW
   try {
@@ -82,6 +89,7 @@ function heldLock(file: string, fd: number): FileLock {
     held = false
   }
   return {
+    fd,
     removeAndRelease() {
       if (held) rmSync(file, { force: true })
       release()

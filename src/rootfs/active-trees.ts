@@ -16,7 +16,13 @@ import path from 'node:path'
 import { hasErrno, KauriError } from '../core/errors.ts'
 import { randomHex } from '../core/random-hex.ts'
 import { readTextSync } from '../core/text-file.ts'
-import { type FileLock, lockFile, tryLockFile, whileLocked } from '../native/file-lock.ts'
+import {
+  adoptLock,
+  type FileLock,
+  lockFile,
+  tryLockFile,
+  whileLocked,
+} from '../native/file-lock.ts'
 import { defaultPath } from '../oci/image-config.ts'
 import { type Snapshot, type SnapshotId, snapshotId } from './rootfs.ts'
 import {
@@ -92,6 +98,22 @@ export function holdSnapshot(directory: string, id: SnapshotId): FileLock {
   throw new KauriError('SNAPSHOT_INVALID', `the snapshot ${id} is being removed`, {
     hint: 'run the command again',
   })
+}
+
+/** Takes a snapshot for one alone; its parents stay as long as it is there. @throws LOCK_BUSY, SNAPSHOT_INVALID */
+export function takeSnapshot(directory: string, id: SnapshotId, inheritedFd?: number): FileLock {
+  const file = snapshotLock(directory, id)
+  const lock =
+    inheritedFd === undefined ? tryLockFile(file, 'exclusive') : adoptLock(file, inheritedFd)
+  if (lock === undefined)
+    throw new KauriError('LOCK_BUSY', `the tree ${id} is in use`, { hint: 'try again later' })
+  try {
+    getChain(directory, id)
+    return lock
+  } catch (error) {
+    lock[Symbol.dispose]()
+    throw error
+  }
 }
 
 /** Removes a snapshot. @throws LOCK_BUSY where another one stands on it or somebody holds it */

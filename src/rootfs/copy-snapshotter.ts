@@ -32,6 +32,10 @@ export function copySnapshotter(directory: string, reason: string): Snapshotter 
       getChain(directory, id)
       return { kind: 'directory', path: treeOf(directory, id) }
     },
+    reopenedMount: id => {
+      getChain(directory, id)
+      return { kind: 'directory', path: treeOf(directory, id) }
+    },
     changes(id) {
       const [{ parent } = { parent: undefined }] = getChain(directory, id)
       const tree = treeOf(directory, id)

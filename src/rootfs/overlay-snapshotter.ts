@@ -7,7 +7,7 @@ import { KauriError } from '../core/errors.ts'
 import { native } from '../native/native.ts'
 import type { RootMount } from '../runtime/runtime.ts'
 import { type ActiveTree, beginTree } from './active-trees.ts'
-import type { Snapshot, Snapshotter } from './rootfs.ts'
+import type { Snapshot, SnapshotId, Snapshotter } from './rootfs.ts'
 import { getChain, treeOf } from './snapshot-records.ts'
 import { treeSnapshotter } from './tree-snapshotter.ts'
 
@@ -32,6 +32,7 @@ export function overlaySnapshotter(directory: string, reason: string): Snapshott
     },
     mountOf: tree => activeMount(directory, tree),
     snapshotMount: id => frozenMount(directory, getChain(directory, id)),
+    reopenedMount: id => reopenedMount(directory, id),
     changes(id) {
       const kind = getChain(directory, id).length === 1 ? 'tree' : 'overlay-upper'
       return { kind, path: treeOf(directory, id) }
@@ -76,6 +77,16 @@ function activeMount(
     work: path.join(tree, 'work'),
     volatile: !kept,
   }
+}
+
+/** A work directory is needed while the upper one is written to; what an earlier mount left in it is the kernel's to clear. */
+function reopenedMount(directory: string, id: SnapshotId): RootMount {
+  const [top, ...below] = getChain(directory, id)
+  const fs = treeOf(directory, id)
+  if (top === undefined || below.length === 0) return { kind: 'directory', path: fs }
+  const work = path.join(directory, id, 'work')
+  mkdirSync(work, { recursive: true, mode: 0o700 })
+  return { kind: 'overlay', lower: lowerOf(directory, below), upper: fs, work, volatile: false }
 }
 
 function frozenMount(directory: string, chain: readonly Snapshot[]): RootMount {

@@ -45,6 +45,18 @@ export interface Rootfs extends AsyncDisposable {
   open(): OpenTree
 }
 
+/**
+ * A snapshot that is written to in place: what a container keeps between its runs. It stays under its name whatever
+ * happens; disposing it, or the end of the last process that holds one of the locks, lets others have it.
+ */
+export interface ReopenedTree extends Disposable {
+  readonly mount: RootMount
+  /** Opens the tree for this process; close it before anything runs on `mount`. */
+  open(): OpenTree
+  /** Descriptors that keep others out; a process that inherits them holds the tree, too. */
+  readonly lockFds: readonly number[]
+}
+
 /** Where changed entries are found when a snapshot becomes a layer. */
 export type ChangeSource =
   /** The whole tree is the change: a snapshot without parent. */
@@ -85,6 +97,11 @@ export interface Snapshotter {
   whileMaking<T>(id: SnapshotId, work: () => Promise<T>, signal?: AbortSignal): Promise<T>
   /** Opens a snapshot for reading. The caller disposes it. */
   open(id: SnapshotId): OpenTree
+  /**
+   * Takes a snapshot, on which no other stands, for writing in place. `lockFd`: a descriptor of an earlier call that this
+   * process inherited. @throws LOCK_BUSY where somebody has it open, SNAPSHOT_INVALID where it is gone
+   */
+  reopen(id: SnapshotId, lockFd?: number): ReopenedTree
   /** Keeps a snapshot, and all it stands on, from being removed until disposal. @throws SNAPSHOT_INVALID where it is being removed */
   hold(id: SnapshotId): Disposable
   /** Where the changes of this snapshot against its parent are. */

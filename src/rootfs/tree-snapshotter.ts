@@ -11,12 +11,14 @@ import {
   makingLock,
   removeSnapshot,
   settleSnapshots,
+  takeSnapshot,
 } from './active-trees.ts'
 import { openRootMount } from './open-tree.ts'
 import type {
   ChangeSource,
   OpenTree,
   PrepareOptions,
+  ReopenedTree,
   Rootfs,
   SnapshotId,
   Snapshotter,
@@ -32,6 +34,8 @@ export interface TreeDriver {
   begin(parent: SnapshotId | undefined, options: PrepareOptions): Promise<ActiveTree>
   mountOf(tree: ActiveTree): RootMount
   snapshotMount(id: SnapshotId): RootMount
+  /** The snapshot as it was while it was a tree. */
+  reopenedMount(id: SnapshotId): RootMount
   changes(id: SnapshotId): ChangeSource
 }
 
@@ -89,11 +93,28 @@ export function treeSnapshotter(driver: TreeDriver): Snapshotter {
         throw error
       }
     },
+    reopen: (id, lockFd) => reopenTree(driver, id, lockFd),
     hold: id => holdSnapshot(directory, id),
     changes: id => driver.changes(id),
     settle: signal => settleSnapshots(directory, signal),
     remove: id => removeSnapshot(directory, id),
     list: async () => listRecords(directory),
+  }
+}
+
+function reopenTree(driver: TreeDriver, id: SnapshotId, lockFd: number | undefined): ReopenedTree {
+  const lock = takeSnapshot(driver.directory, id, lockFd)
+  try {
+    const mount = driver.reopenedMount(id)
+    return {
+      mount,
+      open: () => openRootMount(mount, 'read-write'),
+      lockFds: [lock.fd],
+      [Symbol.dispose]: () => lock[Symbol.dispose](),
+    }
+  } catch (error) {
+    lock[Symbol.dispose]()
+    throw error
   }
 }
 

@@ -138,6 +138,26 @@ for (const driver of ['overlay', 'copy'] as const) {
     }
   })
 
+  test(`${driver}: a snapshot can be written to in place by one at a time, again and again`, async t => {
+    const root = temporaryRoot(t)
+    const snapshotter = await open(root)
+    await snapshot(snapshotter, first, undefined, tree => writeFileSync(path.join(tree, 'a'), 'a'))
+    await snapshot(snapshotter, second, first, () => {})
+    for (const name of ['b', 'c']) {
+      using reopened = snapshotter.reopen(second)
+      t.throws(() => snapshotter.reopen(second), { code: 'LOCK_BUSY' })
+      t.throws(() => snapshotter.open(second), { code: 'SNAPSHOT_INVALID' })
+      await t.throwsAsync(snapshotter.remove(second), { code: 'LOCK_BUSY' })
+      using tree = reopened.open()
+      writeFileSync(path.join(tree.path, name), name)
+    }
+    t.deepEqual(list(snapshotter, second), ['a', 'b', 'c'])
+    t.deepEqual(list(snapshotter, first), ['a'])
+    t.deepEqual(list(await open(root), second), ['a', 'b', 'c'])
+    t.throws(() => snapshotter.reopen(third), { code: 'SNAPSHOT_INVALID' })
+    await snapshotter.remove(second)
+  })
+
   test(`${driver}: a tree that is disposed leaves nothing`, async t => {
     const root = temporaryRoot(t)
     const snapshotter = await open(root)
