@@ -1,85 +1,146 @@
-// -v, --mount and --tmpfs in docker's spelling.
+// -v and --tmpfs in docker's spelling; mount-fields.ts has --mount.
 
 import { existsSync } from 'node:fs'
 import path from 'node:path'
-import type { ContainerMount } from '../container/container.ts'
+import type {
+  BindMount,
+  ContainerMount,
+  MountPropagation,
+  TmpfsMount,
+  VolumeMount,
+} from '../container/mount-request.ts'
+import { isVolumeName } from '../container/volume-name.ts'
 import { KauriError } from '../core/errors.ts'
-import { badValue, parseBoolean, parseBytes } from './option-values.ts'
+import { badValue } from './option-values.ts'
 
-type BindMount = ContainerMount & { readonly kind: 'bind' }
-type Propagation = BindMount['propagation']
-
-/** `SRC:DST[:OPTIONS]`, or `DST` for a volume of the container's own. @throws USAGE, UNSUPPORTED */
+/** `SRC:DST[:OPTIONS]`, the source a host path or a volume's name, or `DST` for a volume of the container's own. @throws USAGE, UNSUPPORTED */
 export function parseVolume(text: string): ContainerMount {
   const parts = text.split(':')
   const [first = '', second, words = '', ...rest] = parts
   if (rest.length > 0 || parts.includes(''))
-    throw badValue('--volume', text, 'write SRC:DST, SRC:DST:ro or DST')
+    throw badValue('--volume', text, 'write SRC:DST, SRC:DST:ro, NAME:DST or DST')
   if (second === undefined)
-    return { kind: 'volume', destination: destinationOf('--volume', text, first), readOnly: false }
-  const source = hostPathOf('--volume', first)
-  const mount: BindMount = {
-    kind: 'bind',
-    source,
-    destination: destinationOf('--volume', text, second),
-    readOnly: false,
-    recursive: true,
-    propagation: 'rprivate',
-    makeSource: true,
+    return { ...anyVolume, destination: mountDestination('--volume', text, first) }
+  const destination = mountDestination('--volume', text, second)
+  const source = hostPath(first)
+  if (source !== undefined) return withBindWords({ ...anyBind, source, destination }, words, text)
+  const volume = {
+    ...anyVolume,
+    name: volumeName('--volume', first),
+    anonymous: false,
+    destination,
   }
-  return words.split(',').reduce((changed, word) => withVolumeWord(changed, word, text), mount)
+  return withVolumeWords(volume, words, text)
 }
 
-function withVolumeWord(mount: BindMount, word: string, text: string): BindMount {
-  switch (word) {
-    case '':
-    case 'rw':
-      return mount
-    case 'ro':
-      return { ...mount, readOnly: true }
-    case 'z':
-    case 'Z':
-      return withoutLabels(mount)
-    default:
-      return { ...mount, propagation: propagationOf('--volume', text, word) }
-  }
+/** What `-v` has unless it says otherwise. */
+export const anyBind: Omit<BindMount, 'source' | 'destination'> = {
+  kind: 'bind',
+  readOnly: false,
+  recursive: true,
+  propagation: 'rprivate',
+  makeSource: true,
+}
+
+/** A volume without a name, filled from the image. */
+export const anyVolume: Omit<VolumeMount, 'destination'> = {
+  kind: 'volume',
+  anonymous: true,
+  readOnly: false,
+  copy: true,
+}
+
+function withBindWords(mount: BindMount, words: string, text: string): BindMount {
+  return words.split(',').reduce((changed, word): BindMount => {
+    switch (word) {
+      case '':
+      case 'rw':
+      case 'rbind':
+        return changed
+      case 'bind':
+        return { ...changed, recursive: false }
+      case 'ro':
+        return { ...changed, readOnly: true }
+      case 'z':
+      case 'Z':
+        return refusingLabels(changed)
+      default:
+        return { ...changed, propagation: mountPropagation('--volume', text, word) }
+    }
+  }, mount)
+}
+
+function withVolumeWords(mount: VolumeMount, words: string, text: string): VolumeMount {
+  return words.split(',').reduce((changed, word): VolumeMount => {
+    switch (word) {
+      case '':
+      case 'rw':
+        return changed
+      case 'ro':
+        return { ...changed, readOnly: true }
+      case 'nocopy':
+        return { ...changed, copy: false }
+      case 'copy':
+        return { ...changed, copy: true }
+      case 'z':
+      case 'Z':
+        return refusingLabels(changed)
+      default:
+        throw badValue('--volume', text, `"${word}" is none of ro, rw, nocopy for a volume`)
+    }
+  }, mount)
 }
 
 /** Labels mean something only where SELinux is on, which kauri does not serve. */
-function withoutLabels(mount: BindMount): BindMount {
+function refusingLabels<T extends BindMount | VolumeMount>(mount: T): T {
   if (existsSync('/sys/fs/selinux/enforce'))
     throw new KauriError('UNSUPPORTED', 'kauri sets no SELinux labels', {
-      hint: `label ${mount.source} with chcon, and leave z and Z out`,
+      hint: 'label the source with chcon, and leave z and Z out',
     })
   return mount
 }
 
-const propagations: readonly Propagation[] = ['rprivate', 'private', 'rslave', 'slave']
+const propagations: readonly MountPropagation[] = [
+  'rprivate',
+  'private',
+  'rslave',
+  'slave',
+  'rshared',
+  'shared',
+]
 
-function propagationOf(option: string, text: string, word: string): Propagation {
+/** @throws USAGE */
+export function mountPropagation(option: string, text: string, word: string): MountPropagation {
   const found = propagations.find(propagation => propagation === word)
   if (found !== undefined) return found
   throw badValue(option, text, `"${word}" is none of ro, rw, ${propagations.join(', ')}`)
 }
 
-/** A host path; names of volumes that outlive containers are not there yet. */
-function hostPathOf(option: string, source: string): string {
+/** An absolute path on the host; undefined for what is no path but a name. */
+export function hostPath(source: string): string | undefined {
   if (source.startsWith('/')) return path.posix.normalize(source)
-  if (source.startsWith('./') || source.startsWith('../') || source === '.' || source === '..')
-    return path.resolve(source)
-  throw new KauriError('UNSUPPORTED', `${option} ${source}: kauri has no named volumes`, {
-    hint: `write a host path that starts with / or ./, such as ./${source}`,
-  })
+  return /^\.{1,2}(?:\/|$)/.test(source) ? path.resolve(source) : undefined
 }
 
-function destinationOf(option: string, text: string, destination: string): string {
+/** @throws USAGE */
+export function volumeName(option: string, name: string): string {
+  if (isVolumeName(name)) return name
+  throw badValue(
+    option,
+    name,
+    'write a host path that starts with / or ./, or a volume name of 2 to 255 letters, digits, "_", "." and "-"',
+  )
+}
+
+/** A place in the container, in its shortest form. @throws USAGE */
+export function mountDestination(option: string, text: string, destination: string): string {
   const normal = path.posix.normalize(destination).replace(/(?<=.)\/$/, '')
   if (destination.startsWith('/') && normal !== '/') return normal
   throw badValue(option, text, 'the destination is an absolute path below / in the container')
 }
 
 /** Default options, then the caller's: `DST[:OPTIONS]`. @throws USAGE */
-export function parseTmpfs(text: string): ContainerMount {
+export function parseTmpfs(text: string): TmpfsMount {
   const colon = text.indexOf(':')
   const destination = colon < 0 ? text : text.slice(0, colon)
   const words =
@@ -92,73 +153,13 @@ export function parseTmpfs(text: string): ContainerMount {
   for (const word of words)
     if (!tmpfsWord.test(word))
       throw badValue('--tmpfs', text, `"${word}" is no option of a temporary file system`)
-  return { kind: 'tmpfs', destination: destinationOf('--tmpfs', text, destination), options: words }
-}
-
-const tmpfsWord =
-  /^(?:ro|rw|(?:no)?(?:suid|dev|exec|atime|diratime)|relatime|strictatime|mode=[0-7]{3,4}|(?:size|nr_blocks|nr_inodes)=\d+[kmgKMG%]?|[ug]id=\d+)$/
-
-/** `type=bind,source=S,target=T,readonly`, docker's long form. @throws USAGE, UNSUPPORTED */
-export function parseMount(text: string): ContainerMount {
-  const fields = new Map(
-    text.split(',').map(field => {
-      const equals = field.indexOf('=')
-      const key = equals < 0 ? field : field.slice(0, equals)
-      return [keyAliases[key] ?? key, equals < 0 ? 'true' : field.slice(equals + 1)] as const
-    }),
-  )
-  const type = fields.get('type') ?? 'volume'
-  const keys = keysByType[type]
-  if (keys === undefined) throw badValue('--mount', text, 'type is bind, tmpfs or volume')
-  for (const key of fields.keys())
-    if (key !== 'type' && !keys.includes(key))
-      throw badValue(
-        '--mount',
-        text,
-        `"${key}" is no key of type ${type}; it has ${keys.join(', ')}`,
-      )
-  const destination = destinationOf('--mount', text, fields.get('target') ?? '')
-  const readOnly = parseBoolean('--mount readonly', fields.get('readonly') ?? 'false')
-  if (type === 'tmpfs')
-    return { kind: 'tmpfs', destination, options: tmpfsOptions(fields, readOnly) }
-  const source = fields.get('source')
-  if (type === 'volume' && source === undefined) return { kind: 'volume', destination, readOnly }
-  if (source === undefined) throw badValue('--mount', text, 'a bind mount needs source=PATH')
   return {
-    kind: 'bind',
-    source: type === 'bind' ? path.resolve(source) : hostPathOf('--mount', source),
-    destination,
-    readOnly,
-    recursive: !parseBoolean(
-      '--mount bind-nonrecursive',
-      fields.get('bind-nonrecursive') ?? 'false',
-    ),
-    propagation: propagationOf('--mount', text, fields.get('bind-propagation') ?? 'rprivate'),
-    makeSource: false,
+    kind: 'tmpfs',
+    destination: mountDestination('--tmpfs', text, destination),
+    options: words,
   }
 }
 
-const keyAliases: Readonly<Record<string, string>> = {
-  src: 'source',
-  dst: 'target',
-  destination: 'target',
-  ro: 'readonly',
-}
-
-const keysByType: Readonly<Record<string, readonly string[]>> = {
-  bind: ['source', 'target', 'readonly', 'bind-propagation', 'bind-nonrecursive'],
-  tmpfs: ['target', 'readonly', 'tmpfs-size', 'tmpfs-mode'],
-  volume: ['source', 'target', 'readonly'],
-}
-
-function tmpfsOptions(fields: ReadonlyMap<string, string>, readOnly: boolean): readonly string[] {
-  const size = fields.get('tmpfs-size')
-  const mode = fields.get('tmpfs-mode')
-  if (mode !== undefined && !/^[0-7]{3,4}$/.test(mode))
-    throw badValue('--mount', `tmpfs-mode=${mode}`, 'write an octal mode such as 1777')
-  return [
-    ...(readOnly ? ['ro'] : []),
-    ...(size === undefined ? [] : [`size=${parseBytes('--mount tmpfs-size', size)}`]),
-    ...(mode === undefined ? [] : [`mode=${mode}`]),
-  ]
-}
+/** Options that tmpfs(5) has and a container may set. */
+export const tmpfsWord: RegExp =
+  /^(?:ro|rw|(?:no)?(?:suid|dev|exec|atime|diratime)|relatime|strictatime|mode=[0-7]{3,4}|(?:size|nr_blocks|nr_inodes)=\d+[kmgKMG%]?|[ug]id=\d+|noswap)$/

@@ -3,10 +3,12 @@
 import { isIP } from 'node:net'
 import process from 'node:process'
 import { type ContainerRequest, hostGateway } from '../container/container.ts'
+import { onDefaultBridge } from '../container/network-request.ts'
 import type { OptionSpec, ParsedOptions } from './command.ts'
 import { readEnvironment } from './environment-options.ts'
 import { readResources } from './limit-options.ts'
-import { parseMount, parseTmpfs, parseVolume } from './mount-options.ts'
+import { parseMount } from './mount-fields.ts'
+import { parseTmpfs, parseVolume } from './mount-options.ts'
 import { badValue, parseBoolean, parseBytes, parseLabels, parseUlimit } from './option-values.ts'
 import { parsePublish } from './port-options.ts'
 
@@ -127,7 +129,7 @@ function checkedHostname(text: string | undefined): string | undefined {
 
 /** The parser has checked the choice. */
 function readNetwork(text: string | undefined): ContainerRequest['network'] {
-  return text === 'host' || text === 'none' ? text : 'bridge'
+  return text === 'host' || text === 'none' ? { kind: text } : onDefaultBridge
 }
 
 function readResolver(options: ParsedOptions): ContainerRequest['resolver'] {

@@ -2,34 +2,14 @@
 // holds the words; run-container.ts runs one, container-records.ts remembers them.
 
 import type { Image } from '../image/image.ts'
-import type { Resources, Rlimit, SeccompConfig } from '../oci/runtime-config.ts'
 import type { PublishedPort } from '../network/port-relay.ts'
+import type { Resources, Rlimit, SeccompConfig } from '../oci/runtime-config.ts'
+import type { ContainerMount } from './mount-request.ts'
+import type { NetworkRequest } from './network-request.ts'
+import type { UsedVolume } from './volume-use.ts'
 
 /** 64 random hexadecimal digits. */
 export type ContainerId = string & { readonly __brand: 'ContainerId' }
-
-/** Something from outside that a container sees in its tree. Destinations are absolute paths inside the container. */
-export type ContainerMount =
-  | {
-      readonly kind: 'bind'
-      /** Absolute path on the host. */
-      readonly source: string
-      readonly destination: string
-      readonly readOnly: boolean
-      /** False: what is mounted below the source stays out. */
-      readonly recursive: boolean
-      readonly propagation: 'rprivate' | 'private' | 'rslave' | 'slave'
-      /** True: a source that is not there becomes a new directory, as `-v` has it. */
-      readonly makeSource: boolean
-    }
-  | {
-      readonly kind: 'tmpfs'
-      readonly destination: string
-      /** As mount(8) takes them: `size=64m`, `mode=1777`, `exec`. */
-      readonly options: readonly string[]
-    }
-  /** A directory of the container's own, filled from the image, gone with the container. */
-  | { readonly kind: 'volume'; readonly destination: string; readonly readOnly: boolean }
 
 /** Stands for the host's address as the container sees it. */
 export const hostGateway = 'host-gateway'
@@ -67,12 +47,11 @@ export interface ContainerRequest {
   /** Leave nothing when it ends. */
   readonly removeAfter: boolean
   readonly readOnlyRoot: boolean
-  /** `bridge`: an address of its own behind the host's; `none`: nothing but the loopback interface. */
-  readonly network: 'none' | 'host' | 'bridge'
+  readonly network: NetworkRequest
   /** Lines for /etc/hosts, `NAME:ADDRESS`; the address may be hostGateway. */
   readonly extraHosts: readonly string[]
   readonly resolver: ResolverRequest
-  /** Ports of the host that lead to the container; it must be on the bridge. */
+  /** Ports of the host that lead to the container; it must be on a network with a way out. */
   readonly ports: readonly PublishedPort[]
   readonly mounts: readonly ContainerMount[]
   readonly addCapabilities: readonly string[]
@@ -100,6 +79,7 @@ export interface ContainerRecord {
   readonly removeAfter: boolean
   /** While it runs. */
   readonly ports: readonly PublishedPort[]
+  readonly volumes: readonly UsedVolume[]
 }
 
 /** How a container's process ended. */

@@ -5,17 +5,17 @@ import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { KauriError } from '../core/errors.ts'
 import { readTextSync } from '../core/text-file.ts'
-import type { RuntimeMount } from '../oci/runtime-config.ts'
 import { readHostResolver, resolverText } from '../network/host-resolver.ts'
+import type { RuntimeMount } from '../oci/runtime-config.ts'
 import { hostGateway, type ResolverRequest } from './container.ts'
+import type { ContainerNetwork } from './container-network.ts'
 
 export interface NetworkFilesRequest {
   /** Host directory that the files are written to. */
   readonly directory: string
   readonly hostname: string
-  readonly network: 'none' | 'host' | 'bridge'
-  /** The container's own address and the host's beside it, where it has them. */
-  readonly interface?: { readonly address: string; readonly gateway: string } | undefined
+  readonly domainname?: string | undefined
+  readonly network: Pick<ContainerNetwork, 'mode' | 'endpoints' | 'servers'>
   /** `NAME:ADDRESS`, the address may be hostGateway. */
   readonly extraHosts: readonly string[]
   readonly resolver?: ResolverRequest
@@ -27,7 +27,7 @@ export function makeNetworkFiles(request: NetworkFilesRequest): RuntimeMount[] {
   const files = {
     hostname: `${request.hostname}\n`,
     hosts: hostsText(request),
-    'resolv.conf': resolverOf(request.network, request.resolver),
+    'resolv.conf': resolverOf(request),
   }
   return Object.entries(files).map(([name, text]) => {
     const source = path.join(request.directory, name)
@@ -43,31 +43,32 @@ export function makeNetworkFiles(request: NetworkFilesRequest): RuntimeMount[] {
 
 /** On the host's network the host's own table, unless the caller adds to it. */
 function hostsText(request: NetworkFilesRequest): string {
-  const { network, extraHosts, hostname } = request
-  if (network === 'host' && extraHosts.length === 0)
+  const { network, extraHosts } = request
+  if (network.mode === 'host' && extraHosts.length === 0)
     return readTextSync('/etc/hosts') ?? loopbackHosts
   const extra = extraHosts.map(entry => {
     const colon = entry.indexOf(':')
     const address = entry.slice(colon + 1)
     return `${address === hostGateway ? gatewayOf(request) : address}\t${entry.slice(0, colon)}\n`
   })
-  const own =
-    request.interface === undefined ? '' : `${request.interface.address}\t${namesOf(hostname)}\n`
-  return loopbackHosts + extra.join('') + own
+  const own = network.endpoints.map(({ address }) => `${address}\t${namesOf(request)}\n`)
+  return loopbackHosts + extra.join('') + own.join('')
 }
 
-function gatewayOf({ network, interface: own }: NetworkFilesRequest): string {
-  if (network === 'host') return '127.0.0.1'
-  if (own !== undefined) return own.gateway
-  throw new KauriError('USAGE', `${hostGateway} stands for no address without a network`, {
+function gatewayOf({ network }: NetworkFilesRequest): string {
+  if (network.mode === 'host') return '127.0.0.1'
+  const [gateway] = network.endpoints.flatMap(endpoint => endpoint.gateway ?? [])
+  if (gateway !== undefined) return gateway
+  throw new KauriError('USAGE', `${hostGateway} stands for no address without a way to the host`, {
     hint: 'use --network bridge',
   })
 }
 
 /** A name with a domain is also known without it. */
-function namesOf(hostname: string): string {
+function namesOf({ hostname, domainname }: NetworkFilesRequest): string {
+  const whole = domainname === undefined ? hostname : `${hostname}.${domainname}`
   const [short = ''] = hostname.split('.')
-  return short === hostname ? hostname : `${hostname} ${short}`
+  return short === whole ? whole : `${whole} ${short}`
 }
 
 const loopbackHosts = `127.0.0.1\tlocalhost
@@ -78,12 +79,10 @@ ff02::1\tip6-allnodes
 ff02::2\tip6-allrouters
 `
 
-/** The host's servers, domains and options, unless the caller says otherwise. */
-function resolverOf(
-  network: NetworkFilesRequest['network'],
-  { servers = [], search = [], options = [] }: ResolverRequest = {},
-): string {
-  const host = resolverText(network, readHostResolver())
+/** The network's own server or the host's, with the host's domains and options, unless the caller says otherwise. */
+function resolverOf({ network, resolver = {} }: NetworkFilesRequest): string {
+  const { servers = network.servers ?? [], search = [], options = [] } = resolver
+  const host = resolverText(network.mode, readHostResolver())
   if (servers.length + search.length + options.length === 0) return host
   // A single dot is docker's way to say that there is no search domain.
   const domains = search.filter(domain => domain !== '.')

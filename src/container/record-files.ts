@@ -5,6 +5,7 @@ import { readTextSync } from '../core/text-file.ts'
 import type { PublishedPort } from '../network/port-relay.ts'
 import type { ContainerEnd, ContainerRecord } from './container.ts'
 import { asContainerId } from './container-name.ts'
+import type { UsedVolume } from './volume-use.ts'
 
 /** The record in container.json. */
 export function readRecord(file: string): ContainerRecord | undefined {
@@ -23,7 +24,13 @@ export function readRecord(file: string): ContainerRecord | undefined {
     labels: Object.fromEntries(Object.entries(asObject(labels)).map(([k, v]) => [k, text(v)])),
     removeAfter: value['removeAfter'] === true,
     ports: Array.isArray(value['ports']) ? value['ports'].flatMap(readPort) : [],
+    volumes: Array.isArray(value['volumes']) ? value['volumes'].flatMap(readVolume) : [],
   }
+}
+
+function readVolume(value: unknown): readonly UsedVolume[] {
+  const { name, anonymous } = asObject(value)
+  return typeof name === 'string' ? [{ name, anonymous: anonymous === true }] : []
 }
 
 function readPort(value: unknown): readonly PublishedPort[] {

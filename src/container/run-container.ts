@@ -3,24 +3,25 @@
 
 import { hostname as hostHostname } from 'node:os'
 import path from 'node:path'
-import { KauriError } from '../core/errors.ts'
 import { type Emit, ignoreEvents } from '../core/events.ts'
 import { readTextInRoot } from '../native/in-root.ts'
 import type { RunConfig } from '../oci/image-config.ts'
 import type { RuntimeConfig, RuntimeMount } from '../oci/runtime-config.ts'
 import { type OpenTree, type Snapshotter, snapshotId } from '../rootfs/rootfs.ts'
 import { unpackImage } from '../rootfs/unpack-image.ts'
-import type { BridgeLease } from '../network/bridge-lease.ts'
 import { type ContainerUser, resolveContainerUser } from '../runtime/container-user.ts'
 import { defaultRuntimeConfig } from '../runtime/default-config.ts'
 import type { ContainerExit, RunningContainer, Runtime } from '../runtime/runtime.ts'
 import type { ContainerRequest } from './container.ts'
 import { mountsOf, prepareMounts } from './container-mounts.ts'
 import { newContainerId } from './container-name.ts'
-import { createContainer, type OwnedContainer } from './container-records.ts'
+import { type ContainerNetwork, openContainerNetwork } from './container-network.ts'
+import { createContainer, listContainers, type OwnedContainer } from './container-records.ts'
 import { commandOf, environmentOf, workingDirectoryOf } from './image-process.ts'
+import type { ContainerMount } from './mount-request.ts'
 import { makeNetworkFiles } from './network-files.ts'
-import type { HeldPorts } from './published-ports.ts'
+import { removeAnonymousVolumes, volumesOf } from './volume-use.ts'
+import { openVolumes } from './volumes.ts'
 
 /** Where a container's state is, and who runs and watches it. */
 export interface ContainerHost {
@@ -50,7 +51,11 @@ export async function runContainer(
   const imageConfig = image.config.config ?? {}
   const command = commandOf(imageConfig, request)
   const id = newContainerId()
-  await using held = await takePorts(request)
+  // Before anything is made: a port that somebody else has ends it here.
+  await using network = await openContainerNetwork(request, { signal, emit: host.emit })
+  const mounts = mountsOf(imageConfig, request.mounts)
+  await using after = new AsyncDisposableStack()
+  after.defer(() => dropVolumes(mounts, host))
   using container = await createContainer(host.root, {
     id,
     name: request.name,
@@ -60,21 +65,25 @@ export async function runContainer(
     createdMs: Date.now(),
     labels: { ...imageConfig.Labels, ...request.labels },
     removeAfter,
-    ports: held?.ports ?? [],
+    ports: network.ports,
+    volumes: volumesOf(mounts),
   })
   const emit = host.emit ?? ignoreEvents
   const base = await unpackImage(image, { snapshotter, signal, emit })
   const keepAs = removeAfter ? {} : { keepAs: snapshotId(id) }
   await using rootfs = await snapshotter.prepare(base, { signal, ...keepAs })
-  using lease = request.network === 'bridge' ? await leaseAddress(host) : undefined
-  if (lease !== undefined) held?.leadTo(lease.address)
   const config = await openedTree(base && snapshotter.open(base), tree =>
-    runtimeConfig(request, { imageConfig, command, container, tree, lease, signal }),
+    runtimeConfig(request, { imageConfig, command, container, tree, network, mounts, host }),
   )
   await host.beforeStart?.()
   using _ = settleLater(snapshotter)
   const exit = await host.runtime.run(
-    { id, config, root: rootfs.mount, ...(lease === undefined ? {} : { network: lease }) },
+    {
+      id,
+      config,
+      root: rootfs.mount,
+      ...(network.setup === undefined ? {} : { network: network.setup }),
+    },
     {
       io: { kind: request.terminal ? 'terminal' : 'inherit', input: request.interactive },
       signal,
@@ -89,24 +98,20 @@ export async function runContainer(
   return exit
 }
 
-/** Before anything is made: a port that somebody else has ends it here. */
-async function takePorts({ ports, network }: ContainerRequest): Promise<HeldPorts | undefined> {
-  if (ports.length === 0) return undefined
-  if (network !== 'bridge')
-    throw new KauriError('USAGE', `with --network ${network} there are no ports to publish`, {
-      hint:
-        network === 'host'
-          ? 'leave -p out: what the container listens on is open on the host'
-          : 'use --network bridge',
-    })
-  const { holdPorts } = await import('./published-ports.ts')
-  return await holdPorts(ports)
+/** Where the container's record is gone its own volumes go, too. */
+async function dropVolumes(
+  mounts: readonly ContainerMount[],
+  { root }: ContainerHost,
+): Promise<void> {
+  const volumes = volumesOf(mounts)
+  if (!volumes.some(({ anonymous }) => anonymous)) return
+  await removeAnonymousVolumes(openVolumes(volumesBeside(root)), { volumes }, () =>
+    listContainers(root),
+  )
 }
 
-/** Containers without the bridge need not load what makes it. */
-async function leaseAddress({ signal, emit }: ContainerHost): Promise<BridgeLease> {
-  const { leaseBridgeAddress } = await import('../network/bridge-lease.ts')
-  return await leaseBridgeAddress({ use: 'container', signal, emit })
+function volumesBeside(containersRoot: string): string {
+  return path.join(path.dirname(containersRoot), 'volumes')
 }
 
 const settleAfterMs = 10_000
@@ -144,26 +149,26 @@ interface ContainerParts {
   readonly container: OwnedContainer
   /** The image's tree, to look users and directories up in. */
   readonly tree: OpenTree | undefined
-  readonly lease: BridgeLease | undefined
-  readonly signal: AbortSignal | undefined
+  readonly network: ContainerNetwork
+  readonly mounts: readonly ContainerMount[]
+  readonly host: ContainerHost
 }
 
 async function runtimeConfig(
   request: ContainerRequest,
   parts: ContainerParts,
 ): Promise<RuntimeConfig> {
-  const { imageConfig, container, tree, signal } = parts
+  const { imageConfig, container, tree, network, host } = parts
   const { directory } = container
   const hostname = hostnameOf(request, container.record.id)
   const user = userOf(request.user ?? imageConfig.User ?? '', tree)
-  const mounts = mountsOf(imageConfig, request.mounts)
-  const own = await prepareMounts(mounts, { tree, directory, signal })
-  const { network, extraHosts, resolver, readOnlyRoot: readOnly } = request
+  const volumes = openVolumes(volumesBeside(host.root))
+  const own = await prepareMounts(parts.mounts, { tree, volumes, signal: host.signal })
+  const { extraHosts, resolver, readOnlyRoot: readOnly } = request
   const files = makeNetworkFiles({
     directory,
     hostname,
     network,
-    interface: parts.lease,
     extraHosts,
     resolver,
     readOnly,
@@ -175,7 +180,7 @@ async function runtimeConfig(
     user,
     hostname,
     terminal: request.terminal,
-    network,
+    network: network.mode,
     mounts: withFiles(own, files),
     capabilities: { add: request.addCapabilities, drop: request.dropCapabilities },
     readonlyRoot: readOnly,
@@ -189,7 +194,7 @@ async function runtimeConfig(
 
 /** On the host's network a container has the host's name; else its own short id. */
 function hostnameOf({ hostname, network }: ContainerRequest, id: string): string {
-  return hostname ?? (network === 'host' ? hostHostname() : id.slice(0, 12))
+  return hostname ?? (network.kind === 'host' ? hostHostname() : id.slice(0, 12))
 }
 
 function userOf(spec: string, tree: OpenTree | undefined): ContainerUser {

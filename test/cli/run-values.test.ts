@@ -3,7 +3,8 @@
 import { writeFileSync } from 'node:fs'
 import test from 'ava'
 import { readEnvironment } from '../../src/cli/environment-options.ts'
-import { parseMount, parseTmpfs, parseVolume } from '../../src/cli/mount-options.ts'
+import { parseMount } from '../../src/cli/mount-fields.ts'
+import { parseTmpfs, parseVolume } from '../../src/cli/mount-options.ts'
 import {
   parseBoolean,
   parseBytes,
@@ -83,6 +84,8 @@ const bind = {
   makeSource: true,
 }
 
+const volume = { kind: 'volume', anonymous: true, destination: '/d', readOnly: false, copy: true }
+
 for (const [text, want] of [
   ['/s:/d', bind],
   ['/s:/d/', bind],
@@ -90,7 +93,11 @@ for (const [text, want] of [
   ['/s:/d:ro', { ...bind, readOnly: true }],
   ['/s:/d:rw,rslave', { ...bind, propagation: 'rslave' }],
   ['./s:/d', { ...bind, source: `${process.cwd()}/s` }],
-  ['/d', { kind: 'volume', destination: '/d', readOnly: false }],
+  ['/s:/d:rshared', { ...bind, propagation: 'rshared' }],
+  ['/s:/d:bind', { ...bind, recursive: false }],
+  ['/d', volume],
+  ['data:/d', { ...volume, name: 'data', anonymous: false }],
+  ['data:/d:ro,nocopy', { ...volume, name: 'data', anonymous: false, readOnly: true, copy: false }],
 ] as const)
   test(`-v ${text} is understood`, t => {
     t.deepEqual<object, object>(parseVolume(text), want)
@@ -105,7 +112,11 @@ for (const text of [
   '/s:/',
   '/s:/d:xx',
   '/s:/d:ro:rw',
-  '/s:/d:rshared',
+  '/s:/d:nocopy',
+  'data:/d:rshared',
+  'x:/d',
+  '-data:/d',
+  'da/ta:/d',
   '/s:/..',
 ])
   test(`-v ${text} is refused`, t => {
@@ -125,7 +136,39 @@ for (const [text, want] of [
     'type=tmpfs,dst=/d,tmpfs-size=1m,tmpfs-mode=700',
     { kind: 'tmpfs', destination: '/d', options: ['size=1048576', 'mode=700'] },
   ],
-  ['dst=/d', { kind: 'volume', destination: '/d', readOnly: false }],
+  ['dst=/d', volume],
+  [
+    'type=bind,src=/s,dst=/d,ro,bind-recursive=writable',
+    { ...long, readOnly: true, writableBelow: true },
+  ],
+  ['type=bind,src=/s,dst=/d,rro', { ...long, readOnly: true }],
+  ['type=bind,src=/s,dst=/d,bind-recursive=disabled', { ...long, recursive: false }],
+  ['type=bind,"src=/a,b",dst=/d', { ...long, source: '/a,b' }],
+  [
+    'type=bind,src=/s,dst=/d,idmap=uids=0-1000-1#5-6-7;gids=0-2-3',
+    {
+      ...long,
+      idMapping: {
+        uids: [
+          { containerId: 0, hostId: 1000, size: 1 },
+          { containerId: 5, hostId: 6, size: 7 },
+        ],
+        gids: [{ containerId: 0, hostId: 2, size: 3 }],
+      },
+    },
+  ],
+  [
+    'src=data,dst=/d,volume-subpath=a//b,volume-nocopy,volume-label=k=v,volume-opt=type=tmpfs,volume-opt=device=tmpfs',
+    {
+      ...volume,
+      name: 'data',
+      anonymous: false,
+      copy: false,
+      subpath: 'a/b',
+      labels: { k: 'v' },
+      options: { type: 'tmpfs', device: 'tmpfs' },
+    },
+  ],
 ] as const)
   test(`--mount ${text} is understood`, t => {
     t.deepEqual<object, object>(parseMount(text), want)
@@ -140,6 +183,13 @@ for (const text of [
   'type=bind,src=/s,dst=/d,tmpfs-size=1m',
   'type=bind,src=/s,dst=/d,readonly=maybe',
   'type=tmpfs,dst=/d,tmpfs-mode=999',
+  'src=data,dst=/d,volume-subpath=../x',
+  'src=data,dst=/d,volume-subpath=/x',
+  'src=data,dst=/d,volume-driver=moon',
+  'type=bind,src=/s,dst=/d,bind-recursive=perhaps',
+  'type=bind,src=/s,dst=/d,bind-propagation=wide',
+  'type=bind,src=/s,dst=/d,idmap',
+  'type=bind,src=/s,dst=/d,idmap=uids=0-1-0;gids=0-1-1',
 ])
   test(`--mount ${text} is refused`, t => {
     t.throws(() => parseMount(text), { code: 'USAGE' })

@@ -20,6 +20,7 @@ function asked(more: Partial<NewContainer> = {}): NewContainer {
     createdMs: 1000,
     labels: { a: 'b' },
     ports: [],
+    volumes: [],
     removeAfter: false,
     ...more,
   }

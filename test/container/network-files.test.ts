@@ -3,12 +3,23 @@ import test from 'ava'
 import { makeNetworkFiles } from '../../src/container/network-files.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 
+const endpoint = {
+  network: 'bridge',
+  networkId: '',
+  interface: 'eth0',
+  address: '10.77.0.9',
+  prefixLength: 20,
+  gateway: '10.77.0.1',
+  hardwareAddress: '02:6b:0a:4d:00:09',
+  aliases: [],
+}
+
 test('the three files are written, readable for everybody, and mounted over whatever is there', t => {
   using scratch = makeScratch()
   const mounts = makeNetworkFiles({
     directory: scratch.path,
     hostname: 'h',
-    network: 'none',
+    network: { mode: 'none', endpoints: [] },
     extraHosts: ['one:192.0.2.1', 'six:2001:db8::1'],
     readOnly: true,
   })
@@ -34,8 +45,7 @@ test('on the bridge the container’s own name leads to its address', t => {
   makeNetworkFiles({
     directory: scratch.path,
     hostname: 'h.example.org',
-    network: 'bridge',
-    interface: { address: '10.77.0.9', gateway: '10.77.0.1' },
+    network: { mode: 'bridge', endpoints: [endpoint] },
     extraHosts: ['gate:host-gateway'],
     resolver: { servers: ['192.0.2.53'], search: ['.'], options: ['ndots:1', 'rotate'] },
     readOnly: false,
@@ -50,7 +60,10 @@ test('without a network nothing stands for the host', t => {
   using scratch = makeScratch()
   const request = { directory: scratch.path, hostname: 'h', readOnly: false } as const
   const extraHosts = ['gate:host-gateway']
-  t.throws(() => makeNetworkFiles({ ...request, network: 'none', extraHosts }), { code: 'USAGE' })
-  makeNetworkFiles({ ...request, network: 'host', extraHosts })
+  t.throws(
+    () => makeNetworkFiles({ ...request, network: { mode: 'none', endpoints: [] }, extraHosts }),
+    { code: 'USAGE' },
+  )
+  makeNetworkFiles({ ...request, network: { mode: 'host', endpoints: [] }, extraHosts })
   t.true(readFileSync(scratch.at('hosts'), 'utf8').endsWith('127.0.0.1\tgate\n'))
 })

@@ -3,8 +3,8 @@
 
 import { chmodSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import type { RuntimeMount } from '../../oci/runtime-config.ts'
 import { readHostResolver, resolverText } from '../../network/host-resolver.ts'
+import type { RuntimeMount } from '../../oci/runtime-config.ts'
 
 export interface NameFilesRequest {
   /** Host directory that the files are written to. */

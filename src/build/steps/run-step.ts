@@ -3,9 +3,9 @@
 
 import { randomUUID } from 'node:crypto'
 import type { Json } from '../../core/canonical-json.ts'
+import type { BridgeLease } from '../../network/bridge-lease.ts'
 import type { RunStep } from '../../plan/plan.ts'
 import type { Rootfs } from '../../rootfs/rootfs.ts'
-import type { BridgeLease } from '../../network/bridge-lease.ts'
 import type { ContainerExit, RootMount } from '../../runtime/runtime.ts'
 import type { RunLimits } from '../build.ts'
 import { openScratchDirectory } from '../scratch-directory.ts'
