@@ -16,6 +16,8 @@ import { checkTarWhilePassing } from './check-tar.ts'
 export interface ArchiveContents {
   /** The file of that name; links inside the archive are followed. */
   find(name: string): StoredBlob | undefined
+  /** Names of the files, without those of links. */
+  names(): Iterable<string>
   /** Blobs of the archive, and of the store where the archive has not got them. */
   readonly blobs: BlobSource
 }
@@ -50,7 +52,11 @@ export async function receiveArchive(
       links.set(file, cleanName(path.posix.join(path.posix.dirname(file), linkname ?? '')))
     else if (type !== 'directory') throw noImageArchive(`${file} is a ${type}`)
   })
-  return { find: wanted => followLinks(wanted, files, links), blobs: pendingBlobs(batch, store) }
+  return {
+    find: wanted => followLinks(wanted, files, links),
+    names: () => files.keys(),
+    blobs: pendingBlobs(batch, store),
+  }
 }
 
 /** One entry as it is read: its header, and its bytes. */

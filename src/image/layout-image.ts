@@ -2,6 +2,7 @@
 
 import { KauriError } from '../core/errors.ts'
 import { type Descriptor, refNameAnnotation } from '../oci/descriptor.ts'
+import { foreignIndexLimits } from '../oci/json-shape.ts'
 import { isIndexType, isManifestType, parseIndex } from '../oci/manifest.ts'
 import { copyBlobs } from '../store/copy-image.ts'
 import type { DiskStore } from '../store/disk-store.ts'
@@ -27,7 +28,11 @@ export async function copyFromLayout(
 }
 
 function chooseImage(directory: string, { tag, digest }: LayoutChoice): Descriptor {
-  const entries = parseIndex(readLayoutIndex(directory), `${directory}/index.json`).manifests
+  const entries = parseIndex(
+    readLayoutIndex(directory),
+    `${directory}/index.json`,
+    foreignIndexLimits,
+  ).manifests
   const images = entries.filter(
     ({ mediaType }) => isManifestType(mediaType) || isIndexType(mediaType),
   )

@@ -1,18 +1,19 @@
 // Reads the image archives of docker (old and new), buildkit, podman and skopeo into the store. Layers that docker keeps
 // as plain tars are packed; compressed ones stay as they came, so their digests stay, too.
 
+import { statSync } from 'node:fs'
 import { KauriError } from '../core/errors.ts'
 import { type Emit, inStep } from '../core/events.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
+import type { Platform } from '../oci/platform.ts'
 import type { Reference } from '../oci/reference.ts'
 import type { BlobBatch } from '../store/blob-batch.ts'
-import { childrenOf } from '../store/children.ts'
 import type { DiskStore } from '../store/disk-store.ts'
-import type { BlobSource } from '../store/store.ts'
+import { planCopy } from '../store/plan-copy.ts'
+import { wrongSize } from '../store/verified-stream.ts'
 import { type ArchiveContents, noImageArchive, receiveArchive } from './archive-contents.ts'
-import { readDockerItems } from './load-docker-items.ts'
-import { readLayoutItems } from './load-layout-items.ts'
+import { readArchiveItems } from './archive-items.ts'
 
 /** An image that was found in an archive, and the names it is to have. */
 export interface LoadedImage {
@@ -25,24 +26,30 @@ export interface LoadedImage {
 export interface LoadOptions {
   /** What messages call the archive. */
   readonly name: string
+  /** Of images for several platforms only the one for this; the others of the archive are left alone. */
+  readonly platform?: Platform | undefined
   readonly signal?: AbortSignal | undefined
   readonly emit: Emit
 }
 
-/** Loads every image of an archive; all or nothing. @throws ARCHIVE_INVALID, CHECKSUM_MISMATCH, DISK_FULL, CANCELLED */
+/**
+ * Loads every image of an archive; all or nothing.
+ * @throws ARCHIVE_INVALID, BLOB_CORRUPT, CHECKSUM_MISMATCH, IMAGE_NOT_FOUND for a missing platform, DISK_FULL, CANCELLED
+ */
 export async function loadArchive(
   store: DiskStore,
   source: AsyncIterable<Uint8Array>,
   options: LoadOptions,
 ): Promise<LoadedImage[]> {
-  const { emit, name, signal } = options
+  const { emit, name, platform, signal } = options
   using batch = store.openBatch()
   const images = await inStep(emit, { id: 'load', title: `load ${name}` }, async () => {
     const contents = await receiveArchive(source, batch, store, { name, signal })
-    const found = await readItems({ store, batch, contents, signal })
+    const work: LoadWork = { store, batch, contents, platform, signal }
+    const found = await readArchiveItems(work)
     if (found.length === 0) throw noImageArchive('it names no image')
     const needed = new Set<Digest>()
-    for (const { descriptor } of found) await collectNeeded(contents.blobs, descriptor, needed)
+    for (const { descriptor } of found) await collectNeeded(work, descriptor, needed)
     await batch.commit({ only: needed, signal })
     return found
   })
@@ -55,29 +62,46 @@ export interface LoadWork {
   readonly store: DiskStore
   readonly batch: BlobBatch
   readonly contents: ArchiveContents
+  /** Left out: all that the archive has. */
+  readonly platform?: Platform | undefined
   readonly signal?: AbortSignal | undefined
 }
 
-/** manifest.json first: it has the whole names, and archives with both forms have a shortened one in index.json. */
-async function readItems(work: LoadWork): Promise<LoadedImage[]> {
-  if (work.contents.find('manifest.json') !== undefined) return await readDockerItems(work)
-  if (work.contents.find('index.json') !== undefined) return await readLayoutItems(work.contents)
-  throw noImageArchive('it has neither manifest.json nor index.json')
-}
-
-/** Every blob of an image, whether it came now or was here. @throws ARCHIVE_INVALID where one is in neither place */
+/**
+ * Every blob of an image, whether it came now or was here; of an index that of one platform where one is asked for.
+ * @throws ARCHIVE_INVALID where one is in neither place, BLOB_CORRUPT where it has another length than the image says
+ */
 async function collectNeeded(
-  blobs: BlobSource,
+  { store, batch, contents: { blobs }, platform, signal }: LoadWork,
   descriptor: Descriptor,
   needed: Set<Digest>,
 ): Promise<void> {
-  if (needed.has(descriptor.digest)) return
-  needed.add(descriptor.digest)
-  for (const { descriptor: child, optional } of await childrenOf(blobs, descriptor)) {
-    if (await blobs.hasBlob(child.digest)) await collectNeeded(blobs, child, needed)
-    else if (!optional)
-      throw new KauriError('ARCHIVE_INVALID', `the archive lacks the blob ${child.digest}`)
+  const requireBlob = ({ digest, size }: Descriptor): void => {
+    const found = batch.findPending(digest)?.stored.size ?? storedSize(store, digest)
+    if (found === undefined)
+      throw new KauriError('ARCHIVE_INVALID', `the archive lacks the blob ${digest}`)
+    if (found !== size) throw wrongSize(digest, size, found)
   }
+  requireBlob(descriptor)
+  const {
+    documents,
+    configs,
+    blobs: layers,
+  } = await planCopy(blobs, descriptor, {
+    platform,
+    signal,
+  })
+  for (const blob of [...documents.map(document => document.descriptor), ...configs, ...layers]) {
+    requireBlob(blob)
+    needed.add(blob.digest)
+    // Said to the store, so that garbage collection leaves alone what it had before.
+    await blobs.hasBlob(blob.digest)
+  }
+}
+
+/** Bytes of a blob that is stored. */
+export function storedSize(store: DiskStore, digest: Digest): number | undefined {
+  return statSync(store.blobPath(digest), { throwIfNoEntry: false })?.size
 }
 
 /** Gives an image its names, or keeps it without one. */

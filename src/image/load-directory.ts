@@ -5,33 +5,56 @@ import { closeSync, constants, createReadStream, fstatSync, openSync, readFileSy
 import path from 'node:path'
 import { hasErrno, KauriError } from '../core/errors.ts'
 import { inStep } from '../core/events.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
 import { type Digest, hexOf } from '../oci/digest.ts'
+import { foreignIndexLimits } from '../oci/json-shape.ts'
 import { parseIndex } from '../oci/manifest.ts'
 import { copyBlobs } from '../store/copy-image.ts'
 import type { DiskStore } from '../store/disk-store.ts'
+import { type PlanCopyOptions, planCopy } from '../store/plan-copy.ts'
 import type { BlobSource } from '../store/store.ts'
 import { verifiedStream, wrongSize } from '../store/verified-stream.ts'
 import { noImageArchive } from './archive-contents.ts'
-import { type LoadedImage, type LoadOptions, nameImage } from './load-archive.ts'
+import { chooseItems, layoutItems } from './archive-items.ts'
+import { type LoadedImage, type LoadOptions, nameImage, storedSize } from './load-archive.ts'
 import { layoutImages } from './load-layout-items.ts'
 
-/** @throws ARCHIVE_INVALID for what is no layout, BLOB_NOT_FOUND, BLOB_CORRUPT, DISK_FULL, CANCELLED */
+/** @throws ARCHIVE_INVALID for what is no layout, BLOB_NOT_FOUND, BLOB_CORRUPT, IMAGE_NOT_FOUND, DISK_FULL, CANCELLED */
 export async function loadDirectory(
   store: DiskStore,
   directory: string,
-  { name, signal, emit }: LoadOptions,
+  { name, platform, signal, emit }: LoadOptions,
 ): Promise<LoadedImage[]> {
   using _ = store.openBatch()
-  const images = layoutImages(
-    parseIndex(readLayoutIndex(directory), path.join(directory, 'index.json')).manifests,
-  )
-  if (images.length === 0) throw noImageArchive('it names no image')
+  const file = path.join(directory, 'index.json')
+  const { manifests } = parseIndex(readLayoutIndex(directory), file, foreignIndexLimits)
   const source = directoryBlobs(directory)
+  const images = await chooseItems(layoutItems(source, layoutImages(manifests)), platform)
+  if (images.length === 0) throw noImageArchive('it names no image')
+  const loaded: LoadedImage[] = []
   await inStep(emit, { id: 'load', title: `load ${name}` }, async () => {
-    for (const { descriptor } of images) await copyBlobs(source, store, descriptor, { signal })
+    for (const { names, labels = [], load } of images) {
+      const descriptor = await load()
+      await copyBlobs(source, store, descriptor, { platform, signal })
+      await requireSizes(store, descriptor, { platform, signal })
+      loaded.push({ descriptor, names, labels })
+    }
   })
-  for (const image of images) await nameImage(store, image)
-  return images
+  for (const image of loaded) await nameImage(store, image)
+  return loaded
+}
+
+/** What was here before is not copied, whatever length the image says it has. @throws BLOB_CORRUPT */
+async function requireSizes(
+  store: DiskStore,
+  descriptor: Descriptor,
+  options: PlanCopyOptions,
+): Promise<void> {
+  const { configs, blobs } = await planCopy(store, descriptor, options)
+  for (const { digest, size } of [...configs, ...blobs]) {
+    const found = storedSize(store, digest)
+    if (found !== size) throw wrongSize(digest, size, found ?? 'no')
+  }
 }
 
 /** The bytes of a layout's index.json. @throws ARCHIVE_INVALID for what is no layout */

@@ -3,11 +3,9 @@
 
 import { canonicalJson } from '../core/canonical-json.ts'
 import { KauriError } from '../core/errors.ts'
-import { decompress } from '../layer/decompress.ts'
-import { packLayer } from '../layer/pack-layer.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
-import { createDigester, type DiffId, type Digest } from '../oci/digest.ts'
-import { parseImageConfig } from '../oci/image-config.ts'
+import type { DiffId } from '../oci/digest.ts'
+import { type ImageConfig, parseImageConfig } from '../oci/image-config.ts'
 import {
   documentPlace,
   type JsonPlace,
@@ -17,37 +15,42 @@ import {
   readText,
 } from '../oci/json-shape.ts'
 import type { Manifest } from '../oci/manifest.ts'
-import { layerMediaType, mediaTypes } from '../oci/media-types.ts'
-import { parseReference } from '../oci/reference.ts'
-import type { DiskStore } from '../store/disk-store.ts'
-import type { StoredBlob } from '../store/store.ts'
+import { mediaTypes } from '../oci/media-types.ts'
+import { parseReference, type Reference } from '../oci/reference.ts'
 import { readBlob } from '../store/verified-stream.ts'
-import { noImageArchive } from './archive-contents.ts'
-import { oneChunk } from './create-image.ts'
-import type { LoadedImage, LoadWork } from './load-archive.ts'
+import { type LayerOfImage, oneChunk } from './create-image.ts'
+import type { LoadWork } from './load-archive.ts'
+import { loadLayer, requireFile } from './load-layer.ts'
 
-interface DockerItem {
+/** One image of manifest.json. */
+export interface DockerItem {
+  /** Of the configuration's bytes. */
+  readonly config: Descriptor
+  readonly platform: Pick<ImageConfig, 'os' | 'architecture' | 'variant'>
+  readonly diffIds: readonly DiffId[]
+  readonly names: readonly Reference[]
+  /** Files of the archive, bottom first; as many as there are diff IDs. */
+  readonly layers: readonly string[]
+}
+
+/** What manifest.json tells, with the configurations read. @throws ARCHIVE_INVALID, REFERENCE_INVALID */
+export async function readDockerItems(work: LoadWork): Promise<DockerItem[]> {
+  const file = requireFile(work, 'manifest.json', 'the archive')
+  const place = documentPlace('manifest.json', 'ARCHIVE_INVALID')
+  const bytes = await readBlob(work.contents.blobs, { mediaType: 'application/json', ...file })
+  const items = listOf(readItem)(parseJsonText(bytes, place), place)
+  const read: DockerItem[] = []
+  for (const item of items) read.push(await openItem(item, work))
+  return read
+}
+
+interface WrittenItem {
   readonly config: string
   readonly tags: readonly string[]
   readonly layers: readonly string[]
 }
 
-/** Reads, checks and packs every image of the archive. @throws ARCHIVE_INVALID, REFERENCE_INVALID, CHECKSUM_MISMATCH */
-export async function readDockerItems(work: LoadWork): Promise<LoadedImage[]> {
-  const file = requireFile(work, 'manifest.json')
-  const place = documentPlace('manifest.json', 'ARCHIVE_INVALID')
-  const bytes = await readBlob(work.contents.blobs, { mediaType: 'application/json', ...file })
-  const items = listOf(readItem)(parseJsonText(bytes, place), place)
-  const packed = new Map<DiffId, Descriptor>()
-  const images: LoadedImage[] = []
-  for (const item of items) {
-    const names = item.tags.map(tag => parseReference(tag))
-    images.push({ descriptor: await loadItem(item, work, packed), names })
-  }
-  return images
-}
-
-function readItem(value: unknown, place: JsonPlace): DockerItem {
+function readItem(value: unknown, place: JsonPlace): WrittenItem {
   const members = objectReader(value, place)
   return {
     config: members.required('Config', readText),
@@ -56,95 +59,58 @@ function readItem(value: unknown, place: JsonPlace): DockerItem {
   }
 }
 
-function requireFile({ contents }: LoadWork, name: string): StoredBlob {
-  const file = contents.find(name)
-  if (file === undefined) throw noImageArchive(`manifest.json names ${name}, which is not there`)
-  return file
-}
-
-async function loadItem(
-  item: DockerItem,
-  work: LoadWork,
-  packed: Map<DiffId, Descriptor>,
-): Promise<Descriptor> {
-  const config: Descriptor = { mediaType: mediaTypes.config, ...requireFile(work, item.config) }
-  const { rootfs } = parseImageConfig(await readBlob(work.contents.blobs, config), item.config)
+async function openItem(item: WrittenItem, work: LoadWork): Promise<DockerItem> {
+  const file = requireFile(work, item.config, 'manifest.json')
+  const config: Descriptor = { mediaType: mediaTypes.config, ...file }
+  const { rootfs, ...platform } = parseImageConfig(
+    await readBlob(work.contents.blobs, config),
+    item.config,
+  )
   if (rootfs.diff_ids.length !== item.layers.length)
     throw new KauriError(
       'ARCHIVE_INVALID',
       `${item.config} names ${rootfs.diff_ids.length} layers, manifest.json ${item.layers.length}`,
     )
-  const layers: Descriptor[] = []
-  for (const [index, diffId] of rootfs.diff_ids.entries()) {
-    const name = item.layers[index] ?? ''
-    const layer = packed.get(diffId) ?? (await loadLayer(name, diffId, work))
-    packed.set(diffId, layer)
-    layers.push(layer)
-  }
-  const manifest: Manifest = {
-    schemaVersion: 2,
-    mediaType: mediaTypes.manifest,
+  return {
     config,
-    layers,
+    platform,
+    diffIds: rootfs.diff_ids,
+    names: item.tags.map(tag => parseReference(tag)),
+    layers: item.layers,
   }
-  const stored = await work.batch.put(oneChunk(Buffer.from(canonicalJson(manifest))))
-  return { mediaType: mediaTypes.manifest, ...stored }
 }
 
-/** A compressed layer stays as it came; a plain one is packed, unless the store has it packed already. */
-async function loadLayer(name: string, diffId: DiffId, work: LoadWork): Promise<Descriptor> {
-  const { store, batch, contents, signal } = work
-  const file = requireFile(work, name)
-  const known = await findPacked(store, diffId)
-  const blob = await contents.blobs.openBlob({ mediaType: mediaTypes.layerTar, ...file })
-  const { format, bytes } = await decompress(blob, { signal, name })
-  if (format === 'gzip' || format === 'zstd') {
-    const kept = { mediaType: layerMediaType(format), ...file }
-    await store.rememberLayer({ ...kept, diffId, tarBytes: await checkTar(bytes, diffId, name) })
-    return kept
+/** Layers that were loaded already, as images of one archive share them. */
+export type LoadedLayers = Map<DiffId, LayerOfImage>
+
+/** Checks and packs an image's layers. The descriptor is that of its manifest. @throws ARCHIVE_INVALID, CHECKSUM_MISMATCH */
+export async function loadDockerItem(
+  { config, diffIds, layers: names }: DockerItem,
+  work: LoadWork,
+  loaded: LoadedLayers,
+): Promise<Descriptor> {
+  const layers: Descriptor[] = []
+  for (const [index, diffId] of diffIds.entries()) {
+    const name = names[index] ?? ''
+    const layer = loaded.get(diffId) ?? (await loadNamedLayer(name, work, diffId))
+    loaded.set(diffId, layer)
+    layers.push(layer.descriptor)
   }
-  if (known !== undefined) {
-    await checkTar(bytes, diffId, name)
-    return known
-  }
-  const { digest, packedBytes, tarBytes, ...packed } = await packLayer(bytes, {
-    compression: { codec: 'zstd' },
-    sink: chunks => batch.put(chunks, { signal }),
-    signal,
-  })
-  requireDiffId(name, diffId, packed.diffId)
-  const descriptor = { mediaType: layerMediaType('zstd'), digest, size: packedBytes }
-  await store.rememberLayer({ ...descriptor, diffId, tarBytes })
-  return descriptor
+  return await putManifest(work, config, layers)
 }
 
-async function findPacked(store: DiskStore, diffId: DiffId): Promise<Descriptor | undefined> {
-  const known = store.findLayers(diffId).find(({ mediaType }) => mediaType === mediaTypes.layerZstd)
-  if (known === undefined || !(await store.hasBlob(known.digest))) return undefined
-  const { mediaType, digest, size } = known
-  return { mediaType, digest, size }
+async function loadNamedLayer(name: string, work: LoadWork, diffId: DiffId): Promise<LayerOfImage> {
+  return await loadLayer({ name, ...requireFile(work, name, 'manifest.json') }, work, diffId)
 }
 
-/** Length of a tar that is what the configuration says. @throws CHECKSUM_MISMATCH */
-async function checkTar(
-  tar: AsyncIterable<Uint8Array>,
-  diffId: DiffId,
-  name: string,
-): Promise<number> {
-  const digester = createDigester()
-  let tarBytes = 0
-  for await (const chunk of tar) {
-    digester.update(chunk)
-    tarBytes += chunk.byteLength
-  }
-  requireDiffId(name, diffId, digester.digest())
-  return tarBytes
-}
-
-function requireDiffId(name: string, wanted: DiffId, actual: Digest): void {
-  if (actual !== wanted)
-    throw new KauriError(
-      'CHECKSUM_MISMATCH',
-      `the layer ${name} unpacks to ${actual}, the configuration says ${wanted}`,
-    )
+/** Writes the manifest of an image whose archive has none. */
+export async function putManifest(
+  { batch }: LoadWork,
+  config: Descriptor,
+  layers: readonly Descriptor[],
+): Promise<Descriptor> {
+  const { manifest: mediaType } = mediaTypes
+  const manifest: Manifest = { schemaVersion: 2, mediaType, config, layers }
+  const stored = await batch.put(oneChunk(Buffer.from(canonicalJson(manifest))))
+  return { mediaType, ...stored }
 }

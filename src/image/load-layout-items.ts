@@ -1,8 +1,10 @@
-// index.json of an archive: which images it holds and what they are called.
+// index.json of an OCI layout (image-spec v1.1.1 image-layout.md): which images it holds, and what they are called.
 
 import { type Descriptor, refNameAnnotation } from '../oci/descriptor.ts'
-import { isIndexType, isManifestType, parseIndex } from '../oci/manifest.ts'
-import { mediaTypes } from '../oci/media-types.ts'
+import type { Digest } from '../oci/digest.ts'
+import { foreignIndexLimits } from '../oci/json-shape.ts'
+import { isIndexType, isManifestType, parseIndex, parseManifest } from '../oci/manifest.ts'
+import { compressionOf, mediaTypes } from '../oci/media-types.ts'
 import { parseReference, type Reference } from '../oci/reference.ts'
 import { readBlob } from '../store/verified-stream.ts'
 import { type ArchiveContents, noImageArchive } from './archive-contents.ts'
@@ -12,8 +14,9 @@ import type { LoadedImage } from './load-archive.ts'
 export async function readLayoutItems(contents: ArchiveContents): Promise<LoadedImage[]> {
   const file = contents.find('index.json')
   if (file === undefined) throw noImageArchive('it has no index.json')
-  const bytes = await readBlob(contents.blobs, { mediaType: mediaTypes.index, ...file })
-  return layoutImages(parseIndex(bytes, 'index.json').manifests)
+  const { maxBytes } = foreignIndexLimits
+  const bytes = await readBlob(contents.blobs, { mediaType: mediaTypes.index, ...file }, maxBytes)
+  return layoutImages(parseIndex(bytes, 'index.json', foreignIndexLimits).manifests)
 }
 
 /** The images that entries of an index.json tell of. */
@@ -40,4 +43,33 @@ function layoutName(annotations: Descriptor['annotations']): Reference | undefin
   if (whole !== undefined) return parseReference(whole)
   const text = annotations?.[refNameAnnotation]
   return text !== undefined && /[:/]/.test(text) ? parseReference(text) : undefined
+}
+
+/** What of a layout's image is in the archive. */
+export interface LayoutImageParts {
+  /** Digests of the configurations. */
+  readonly configs: ReadonlySet<Digest>
+  /** The manifest was made when the archive was: its layers are plain tars, as Docker keeps them. */
+  readonly isMadeUp: boolean
+}
+
+/** Looks at the manifests of an image. @throws ARCHIVE_INVALID */
+export async function layoutImageParts(
+  { blobs }: ArchiveContents,
+  { descriptor }: LoadedImage,
+): Promise<LayoutImageParts> {
+  const isIndex = isIndexType(descriptor.mediaType)
+  const manifests = isIndex
+    ? parseIndex(await readBlob(blobs, descriptor), `index ${descriptor.digest}`).manifests
+    : [descriptor]
+  const configs = new Set<Digest>()
+  let isPlain = !isIndex
+  for (const entry of manifests) {
+    if (!isManifestType(entry.mediaType) || !(await blobs.hasBlob(entry.digest))) continue
+    const bytes = await readBlob(blobs, entry)
+    const { config, layers } = parseManifest(bytes, `manifest ${entry.digest}`)
+    configs.add(config.digest)
+    isPlain &&= layers.every(layer => compressionOf(layer.mediaType) === 'none')
+  }
+  return { configs, isMadeUp: isPlain }
 }

@@ -2,18 +2,28 @@
 // message. Go writes `null` for empty lists and maps, so null counts as absent everywhere.
 
 import { type ErrorCode, KauriError } from '../core/errors.ts'
+import { scanJson } from './json-scan.ts'
 
 /** How much of a document is read at most. */
 export interface JsonLimits {
   readonly maxBytes: number
   readonly maxDepth: number
+  /** Documents that others read as well must mean the same to all of them. */
+  readonly refusesDuplicates?: boolean
 }
 
 /** Registries and containerd take manifests up to 4 MiB; configurations of images with long histories stay below it too. */
-export const documentLimits: JsonLimits = { maxBytes: 4 * 1024 * 1024, maxDepth: 32 }
+export const documentLimits: JsonLimits = {
+  maxBytes: 4 * 1024 * 1024,
+  maxDepth: 32,
+  refusesDuplicates: true,
+}
 
 /** An image layout's index may name many thousand images. */
 export const layoutIndexLimits: JsonLimits = { maxBytes: 64 * 1024 * 1024, maxDepth: 32 }
+
+/** The same of a layout that comes from somebody else. */
+export const foreignIndexLimits: JsonLimits = { ...layoutIndexLimits, refusesDuplicates: true }
 
 /** Where a value stands: the document in people's words and the path inside it, such as `layers[0].size`. */
 export interface JsonPlace {
@@ -37,10 +47,17 @@ export function parseJsonText(
       root.code,
       `${root.document} has ${bytes.byteLength} bytes; at most ${limits.maxBytes} are read`,
     )
-  if (depthOf(bytes) > limits.maxDepth)
+  const { depth, duplicateKey } = scanJson(bytes, limits)
+  // Counted before parsing, so that nothing recursive sees a deep value.
+  if (depth > limits.maxDepth)
     throw new KauriError(
       root.code,
       `${root.document} is nested deeper than ${limits.maxDepth} levels`,
+    )
+  if (duplicateKey !== undefined)
+    throw new KauriError(
+      root.code,
+      `${root.document} has the member "${duplicateKey.slice(0, 80)}" twice in one object, so it could be read as two different things`,
     )
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
@@ -54,29 +71,6 @@ export function parseJsonText(
 /** The place of a whole document. */
 export function documentPlace(document: string, code: ErrorCode): JsonPlace {
   return { document, path: '', code }
-}
-
-/** `{` `[` and `}` `]` */
-const openers = new Set([0x7b, 0x5b])
-const closers = new Set([0x7d, 0x5d])
-const quote = 0x22
-const backslash = 0x5c
-
-/** Deepest nesting of brackets outside strings; counted before parsing, so that nothing recursive sees a deep value. */
-function depthOf(bytes: Uint8Array): number {
-  let depth = 0
-  let deepest = 0
-  let inString = false
-  for (let at = 0; at < bytes.length; at++) {
-    const byte = bytes[at] ?? 0
-    if (inString) {
-      if (byte === backslash) at++
-      else if (byte === quote) inString = false
-    } else if (byte === quote) inString = true
-    else if (openers.has(byte)) deepest = Math.max(deepest, ++depth)
-    else if (closers.has(byte)) depth--
-  }
-  return deepest
 }
 
 function errorText(error: unknown): string {
@@ -114,11 +108,14 @@ export const readInteger: ReadJson<number> = (value, place) => {
   return value
 }
 
-/** The members of an object. */
+/** The members of an object: the value itself, which nobody changes. Stores read many thousand of them at each start. */
 export function readMembers(value: unknown, place: JsonPlace): Readonly<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw wrongShape(place, 'an object', value)
-  return Object.fromEntries(Object.entries(value))
+  if (!isObject(value)) throw wrongShape(place, 'an object', value)
+  return value
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** Reader of a list whose items are all read the same way. */
@@ -150,8 +147,10 @@ export interface ObjectReader {
   optional<T>(key: string, read: ReadJson<T>): T | undefined
 }
 
+/** Reads the members that it is asked for. @throws the place's code also where two of them differ only by case, which Go takes for one */
 export function objectReader(value: unknown, place: JsonPlace): ObjectReader {
   const members = readMembers(value, place)
+  requireDistinct(Object.keys(members), place)
   return {
     place,
     required: (key, read) => read(members[key], memberPlace(place, key)),
@@ -164,6 +163,19 @@ export function objectReader(value: unknown, place: JsonPlace): ObjectReader {
   }
 }
 
+function requireDistinct(keys: readonly string[], place: JsonPlace): void {
+  const seen = new Set<string>()
+  for (const key of keys) {
+    const folded = key.toLowerCase()
+    if (seen.has(folded))
+      throw new KauriError(
+        place.code,
+        `${place.document}: ${memberPlace(place, key).path} stands there twice but for the case of its letters, so it could be read as two different things`,
+      )
+    seen.add(folded)
+  }
+}
+
 function memberPlace(place: JsonPlace, key: string): JsonPlace {
   const name = key.slice(0, 80)
   return { ...place, path: place.path === '' ? name : `${place.path}.${name}` }
@@ -173,9 +185,9 @@ type Defined<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] }
   [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>
 }
 
-/** The same object without its undefined members. */
+/** The same object without its undefined members; keys are those of the program, never of a document. */
 export function definedMembers<T extends object>(value: T): Defined<T> {
-  return Object.fromEntries(
-    Object.entries(value).filter(([, member]) => member !== undefined),
-  ) as Defined<T>
+  const defined: Record<string, unknown> = {}
+  for (const key in value) if (value[key] !== undefined) defined[key] = value[key]
+  return defined as Defined<T>
 }

@@ -4,7 +4,9 @@ import { KauriError } from '../core/errors.ts'
 import { type Descriptor, readDescriptor, readMediaType } from './descriptor.ts'
 import {
   definedMembers,
+  documentLimits,
   documentPlace,
+  type JsonLimits,
   type JsonPlace,
   listOf,
   mapOf,
@@ -47,7 +49,7 @@ export function isIndexType(mediaType: string): boolean {
  * @throws ARCHIVE_INVALID for anything else, also for bytes that could be taken for an index (CVE-2021-41190)
  */
 export function parseManifest(bytes: Uint8Array, document: string): Manifest {
-  const members = openDocument(bytes, document, 'manifests')
+  const members = openDocument(bytes, document, 'manifests', documentLimits)
   return definedMembers({
     schemaVersion: readSchemaVersion(members),
     mediaType: members.optional('mediaType', readMediaType) ?? mediaTypes.manifest,
@@ -60,8 +62,12 @@ export function parseManifest(bytes: Uint8Array, document: string): Manifest {
 }
 
 /** Reads an index's bytes. @throws ARCHIVE_INVALID for anything else, also for bytes that could be taken for a manifest */
-export function parseIndex(bytes: Uint8Array, document: string): ImageIndex {
-  const members = openDocument(bytes, document, 'layers')
+export function parseIndex(
+  bytes: Uint8Array,
+  document: string,
+  limits: JsonLimits = documentLimits,
+): ImageIndex {
+  const members = openDocument(bytes, document, 'layers', limits)
   return definedMembers({
     schemaVersion: readSchemaVersion(members),
     mediaType: members.optional('mediaType', readMediaType) ?? mediaTypes.index,
@@ -71,9 +77,14 @@ export function parseIndex(bytes: Uint8Array, document: string): ImageIndex {
 }
 
 /** Two readers must never see two different images in the same bytes, so a document is either an index or a manifest. */
-function openDocument(bytes: Uint8Array, document: string, foreignMember: string): ObjectReader {
+function openDocument(
+  bytes: Uint8Array,
+  document: string,
+  foreignMember: string,
+  limits: JsonLimits,
+): ObjectReader {
   const place: JsonPlace = documentPlace(document, 'ARCHIVE_INVALID')
-  const members = objectReader(parseJsonText(bytes, place), place)
+  const members = objectReader(parseJsonText(bytes, place, limits), place)
   if (members.optional(foreignMember, value => value) !== undefined)
     throw new KauriError(
       'ARCHIVE_INVALID',

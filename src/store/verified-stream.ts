@@ -52,11 +52,12 @@ const maxDocumentBytes = 4 * 1024 * 1024
 export async function readBlob(
   store: Pick<BlobSource, 'openBlob' | 'readWhole'>,
   descriptor: Descriptor,
+  maxBytes: number = maxDocumentBytes,
 ): Promise<Uint8Array> {
-  if (descriptor.size > maxDocumentBytes)
+  if (descriptor.size > maxBytes)
     throw new KauriError(
       'ARCHIVE_INVALID',
-      `${descriptor.mediaType} ${descriptor.digest} has ${descriptor.size} bytes; at most ${maxDocumentBytes} are read`,
+      `${descriptor.mediaType} ${descriptor.digest} has ${descriptor.size} bytes; at most ${maxBytes} are read`,
     )
   return (await store.readWhole?.(descriptor)) ?? (await buffer(await store.openBlob(descriptor)))
 }

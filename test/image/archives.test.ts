@@ -267,7 +267,7 @@ const hostile: readonly [string, (stores: Stores) => Promise<Buffer>, RegExp][] 
           ],
         }),
       }),
-    /BLOB|is not in/,
+    /the archive lacks the blob sha256:/,
   ],
   [
     'a truncated archive',

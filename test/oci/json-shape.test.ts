@@ -41,6 +41,27 @@ for (const text of ['', '{', 'nonsense', '{"a":1}trailing', '\u0000'])
     t.throws(() => parseJsonText(bytes(text), place), { code: 'ARCHIVE_INVALID' })
   })
 
+const twice = [
+  ['a member', '{"digest": 1, "size": 2, "digest": 3}', /has the member "digest" twice/],
+  ['a member below', '{"a": [{"b": {}}, {"c": {"d": 1, "e": [], "d" : 2}}]}', /"d" twice/],
+  ['a member spelled with an escape', String.raw`{"ab": 1, "a\u0062": 2}`, /"ab" twice/],
+] as const
+for (const [name, text, message] of twice)
+  test(`${name} that stands twice in one object is refused, as readers differ in which they take`, t => {
+    t.throws(() => parseJsonText(bytes(text), place), { code: 'ARCHIVE_INVALID', message })
+    t.notThrows(() => parseJsonText(bytes(text), place, { maxBytes: 1000, maxDepth: 9 }))
+  })
+
+test('equal members of different objects, and equal strings, are no duplicates', t => {
+  const text = '{"a":{"x":"x","y":"x"},"b":{"x":"a"},"c":["x","x",{"x":1}],"d":"\\"a\\":"}'
+  t.deepEqual(parseJsonText(bytes(text), place), JSON.parse(text))
+})
+
+test('members that differ only by case are refused where members have a meaning, and not in maps', t => {
+  t.throws(() => objectReader({ layers: [], Layers: [] }, place), { message: /stands there twice/ })
+  t.deepEqual(mapOf(readText)({ a: '1', A: '2' }, place), { a: '1', A: '2' })
+})
+
 test('bytes that are no UTF-8 are refused', t => {
   t.throws(() => parseJsonText(Uint8Array.of(0x22, 0xff, 0x22), place), { code: 'ARCHIVE_INVALID' })
 })

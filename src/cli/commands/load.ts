@@ -2,10 +2,11 @@
 
 import { createReadStream, statSync } from 'node:fs'
 import { KauriError } from '../../core/errors.ts'
-import { type LoadedImage, loadArchive } from '../../image/load-archive.ts'
+import { type LoadedImage, type LoadOptions, loadArchive } from '../../image/load-archive.ts'
+import { parsePlatform } from '../../oci/platform.ts'
 import { formatFamiliar, formatReference } from '../../oci/reference.ts'
 import type { DiskStore } from '../../store/disk-store.ts'
-import type { CommandContext, CommandInput, CommandSpec } from '../command.ts'
+import type { CommandInput, CommandSpec } from '../command.ts'
 import { openStore } from '../open-store.ts'
 import { standardInput } from '../standard-input.ts'
 
@@ -19,6 +20,11 @@ export const command: CommandSpec = {
   ],
   options: [
     { long: 'input', short: 'i', value: 'FILE', summary: 'Read this file, not standard input' },
+    {
+      long: 'platform',
+      value: 'PLATFORM',
+      summary: 'Load only the images for this platform, and of an index only that one',
+    },
   ],
   run: runLoad,
 }
@@ -30,7 +36,12 @@ async function runLoad({ options, positionals, context }: CommandInput): Promise
     throw new KauriError('USAGE', `both ${option} and ${operand} are named`, {
       hint: 'name one file',
     })
-  const images = await loadFrom(openStore(context), operand ?? option ?? '-', context)
+  const platform = options.text('platform')
+  const images = await loadFrom(openStore(context), operand ?? option ?? '-', {
+    platform: platform === undefined ? undefined : parsePlatform(platform),
+    signal: context.signal,
+    emit: context.emit,
+  })
   for (const { names, descriptor } of images) {
     for (const name of names) context.print(`Loaded image: ${formatFamiliar(name)}`)
     if (names.length === 0) context.print(`Loaded image ID: ${descriptor.digest}`)
@@ -47,21 +58,18 @@ async function runLoad({ options, positionals, context }: CommandInput): Promise
 async function loadFrom(
   store: DiskStore,
   file: string,
-  { signal, emit }: CommandContext,
+  options: Omit<LoadOptions, 'name'> & { readonly signal: AbortSignal },
 ): Promise<LoadedImage[]> {
   if (file === '-') {
-    const { bytes } = standardInput(signal, 'name a file with -i, or pipe an archive in')
-    return await loadArchive(store, bytes, { name: 'standard input', signal, emit })
+    const { bytes } = standardInput(options.signal, 'name a file with -i, or pipe an archive in')
+    return await loadArchive(store, bytes, { ...options, name: 'standard input' })
   }
   const found = statSync(file, { throwIfNoEntry: false })
   if (found === undefined) throw new KauriError('FILE_NOT_FOUND', `there is no file ${file}`)
   if (found.isDirectory()) {
     const { loadDirectory } = await import('../../image/load-directory.ts')
-    return await loadDirectory(store, file, { name: file, signal, emit })
+    return await loadDirectory(store, file, { ...options, name: file })
   }
-  return await loadArchive(store, createReadStream(file, { highWaterMark: 1024 * 1024 }), {
-    name: file,
-    signal,
-    emit,
-  })
+  const bytes = createReadStream(file, { highWaterMark: 1024 * 1024 })
+  return await loadArchive(store, bytes, { ...options, name: file })
 }
