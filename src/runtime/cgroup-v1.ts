@@ -4,7 +4,9 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import type { Resources } from '../oci/runtime-config.ts'
 import type { CgroupWrite } from './cgroup.ts'
+import { version1BlockWrites } from './cgroup-block-io.ts'
 import type { CgroupHierarchy } from './cgroup-layout.ts'
+import { readNumber, refuseBelowUse } from './cgroup-use.ts'
 import { formatDeviceRule } from './device-program.ts'
 
 /** What to write, in order, into a new cgroup of this hierarchy. */
@@ -17,7 +19,7 @@ export function version1Writes(
   return hierarchy.controllers.flatMap(controller => {
     switch (controller) {
       case 'memory':
-        return memoryWrites(resources, at)
+        return [...memoryCheck(resources, at), ...memoryWrites(resources, at)]
       case 'cpu':
         return cpuWrites(resources, at)
       case 'cpuset':
@@ -26,6 +28,15 @@ export function version1Writes(
         return pidsWrites(resources, at)
       case 'devices':
         return deviceWrites(resources, at)
+      case 'blkio':
+        return version1BlockWrites(resources, directory)
+      case 'hugetlb':
+        return hugepageWrites(resources, at)
+      case 'net_cls':
+      case 'net_prio':
+        return networkWrites(controller, resources, at)
+      case 'rdma':
+        return rdmaWrites(resources, at)
       default:
         return []
     }
@@ -34,49 +45,71 @@ export function version1Writes(
 
 type At = (file: string) => string
 
-/** The limit goes first: the kernel keeps memory below memory plus swap at every moment. */
+/** One value of the configuration, its file, and what people call it, with # for the value. */
+type Setting = readonly [file: string, value: number | undefined, limit: string]
+
+function settingWrites(settings: readonly Setting[], at: At): CgroupWrite[] {
+  return settings.flatMap(([file, value, limit]) =>
+    value === undefined
+      ? []
+      : [{ file: at(file), value: String(value), limit: limit.replace('#', String(value)) }],
+  )
+}
+
+/** @throws LIMIT_UNAVAILABLE where more is in use than shall be allowed, and that was to be checked */
+function memoryCheck({ memory = {} }: Resources, at: At): readonly CgroupWrite[] {
+  if (memory.checkBeforeUpdate === true) refuseBelowUse(memory.limit, at('memory.usage_in_bytes'))
+  return []
+}
+
+/**
+ * The kernel keeps memory below memory plus swap at every moment: a limit that grows beyond the old sum needs the new sum
+ * first, every other one the limit.
+ */
 function memoryWrites({ memory = {} }: Resources, at: At): CgroupWrite[] {
-  const { limit, swap, reservation } = memory
-  const writes: CgroupWrite[] = []
-  if (limit !== undefined)
-    writes.push({
-      file: at('memory.limit_in_bytes'),
-      value: String(limit),
-      limit: `a memory limit of ${limit} bytes`,
-    })
-  if (swap !== undefined)
-    writes.push({
-      file: at('memory.memsw.limit_in_bytes'),
-      value: String(swap),
-      limit: `a limit of ${swap} bytes for memory and swap`,
-    })
-  if (reservation !== undefined)
-    writes.push({
-      file: at('memory.soft_limit_in_bytes'),
-      value: String(reservation),
-      limit: `a memory reservation of ${reservation} bytes`,
-    })
-  return writes
+  const limit: Setting = ['memory.limit_in_bytes', memory.limit, 'a memory limit of # bytes']
+  const swap: Setting = [
+    'memory.memsw.limit_in_bytes',
+    memory.swap,
+    'a limit of # bytes for memory and swap',
+  ]
+  const growsBeyond = exceeds(memory.limit, at('memory.memsw.limit_in_bytes'))
+  return [
+    ...settingWrites(
+      [
+        ...(growsBeyond ? [swap, limit] : [limit, swap]),
+        ['memory.soft_limit_in_bytes', memory.reservation, 'a memory reservation of # bytes'],
+        ['memory.kmem.limit_in_bytes', memory.kernel, 'a limit of # bytes of kernel memory'],
+        ['memory.kmem.tcp.limit_in_bytes', memory.kernelTCP, 'a limit of # bytes of TCP buffers'],
+        ['memory.swappiness', memory.swappiness, 'a swappiness of #'],
+      ],
+      at,
+    ),
+    ...(memory.disableOOMKiller === true
+      ? [{ file: at('memory.oom_control'), value: '1', limit: 'no killing for want of memory' }]
+      : []),
+  ]
+}
+
+function exceeds(limit: number | undefined, file: string): boolean {
+  if (limit === undefined) return false
+  const present = readNumber(file)
+  return present !== undefined && (limit < 0 ? Infinity : limit) > present
 }
 
 function cpuWrites({ cpu = {} }: Resources, at: At): CgroupWrite[] {
-  const { shares, quota, period } = cpu
-  const writes: CgroupWrite[] = []
-  if (shares !== undefined)
-    writes.push({ file: at('cpu.shares'), value: String(shares), limit: `${shares} CPU shares` })
-  if (period !== undefined)
-    writes.push({
-      file: at('cpu.cfs_period_us'),
-      value: String(period),
-      limit: `a CPU period of ${period} µs`,
-    })
-  if (quota !== undefined)
-    writes.push({
-      file: at('cpu.cfs_quota_us'),
-      value: String(quota),
-      limit: `a CPU quota of ${quota} µs`,
-    })
-  return writes
+  return settingWrites(
+    [
+      ['cpu.shares', cpu.shares, '# CPU shares'],
+      ['cpu.cfs_period_us', cpu.period, 'a CPU period of # µs'],
+      ['cpu.cfs_quota_us', cpu.quota, 'a CPU quota of # µs'],
+      ['cpu.cfs_burst_us', cpu.burst, 'a CPU burst of # µs'],
+      ['cpu.rt_period_us', cpu.realtimePeriod, 'a real-time period of # µs'],
+      ['cpu.rt_runtime_us', cpu.realtimeRuntime, 'a real-time share of # µs'],
+      ['cpu.idle', cpu.idle, 'idle CPU scheduling (#)'],
+    ],
+    at,
+  )
 }
 
 /** A new cpuset is empty and takes no process, so the parents' sets go down level by level first. */
@@ -113,4 +146,46 @@ function deviceWrites({ devices = [] }: Resources, at: At): CgroupWrite[] {
     file: at(rule.allow ? 'devices.allow' : 'devices.deny'),
     value: formatDeviceRule(rule),
   }))
+}
+
+function hugepageWrites({ hugepageLimits = [] }: Resources, at: At): CgroupWrite[] {
+  return hugepageLimits.map(({ pageSize, limit }) => ({
+    file: at(`hugetlb.${pageSize}.limit_in_bytes`),
+    value: hugeLimit(limit),
+    limit: `a limit of ${limit} bytes in pages of ${pageSize}`,
+  }))
+}
+
+/** The kernel takes signed numbers of 63 bits; more is no limit. */
+function hugeLimit(limit: number): string {
+  return Number.isSafeInteger(limit) ? String(limit) : '9223372036854771712'
+}
+
+function networkWrites(
+  controller: 'net_cls' | 'net_prio',
+  { network = {} }: Resources,
+  at: At,
+): CgroupWrite[] {
+  if (controller === 'net_cls')
+    return settingWrites([['net_cls.classid', network.classID, 'the network class #']], at)
+  return (network.priorities ?? []).map(({ name, priority }) => ({
+    file: at('net_prio.ifpriomap'),
+    value: `${name} ${priority}`,
+    limit: `the priority ${priority} of ${name}`,
+  }))
+}
+
+/** The same in both versions. */
+export function rdmaWrites({ rdma = {} }: Resources, at: At): CgroupWrite[] {
+  return Object.entries(rdma).map(([device, { hcaHandles, hcaObjects }]) => {
+    const words = [
+      ...(hcaHandles === undefined ? [] : [`hca_handle=${hcaHandles}`]),
+      ...(hcaObjects === undefined ? [] : [`hca_object=${hcaObjects}`]),
+    ]
+    return {
+      file: at('rdma.max'),
+      value: [device, ...words].join(' '),
+      limit: `a limit of the RDMA device ${device}`,
+    }
+  })
 }

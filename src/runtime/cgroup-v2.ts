@@ -4,7 +4,10 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import type { Resources } from '../oci/runtime-config.ts'
 import type { CgroupWrite } from './cgroup.ts'
+import { version2BlockWrites } from './cgroup-block-io.ts'
 import type { CgroupHierarchy } from './cgroup-layout.ts'
+import { refuseBelowUse } from './cgroup-use.ts'
+import { rdmaWrites } from './cgroup-v1.ts'
 
 /** What to write, in order, for a new cgroup: controllers are passed down from the top first, then come its limits. */
 export function version2Writes(
@@ -12,7 +15,10 @@ export function version2Writes(
   directory: string,
   resources: Resources,
 ): readonly CgroupWrite[] {
-  const limits = Object.entries(limitsByController(resources)).filter(
+  const { memory = {} } = resources
+  if (memory.checkBeforeUpdate === true)
+    refuseBelowUse(memory.limit, path.join(directory, 'memory.current'))
+  const limits = Object.entries(limitsByController(resources, directory)).filter(
     ([controller, writes]) => writes.length > 0 && hierarchy.controllers.includes(controller),
   )
   const enabling = limits.flatMap(([controller]) => enablingWrites(controller, directory))
@@ -38,6 +44,28 @@ function enablingWrites(controller: string, directory: string): CgroupWrite[] {
 
 function limitsByController(
   resources: Resources,
+  directory: string,
+): Readonly<Record<string, readonly CgroupWrite[]>> {
+  return withUnified(resources, ownLimits(resources, directory))
+}
+
+/** Files that the configuration names itself come after what is derived, and so win. */
+function withUnified(
+  { unified = {} }: Resources,
+  own: Readonly<Record<string, readonly CgroupWrite[]>>,
+): Readonly<Record<string, readonly CgroupWrite[]>> {
+  const writes = new Map(Object.entries(own))
+  for (const [file, value] of Object.entries(unified)) {
+    const controller = file.slice(0, file.indexOf('.'))
+    const limit = `${file} of ${JSON.stringify(value)}`
+    writes.set(controller, [...(writes.get(controller) ?? []), { file, value, limit }])
+  }
+  return Object.fromEntries(writes)
+}
+
+function ownLimits(
+  resources: Resources,
+  directory: string,
 ): Readonly<Record<string, readonly CgroupWrite[]>> {
   const { pids, cpu = {} } = resources
   const pidsMax = pids === undefined || pids.limit <= 0 ? 'max' : String(pids.limit)
@@ -52,6 +80,9 @@ function limitsByController(
         ? []
         : [{ file: 'cpuset.mems', value: cpu.mems, limit: `the memory nodes ${cpu.mems}` }]),
     ],
+    io: version2BlockWrites(resources, directory),
+    hugetlb: hugepageWrites(resources),
+    rdma: rdmaWrites(resources, file => file),
     pids:
       pids === undefined
         ? []
@@ -95,7 +126,22 @@ function cpuWrites({ cpu = {} }: Resources): CgroupWrite[] {
       value: `${maxOr(quota ?? -1)} ${period}`,
       limit: `a CPU quota of ${quota ?? -1} µs in ${period} µs`,
     })
+  for (const [file, value] of [
+    ['cpu.max.burst', cpu.burst],
+    ['cpu.idle', cpu.idle],
+  ] as const)
+    if (value !== undefined)
+      writes.push({ file, value: String(value), limit: `${file} of ${value}` })
   return writes
+}
+
+/** Pages that are reserved count as well as those that are used. */
+function hugepageWrites({ hugepageLimits = [] }: Resources): CgroupWrite[] {
+  return hugepageLimits.map(({ pageSize, limit }) => ({
+    file: `hugetlb.${pageSize}.max`,
+    value: Number.isSafeInteger(limit) ? String(limit) : 'max',
+    limit: `a limit of ${limit} bytes in pages of ${pageSize}`,
+  }))
 }
 
 function maxOr(value: number): string {
