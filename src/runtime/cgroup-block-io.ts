@@ -25,9 +25,8 @@ export function version1BlockWrites({ blockIO }: Resources, directory: string): 
   if (blockIO === undefined) return []
   const prefix = existsSync(path.join(directory, 'blkio.bfq.weight')) ? 'blkio.bfq.' : 'blkio.'
   const write = (file: string, value: string): CgroupWrite => ({
+    ...blockWrite(file, value),
     file: path.join(directory, file),
-    value,
-    limit: `${file} of ${value}`,
   })
   const { weight, leafWeight, weightDevice = [] } = blockIO
   return [
@@ -58,22 +57,17 @@ export function version2BlockWrites({ blockIO }: Resources, directory: string): 
   const isBfq = existsSync(path.join(directory, 'io.bfq.weight'))
   const file = isBfq ? 'io.bfq.weight' : 'io.weight'
   const weightOf = (weight: number): string => String(isBfq ? weight : widerWeight(weight))
-  const write = (name: string, value: string): CgroupWrite => ({
-    file: name,
-    value,
-    limit: `${name} of ${value}`,
-  })
   const { weight, weightDevice = [] } = blockIO
   return [
-    ...(weight === undefined ? [] : [write(file, `default ${weightOf(weight)}`)]),
+    ...(weight === undefined ? [] : [blockWrite(file, `default ${weightOf(weight)}`)]),
     ...weightDevice.flatMap(device =>
       device.weight === undefined
         ? []
-        : [write(file, `${device.major}:${device.minor} ${weightOf(device.weight)}`)],
+        : [blockWrite(file, `${device.major}:${device.minor} ${weightOf(device.weight)}`)],
     ),
     ...throttles.flatMap(({ key, version2 }) =>
       (blockIO[key] ?? []).map(({ major, minor, rate }) =>
-        write('io.max', `${major}:${minor} ${version2}=${rate}`),
+        blockWrite('io.max', `${major}:${minor} ${version2}=${rate}`),
       ),
     ),
   ]
@@ -83,4 +77,8 @@ export function version2BlockWrites({ blockIO }: Resources, directory: string): 
 function widerWeight(weight: number): number {
   const bounded = Math.min(Math.max(weight, 10), 1000)
   return 1 + Math.floor(((bounded - 10) * 9999) / 990)
+}
+
+function blockWrite(file: string, value: string): CgroupWrite {
+  return { file, value, limit: `${file} of ${value}` }
 }
