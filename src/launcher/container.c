@@ -6,37 +6,36 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <linux/close_range.h>
-#include <linux/keyctl.h>
 #include <sched.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "gate.h"
 #include "mount.h"
 #include "report.h"
+#include "supervise.h"
 #include "system-calls.h"
 #include "target.h"
+#include "user-namespace.h"
 
 /** This process's id as the host sees it, while the host's procfs is still there. */
-static void report_started(void) {
+static void report_pid(const char *kind) {
   char pid[16];
   ssize_t length = readlink("/proc/self", pid, sizeof pid - 1);
   if (length < 0) die_errno("/proc/self");
-  report("started", "%.*s", (int)length, pid);
+  report(kind, "%.*s", (int)length, pid);
 }
 
+void join_namespace(const struct plan_join *join) {
+  int fd = open(join->path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0 || setns(fd, (int)join->kind) != 0) die_errno("joining the namespace %s", join->path);
+  close(fd);
+}
+
+/** Pid and user namespaces were joined by the parent. */
 static void join_namespaces(const struct plan *plan) {
-  for (size_t i = 0; i < plan->join_count; i++) {
-    const struct plan_join *join = &plan->joins[i];
-    int fd = open(join->path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || setns(fd, (int)join->kind) != 0) die_errno("joining the namespace %s", join->path);
-    close(fd);
-  }
+  for (size_t i = 0; i < plan->join_count; i++)
+    if (!(plan->joins[i].kind & (CLONE_NEWPID | CLONE_NEWUSER))) join_namespace(&plan->joins[i]);
 }
 
 static void do_step(int root_fd, const struct plan_step *step) {
@@ -76,20 +75,6 @@ static void do_step(int root_fd, const struct plan_step *step) {
   }
 }
 
-/** A key that a program puts into its session keyring must not be found by the host's other processes. */
-static void leave_keyring(void) {
-  if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)
-    warn_errno("no session keyring of its own");
-}
-
-/** A directory of the host must not be left as the working directory (CVE-2024-21626). */
-static void enter_directory(const char *directory) {
-  if (chdir(directory) != 0) die_errno("the working directory %s", directory);
-  char path[PATH_MAX];
-  if (syscall(SYS_getcwd, path, sizeof path) < 0) die_errno("getcwd");
-  if (path[0] != '/') die("the working directory %s is outside the container", directory);
-}
-
 /** Made as docker makes it: by root, and it stays. */
 static void make_directory(int root_fd, const char *directory) {
   int fd = find_target(root_fd, directory, 0);
@@ -97,54 +82,52 @@ static void make_directory(int root_fd, const char *directory) {
   close(fd);
 }
 
-/** A program that drops root can then still open /dev/stdout, where that is a pipe. */
-static void give_pipes_to(uid_t uid) {
-  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-    struct stat status;
-    if (fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode) && status.st_uid != uid)
-      if (fchown(fd, uid, (gid_t)-1) != 0) warn_errno("the owner of stream %d", fd);
-  }
+/** Descriptors of the launcher that are no business of the container, not even while it waits. */
+static void close_locks(const struct plan *plan) {
+  if (plan->monitor.directory == NULL) return;
+  sys_close_range(ADOPTION_FD, ADOPTION_FD + plan->monitor.lock_count, 0);
 }
 
-static void reset_signals(void) {
-  for (int number = 1; number < _NSIG; number++) signal(number, SIG_DFL);
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-/** A program that opens /dev/stdout needs a pipe there; launchers get sockets from Node. */
-static void take_streams(const struct plan *plan, const struct inheritance *inheritance) {
-  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-    if (inheritance->streams[fd] >= 0 && dup2(inheritance->streams[fd], fd) < 0) die_errno("dup2");
-  if (plan->merge_output && dup2(STDOUT_FILENO, STDERR_FILENO) < 0) die_errno("dup2");
-  if (plan->uid != 0) give_pipes_to(plan->uid);
-}
-
-void become_container(const struct plan *plan, const struct inheritance *inheritance) {
+/** Everything that other processes see of the container, up to its root. */
+static int build_container(const struct plan *plan, const struct inheritance *inheritance) {
   enter_cgroups(plan);
   join_namespaces(plan);
   if (plan->hostname != NULL && sethostname(plan->hostname, strlen(plan->hostname)) != 0)
     die_errno("setting the host name");
   if (plan->loopback_up) set_loopback_up();
-  set_limits(plan);
+  set_oom_score(plan);
+  set_rlimits(plan);
   int root_fd = mount_root(&plan->root);
   for (size_t i = 0; i < plan->step_count; i++) do_step(root_fd, &plan->steps[i]);
   // After the sysctls: what they say of new interfaces holds for this one.
   connect_network(plan, inheritance->netlink_socket);
+  return root_fd;
+}
+
+void become_container(const struct plan *plan, const struct inheritance *inheritance) {
+  struct bytes state = {.data = "", .length = 0};
+  close_locks(plan);
+  await_maps(inheritance);
+  int root_fd = build_container(plan, inheritance);
+  if (plan->has_host_turn) {
+    report_pid("prepared");
+    take_host_turn(&state);
+  }
+  run_hooks(plan, HOOK_CREATE_CONTAINER, &state);
   if (setsid() < 0) die_errno("setsid");
-  leave_keyring();
+  leave_keyring(plan);
   if (plan->has_terminal)
     open_terminal(root_fd, plan, inheritance->terminal_socket);
   else
     take_streams(plan, inheritance);
   make_directory(root_fd, plan->directory);
-  report_started();
+  report_pid("started");
   enter_root(root_fd, plan->root.attributes);
-  enter_directory(plan->directory);
   reset_signals();
-  // Nothing of the host's but the three streams goes through the exec (CVE-2024-21626).
-  if (sys_close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) != 0) die_errno("close_range");
+  if (inheritance->gate >= 0) wait_at_gate(plan, inheritance, &state);
+  run_hooks(plan, HOOK_START_CONTAINER, &state);
+  enter_directory(plan->directory);
+  keep_inherited(plan);
   drop_privileges(plan);
   execute_program(plan);
 }

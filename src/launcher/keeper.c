@@ -39,9 +39,13 @@ pid_t fork_into(unsigned long namespaces) {
   return (pid_t)syscall(SYS_clone, namespaces | SIGCHLD, 0, 0, 0, 0);
 }
 
-pid_t fork_into_cgroup(unsigned long namespaces, const char *cgroup_directory) {
-  int cgroup_fd = open(cgroup_directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (cgroup_fd < 0) die_errno("opening %s", cgroup_directory);
+int open_cgroup(const char *directory) {
+  int cgroup_fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (cgroup_fd < 0) die_errno("opening %s", directory);
+  return cgroup_fd;
+}
+
+pid_t fork_into_cgroup(unsigned long namespaces, int cgroup_fd) {
   // Moving a process there afterwards would wait for a grace period of the kernel, about 10 ms.
   struct clone_args arguments = {
       .flags = namespaces | CLONE_INTO_CGROUP,

@@ -27,8 +27,11 @@ struct keeper_outcome *share_outcome(void);
 /** fork(2) into new namespaces: 0 in the child, -1 with errno. */
 pid_t fork_into(unsigned long namespaces);
 
-/** The same, with the child in a cgroup of version 2 from its first moment. */
-pid_t fork_into_cgroup(unsigned long namespaces, const char *cgroup_directory);
+/** A cgroup of version 2; exits where it is not there. */
+int open_cgroup(const char *directory);
+
+/** The same as fork_into, with the child in that cgroup from its first moment; the descriptor is closed. */
+pid_t fork_into_cgroup(unsigned long namespaces, int cgroup_fd);
 
 /** Blocks every signal; returns the mask that was in force before. */
 sigset_t block_signals(void);

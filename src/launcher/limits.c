@@ -33,17 +33,17 @@ static void set_rlimit(const struct plan_rlimit *wanted) {
     die_errno("setting resource limit %u", wanted->resource);
 }
 
-static void set_oom_score(int32_t score) {
+void set_oom_score(const struct plan *plan) {
+  if (!plan->has_oom_score) return;
   char text[16];
-  int length = snprintf(text, sizeof text, "%d", score);
+  int length = snprintf(text, sizeof text, "%d", plan->oom_score);
   int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
   if (fd < 0) die_errno("/proc/self/oom_score_adj");
   if (write(fd, text, (size_t)length) != length)
-    warn_errno("the OOM score cannot be set to %d", score);
+    warn_errno("the OOM score cannot be set to %d", plan->oom_score);
   close(fd);
 }
 
-void set_limits(const struct plan *plan) {
+void set_rlimits(const struct plan *plan) {
   for (size_t i = 0; i < plan->rlimit_count; i++) set_rlimit(&plan->rlimits[i]);
-  if (plan->has_oom_score) set_oom_score(plan->oom_score);
 }

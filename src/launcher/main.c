@@ -1,36 +1,55 @@
 // The launcher: enters namespaces and executes. It takes no decision of its own; what it does is a plan that the
 // TypeScript side has validated, or, in guard mode, a command line.
 //
-//   kauri-launcher run PARENT-PID                             a container, from the plan on descriptor 3
+//   kauri-launcher MODE PARENT-PID                            a plan on descriptor 3; supervise.h has the modes
 //   kauri-launcher guard PARENT-PID COMMAND [ARGUMENT...]     a program of the host
+//   kauri-launcher later MILLISECONDS COMMAND [ARGUMENT...]   a program of the host, after a while
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "guard.h"
+#include "later.h"
 #include "protect.h"
 #include "report.h"
 #include "supervise.h"
 
-/** What `run` calls itself once its file is protected. */
-static char run_protected[] = "run-protected";
+/** A mode that runs a container, and what it calls itself once its file is protected. */
+struct mode {
+  const char *name;
+  char protected_name[24];
+  void (*work)(int parent_pid);
+};
 
-/** A process id from the command line; 0 where it is none. */
-static int parse_pid(const char *text) {
+static struct mode modes[] = {
+    {"run", "run-protected", supervise},
+    {"monitor", "monitor-protected", monitor},
+    {"create", "create-protected", create},
+    {"exec", "exec-protected", execute},
+};
+
+/** A number from the command line; 0 where it is none. */
+static int parse_number(const char *text) {
   char *end;
-  long pid = strtol(text, &end, 10);
-  return *text != '\0' && *end == '\0' && pid > 0 && pid < 1 << 30 ? (int)pid : 0;
+  long number = strtol(text, &end, 10);
+  return *text != '\0' && *end == '\0' && number > 0 && number < 1 << 30 ? (int)number : 0;
+}
+
+static void find_mode(int number, char *arguments[]) {
+  for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+    if (strcmp(arguments[1], modes[i].protected_name) == 0) modes[i].work(number);
+    if (strcmp(arguments[1], modes[i].name) != 0) continue;
+    report_to(CONTROL_FD);
+    char *const again[] = {arguments[0], modes[i].protected_name, arguments[2], NULL};
+    execute_protected(again);
+  }
 }
 
 int main(int count, char *arguments[]) {
-  int parent = count > 2 ? parse_pid(arguments[2]) : 0;
-  const char *mode = parent > 0 ? arguments[1] : "";
-  if (count == 3 && strcmp(mode, "run") == 0) {
-    report_to(CONTROL_FD);
-    char *const again[] = {arguments[0], run_protected, arguments[2], NULL};
-    execute_protected(again);
-  }
-  if (count == 3 && strcmp(mode, run_protected) == 0) supervise(parent);
-  if (count > 3 && strcmp(mode, "guard") == 0) guard(parent, arguments + 3);
-  die("usage: kauri-launcher run PARENT-PID | guard PARENT-PID COMMAND [ARGUMENT...]");
+  int number = count > 2 ? parse_number(arguments[2]) : 0;
+  if (count == 3 && number > 0) find_mode(number, arguments);
+  if (count > 3 && number > 0 && strcmp(arguments[1], "guard") == 0) guard(number, arguments + 3);
+  if (count > 3 && strcmp(arguments[1], "later") == 0) later(number, arguments + 3);
+  die("usage: kauri-launcher run|monitor|create|exec PARENT-PID | guard PARENT-PID COMMAND "
+      "[ARGUMENT...] | later MILLISECONDS COMMAND [ARGUMENT...]");
 }

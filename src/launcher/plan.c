@@ -4,82 +4,8 @@
 #include "plan.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-struct reader {
-  const char *at, *end;
-  bool failed;
-};
-
-static const char *take(struct reader *reader, size_t length) {
-  if (reader->failed || (size_t)(reader->end - reader->at) < length) {
-    reader->failed = true;
-    return NULL;
-  }
-  const char *taken = reader->at;
-  reader->at += length;
-  return taken;
-}
-
-static uint32_t take_u32(struct reader *reader) {
-  uint32_t value = 0;
-  const char *from = take(reader, sizeof value);
-  if (from != NULL) memcpy(&value, from, sizeof value);
-  return value;
-}
-
-static uint64_t take_u64(struct reader *reader) {
-  uint64_t value = 0;
-  const char *from = take(reader, sizeof value);
-  if (from != NULL) memcpy(&value, from, sizeof value);
-  return value;
-}
-
-static const char *take_text(struct reader *reader) {
-  uint32_t length = take_u32(reader);
-  const char *text = take(reader, length);
-  if (text == NULL) return "";
-  if (length == 0 || memchr(text, '\0', length) != text + length - 1) {
-    reader->failed = true;
-    return "";
-  }
-  return text;
-}
-
-static struct bytes take_bytes(struct reader *reader) {
-  struct bytes bytes = {.length = take_u32(reader)};
-  bytes.data = take(reader, bytes.length);
-  return bytes;
-}
-
-/** Room for one more item; NULL (and a failed reader) without memory. */
-static void *grow(struct reader *reader, void *items, size_t count, size_t *capacity,
-                  size_t item_size) {
-  if (count < *capacity) return items;
-  size_t wanted = *capacity == 0 ? 16 : *capacity * 2;
-  void *grown = reallocarray(items, wanted, item_size);
-  if (grown == NULL) {
-    reader->failed = true;
-    return NULL;
-  }
-  *capacity = wanted;
-  return grown;
-}
-
-static void append_text(struct reader *reader, struct text_list *list, const char *text) {
-  // One place is kept free for the NULL that ends argument lists.
-  void *items = grow(reader, list->items, list->count + 1, &list->capacity, sizeof *list->items);
-  if (items == NULL) return;
-  list->items = items;
-  list->items[list->count++] = text;
-  list->items[list->count] = NULL;
-}
-
-static void take_texts(struct reader *reader, struct text_list *list) {
-  uint32_t count = take_u32(reader);
-  for (uint32_t i = 0; i < count && !reader->failed; i++)
-    append_text(reader, list, take_text(reader));
-}
+#include "plan-reader.h"
 
 static struct plan_step *append_step(struct reader *reader, struct plan *plan, enum plan_tag tag) {
   void *steps =
@@ -155,21 +81,6 @@ static void parse_step(struct reader *reader, struct plan *plan, enum plan_tag t
   }
 }
 
-static void parse_user(struct reader *reader, struct plan *plan) {
-  plan->uid = take_u32(reader);
-  plan->gid = take_u32(reader);
-  plan->umask = take_u32(reader);
-  uint32_t count = take_u32(reader);
-  if (reader->failed || plan->groups != NULL || count > 65536) {
-    reader->failed = true;
-    return;
-  }
-  plan->groups = calloc(count + 1, sizeof *plan->groups);
-  if (plan->groups == NULL) reader->failed = true;
-  for (uint32_t i = 0; i < count && !reader->failed; i++) plan->groups[i] = take_u32(reader);
-  plan->group_count = count;
-}
-
 static void parse_join(struct reader *reader, struct plan *plan) {
   void *joins =
       grow(reader, plan->joins, plan->join_count, &plan->join_capacity, sizeof *plan->joins);
@@ -178,65 +89,6 @@ static void parse_join(struct reader *reader, struct plan *plan) {
   struct plan_join *join = &plan->joins[plan->join_count++];
   join->kind = take_u32(reader);
   join->path = take_text(reader);
-}
-
-static void parse_rlimit(struct reader *reader, struct plan *plan) {
-  void *rlimits = grow(reader, plan->rlimits, plan->rlimit_count, &plan->rlimit_capacity,
-                       sizeof *plan->rlimits);
-  if (rlimits == NULL) return;
-  plan->rlimits = rlimits;
-  struct plan_rlimit *rlimit = &plan->rlimits[plan->rlimit_count++];
-  rlimit->resource = take_u32(reader);
-  rlimit->soft = take_u64(reader);
-  rlimit->hard = take_u64(reader);
-}
-
-static void parse_process_record(struct reader *reader, struct plan *plan, uint32_t tag) {
-  switch (tag) {
-    case TAG_TERMINAL:
-      plan->has_terminal = true;
-      plan->rows = take_u32(reader);
-      plan->columns = take_u32(reader);
-      break;
-    case TAG_RLIMIT:
-      parse_rlimit(reader, plan);
-      break;
-    case TAG_OOM_SCORE:
-      plan->has_oom_score = true;
-      plan->oom_score = (int32_t)take_u32(reader);
-      break;
-    case TAG_USER:
-      parse_user(reader, plan);
-      break;
-    case TAG_CAPABILITIES:
-      plan->bounding = take_u64(reader);
-      plan->effective = take_u64(reader);
-      plan->permitted = take_u64(reader);
-      plan->inheritable = take_u64(reader);
-      plan->ambient = take_u64(reader);
-      break;
-    case TAG_NO_NEW_PRIVILEGES:
-      plan->no_new_privileges = true;
-      break;
-    case TAG_SECCOMP:
-      plan->seccomp_flags = take_u32(reader);
-      plan->seccomp = take_bytes(reader);
-      break;
-    case TAG_DIRECTORY:
-      plan->directory = take_text(reader);
-      break;
-    case TAG_ARGUMENT:
-      append_text(reader, &plan->arguments, take_text(reader));
-      break;
-    case TAG_ENVIRONMENT:
-      append_text(reader, &plan->environment, take_text(reader));
-      break;
-    case TAG_MERGE_OUTPUT:
-      plan->merge_output = true;
-      break;
-    default:
-      reader->failed = true;
-  }
 }
 
 static void parse_record(struct reader *reader, struct plan *plan, uint32_t tag) {
@@ -259,6 +111,14 @@ static void parse_record(struct reader *reader, struct plan *plan, uint32_t tag)
       break;
     case TAG_HOSTNAME:
       plan->hostname = take_text(reader);
+      break;
+    case TAG_USER_MAP:
+      plan->uid_map = take_text(reader);
+      plan->gid_map = take_text(reader);
+      plan->map_flags = take_u32(reader);
+      break;
+    case TAG_TIME_OFFSETS:
+      plan->time_offsets = take_text(reader);
       break;
     case TAG_LOOPBACK:
       plan->loopback_up = true;
@@ -289,13 +149,14 @@ static void parse_record(struct reader *reader, struct plan *plan, uint32_t tag)
       parse_step(reader, plan, (enum plan_tag)tag);
       break;
     default:
-      parse_process_record(reader, plan, tag);
+      if (!parse_process_record(reader, plan, tag) && !parse_supervision_record(reader, plan, tag))
+        reader->failed = true;
   }
 }
 
 static bool is_complete(const struct plan *plan) {
   return plan->arguments.count > 0 && plan->directory != NULL && plan->groups != NULL &&
-         (plan->root.directory != NULL || plan->root.lower.count > 0);
+         (plan->root.directory != NULL || plan->root.lower.count > 0 || plan->target.pid != 0);
 }
 
 struct plan *parse_plan(const char *data, size_t length, const char **problem) {
@@ -325,6 +186,11 @@ struct plan *parse_plan(const char *data, size_t length, const char **problem) {
   return NULL;
 }
 
+static void free_command(struct plan_command *command) {
+  free(command->arguments.items);
+  free(command->environment.items);
+}
+
 void free_plan(struct plan *plan) {
   for (size_t i = 0; i < plan->step_count; i++) {
     free(plan->steps[i].options.items);
@@ -340,5 +206,10 @@ void free_plan(struct plan *plan) {
   free(plan->root.options.items);
   free(plan->arguments.items);
   free(plan->environment.items);
+  free(plan->oom_files.items);
+  free_command(&plan->clean_up);
+  free_command(&plan->timer.command);
+  for (size_t i = 0; i < plan->hook_count; i++) free_command(&plan->hooks[i].command);
+  free(plan->hooks);
   free(plan);
 }

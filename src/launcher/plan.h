@@ -14,6 +14,9 @@
 
 enum { PLAN_MAGIC = 0x3149554b, PLAN_HEADER_BYTES = 8, PLAN_MAX_BYTES = 4 * 1024 * 1024 };
 
+/** Most descriptors that a caller can hand on. */
+enum { PLAN_MAX_DESCRIPTORS = 4096 };
+
 enum plan_tag {
   TAG_NAMESPACES = 1,
   TAG_JOIN = 2,
@@ -47,6 +50,21 @@ enum plan_tag {
   TAG_NETLINK_INSIDE = 32,
   TAG_TREE = 29,
   TAG_FILE = 30,
+  TAG_GATE = 33,
+  TAG_MONITOR = 34,
+  TAG_LOG = 35,
+  TAG_CLEAN_UP = 36,
+  TAG_TIMER = 37,
+  TAG_OOM_FILE = 38,
+  TAG_INHERITED = 39,
+  TAG_HOST_TURN = 40,
+  TAG_HOOK = 41,
+  TAG_TARGET = 42,
+  TAG_CONSOLE_SOCKET = 43,
+  TAG_DETACHED = 44,
+  TAG_USER_MAP = 45,
+  TAG_TIME_OFFSETS = 46,
+  TAG_KEEP_KEYRING = 47,
 };
 
 /** How a mount step treats its target and source. */
@@ -117,6 +135,59 @@ struct plan_rlimit {
   uint64_t soft, hard;
 };
 
+/** A program of the host. */
+struct plan_command {
+  struct text_list arguments, environment;
+};
+
+enum hook_moment { HOOK_CREATE_CONTAINER = 1, HOOK_START_CONTAINER = 2 };
+
+struct plan_hook {
+  uint32_t moment;
+  const char *path;
+  /** 0: as long as it takes. */
+  uint32_t timeout_seconds;
+  struct plan_command command;
+};
+
+enum monitor_flag { MONITOR_OPEN_INPUT = 1 };
+
+struct plan_monitor {
+  /** Where its socket and the exit file are; NULL without a monitor. */
+  const char *directory;
+  /** enum monitor_flag */
+  uint32_t flags;
+  uint32_t lock_count;
+};
+
+enum log_driver { LOG_NONE = 0, LOG_JSON = 1, LOG_LOCAL = 2 };
+
+struct plan_log {
+  /** enum log_driver */
+  uint32_t driver;
+  const char *file;
+  /** 0: one file without end. */
+  uint64_t max_bytes;
+  uint32_t max_files;
+};
+
+struct plan_timer {
+  uint64_t first_ms, interval_ms;
+  /** Without arguments there is no timer. */
+  struct plan_command command;
+};
+
+/** The process whose namespaces are joined; pid 0 for none. */
+struct plan_target {
+  uint32_t pid;
+  uint64_t start_ticks;
+  /** CLONE_NEW bits. */
+  uint32_t namespaces;
+};
+
+/** How the maps of a user namespace are written. */
+enum map_flag { MAP_DENY_SETGROUPS = 1, MAP_BY_HELPER = 2 };
+
 struct plan {
   /** CLONE_NEW bits. */
   uint32_t namespaces;
@@ -129,6 +200,12 @@ struct plan {
   const char *device_cgroup;
   struct bytes device_program;
   const char *hostname;
+  /** As /proc/PID/uid_map takes them; NULL without a user namespace of its own. */
+  const char *uid_map, *gid_map;
+  /** enum map_flag */
+  uint32_t map_flags;
+  /** As /proc/PID/timens_offsets takes them; NULL for none. */
+  const char *time_offsets;
   bool loopback_up;
   /** Messages for rtnetlink: in the launcher's own network namespace, then in the container's. */
   struct bytes netlink_outside, netlink_inside;
@@ -151,6 +228,25 @@ struct plan {
   const char *directory;
   struct text_list arguments, environment;
   bool merge_output;
+  bool keeps_keyring;
+  /** Where the first process waits to be started; NULL: it starts at once. */
+  const char *gate_directory;
+  /** Kauri runs hooks of its own before the root is entered, and says what the others get to read. */
+  bool has_host_turn;
+  struct plan_hook *hooks;
+  size_t hook_count, hook_capacity;
+  struct plan_monitor monitor;
+  struct plan_log log;
+  struct plan_command clean_up;
+  struct plan_timer timer;
+  /** Files of the container's cgroups that count how often the kernel killed for want of memory. */
+  struct text_list oom_files;
+  /** Descriptors behind CONTROL_FD that the program gets from 3 on. */
+  uint32_t inherited_count;
+  struct plan_target target;
+  const char *console_socket;
+  /** The launcher ends once the program runs. */
+  bool is_detached;
 };
 
 /** Parses a whole plan in memory. NULL, and why in `*problem`, for anything but a plan that is well formed. */

@@ -3,6 +3,7 @@
 #include "report.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,13 @@ static int report_fd = STDERR_FILENO;
 static void (*clean_up_at_death)(void);
 
 void report_to(int fd) { report_fd = fd; }
+
+void report_from_above(int lowest) {
+  int moved = fcntl(report_fd, F_DUPFD_CLOEXEC, lowest + 1);
+  if (moved < 0) die_errno("moving the control socket");
+  close(report_fd);
+  report_fd = moved;
+}
 
 void before_death(void (*clean_up)(void)) { clean_up_at_death = clean_up; }
 

@@ -12,6 +12,9 @@ enum { EXIT_LAUNCH_FAILED = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127
 /** Sends reports to this descriptor from now on. */
 void report_to(int fd);
 
+/** Moves the descriptor that reports go to behind `lowest`. */
+void report_from_above(int lowest);
+
 /** Called before this process exits by one of the functions below. */
 void before_death(void (*clean_up)(void));
 

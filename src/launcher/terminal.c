@@ -114,7 +114,8 @@ void open_terminal(int root_fd, const struct plan *plan, int terminal_socket) {
                                .ws_col = (unsigned short)plan->columns};
   if (size.ws_row != 0) ioctl(master_fd, TIOCSWINSZ, &size);
   if (fchown(terminal_fd, plan->uid, (gid_t)-1) != 0) die_errno("the owner of the terminal");
-  mount_console(root_fd, terminal_fd);
+  // A program that is added to a container has a terminal of its own beside the console.
+  if (plan->target.pid == 0) mount_console(root_fd, terminal_fd);
   send_terminal(terminal_socket, master_fd);
   if (ioctl(terminal_fd, TIOCSCTTY, 0) != 0) die_errno("the controlling terminal");
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)

@@ -37,6 +37,21 @@ export const planTag = {
   netlinkInside: 32,
   tree: 29,
   file: 30,
+  gate: 33,
+  monitor: 34,
+  log: 35,
+  cleanUp: 36,
+  timer: 37,
+  oomFile: 38,
+  inherited: 39,
+  hostTurn: 40,
+  hook: 41,
+  target: 42,
+  consoleSocket: 43,
+  detached: 44,
+  userMap: 45,
+  timeOffsets: 46,
+  keepKeyring: 47,
 } as const
 
 /** How a mount treats its target and source; the numbers are those of `enum step_flag`. */

@@ -1,7 +1,7 @@
 // The launcher's plan parser under the address and undefined behaviour sanitizers. KAURI_FUZZ_ROUNDS makes the run long.
 
 import { execFileSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { readdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
 import { defaultRuntimeConfig } from '../../src/runtime/default-config.ts'
@@ -16,7 +16,11 @@ const launcher = path.join(import.meta.dirname, '..', '..', 'src', 'launcher')
 const rounds = process.env['KAURI_FUZZ_ROUNDS'] ?? '20000'
 
 function compileFuzzer(target: string): void {
-  const sources = [path.join(import.meta.dirname, 'fuzz-plan.c'), path.join(launcher, 'plan.c')]
+  const parser = readdirSync(launcher).filter(name => /^plan.*\.c$/.test(name))
+  const sources = [
+    path.join(import.meta.dirname, 'fuzz-plan.c'),
+    ...parser.map(name => path.join(launcher, name)),
+  ]
   const sanitizers = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all']
   const warnings = ['-std=gnu11', '-Wall', '-Wextra', '-Werror']
   execFileSync('cc', [
