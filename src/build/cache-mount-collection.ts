@@ -32,6 +32,8 @@ export interface CollectCacheMounts {
   readonly usedBeforeMs: number
   /** What all that stay may take together; undefined: no bound. */
   readonly maxBytes?: number | undefined
+  /** Look only at these directories. */
+  readonly within?: ReadonlySet<string>
   readonly dryRun?: boolean
   readonly signal?: AbortSignal | undefined
 }
@@ -58,14 +60,15 @@ export async function listCacheMounts(
 /** Removes what is old or too much, and tells what went. @throws CANCELLED */
 export async function collectCacheMounts(
   dataRoot: string,
-  { usedBeforeMs, maxBytes = Infinity, dryRun = false, signal }: CollectCacheMounts,
+  { usedBeforeMs, maxBytes = Infinity, within, dryRun = false, signal }: CollectCacheMounts,
 ): Promise<{ readonly mounts: number; readonly bytes: number }> {
   const all = await listCacheMounts(dataRoot, signal)
   let left = all.reduce((total, { bytes }) => total + bytes, 0)
   let mounts = 0
   let freed = 0
   for (const { name, bytes, usedMs, inUse } of all) {
-    if (inUse || (usedMs >= usedBeforeMs && left <= maxBytes)) continue
+    if (inUse || within?.has(name) === false || (usedMs >= usedBeforeMs && left <= maxBytes))
+      continue
     if (!dryRun && !removeCopy(dataRoot, name)) continue
     mounts++
     freed += bytes

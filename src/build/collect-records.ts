@@ -12,7 +12,7 @@ export interface CollectRecordsOptions {
   readonly isStored: (hex: string) => boolean
   /** True for snapshots that are there. */
   readonly isKept: (snapshot: string) => boolean
-  /** Digests of what was read from other stages go where nobody used them since; milliseconds since 1970. */
+  /** Digests of what was read from contexts and other stages go where nobody used them since; milliseconds since 1970. */
   readonly usedBeforeMs: number
   /** Records younger than this stay: their build may be at work. */
   readonly graceMs: number
@@ -30,6 +30,7 @@ export function collectBuildRecords(dataRoot: string, options: CollectRecordsOpt
     layers: text => !isBlobThere(text, isStored),
     'step-layers': text => !isBlobThere(text, isStored),
     'stage-contents': (_, usedMs) => isOld(usedMs),
+    contexts: (_, usedMs) => isOld(usedMs),
   }
   let removed = 0
   for (const [kind, isUseless] of Object.entries(rules)) {

@@ -20,8 +20,13 @@ export function containerTrees(dataRoot: string): Set<string> {
   }
 }
 
-/** The same, and the snapshots of every layer stack of the store's images. */
-export async function neededTrees(store: DiskStore, dataRoot: string): Promise<Set<string>> {
+/** The same, and the snapshots of every layer stack of the store's images but those that count for nothing. */
+export async function neededTrees(
+  store: DiskStore,
+  dataRoot: string,
+  ignoring: ReadonlySet<string> = new Set(),
+): Promise<Set<string>> {
   const images = (await store.listEntries()).map(({ descriptor }) => descriptor)
-  return (await imageSnapshotNames(store, images)).union(containerTrees(dataRoot))
+  const counted = images.filter(({ digest }) => !ignoring.has(digest))
+  return (await imageSnapshotNames(store, counted)).union(containerTrees(dataRoot))
 }

@@ -33,6 +33,32 @@ export async function collectSnapshots(
   return removed
 }
 
+/** A snapshot that nothing of `keep` stands on. */
+export interface LooseSnapshot {
+  readonly id: SnapshotId
+  /** When it, or one that stands on it, was used last; milliseconds since 1970. */
+  readonly usedMs: number
+}
+
+/** The snapshots that may go, the least recently used first, each behind those that stand on it. */
+export async function listLooseSnapshots(
+  snapshotter: Snapshotter,
+  keep: ReadonlySet<string>,
+): Promise<LooseSnapshot[]> {
+  const all = await snapshotter.list()
+  const byId = new Map(all.map(snapshot => [snapshot.id, snapshot]))
+  const kept = new Set(
+    all.filter(({ id }) => keep.has(id)).flatMap(snapshot => lineOf(snapshot, byId)),
+  )
+  const usedMs = new Map<SnapshotId, number>()
+  for (const snapshot of all)
+    for (const id of lineOf(snapshot, byId))
+      usedMs.set(id, Math.max(usedMs.get(id) ?? 0, snapshot.usedMs))
+  return topmostFirst(all.filter(({ id }) => !kept.has(id)))
+    .map(id => ({ id, usedMs: usedMs.get(id) ?? 0 }))
+    .toSorted((a, b) => a.usedMs - b.usedMs)
+}
+
 /** A snapshot and all it stands on. */
 function lineOf(snapshot: Snapshot, byId: ReadonlyMap<SnapshotId, Snapshot>): SnapshotId[] {
   const line = [snapshot.id]

@@ -1,18 +1,18 @@
 // Garbage collection by marking: what an entry of index.json or a given root reaches stays, and so does everything that
 // is young or that an open batch may rely on. The sweep holds a lock that excludes the moment in which a blob appears or
-// is found, so no writer can find a blob that is about to go.
+// is found, so no writer can find a blob that is about to go. Other programs know no lock: what they write is young, and
+// the index is looked at again all along the sweep.
 
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
-import path from 'node:path'
-import { hasErrno, KauriError } from '../core/errors.ts'
+import { hasErrno } from '../core/errors.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
-import { hexOf } from '../oci/digest.ts'
+import { type Digest, parseDigest } from '../oci/digest.ts'
 import { sweepIngest, syncBlobs } from './blob-batch.ts'
-import { childrenOf } from './children.ts'
 import { sweepLayerRecords } from './layer-records.ts'
-import { readLayoutEntries } from './layout-index.ts'
+import { readLayoutIndex, stampOf } from './layout-index.ts'
 import { lockStore } from './layout-lock.ts'
-import { type LayoutPaths } from './layout-paths.ts'
+import { blobPathIn, type LayoutPaths } from './layout-paths.ts'
+import { markBlobs, markCandidates, markForeignEntries } from './mark-blobs.ts'
 import type { BlobSource } from './store.ts'
 
 export interface CollectOptions {
@@ -20,11 +20,24 @@ export interface CollectOptions {
   readonly graceMs: number
   /** What somebody outside the index stands on. */
   readonly roots?: readonly Descriptor[]
-  /** Look only at what these reach: an image that was just removed. */
+  /** Look only at what these reach: images that were just removed. */
   readonly within?: readonly Descriptor[]
+  /** Entries of these count for nothing: a dry run asks what would go with them. */
+  readonly ignoring?: ReadonlySet<Digest>
+  /** False for blobs that stay although nobody needs them. */
+  readonly isWanted?: (digest: Digest) => boolean
   /** Count only. */
   readonly dryRun?: boolean
+  /** Hears of each blob that goes. */
+  readonly onBlob?: (blob: CollectedBlob) => void
   readonly signal?: AbortSignal | undefined
+}
+
+export interface CollectedBlob {
+  readonly digest: Digest
+  readonly bytes: number
+  /** Last use, in milliseconds since 1970. */
+  readonly usedMs: number
 }
 
 export interface Collected {
@@ -38,31 +51,84 @@ export async function collectGarbage(
   paths: LayoutPaths,
   options: CollectOptions,
 ): Promise<Collected> {
-  const { graceMs, roots = [], within, dryRun = false, signal } = options
+  const { graceMs, dryRun = false, signal } = options
   if (!existsSync(paths.marker)) return { blobs: 0, bytes: 0 }
   using _ = await lockStore(paths.sweepLock, 'exclusive', signal)
   // In this order: a batch opened after this line is younger than the grace time.
   const beforeMs = Math.min(Date.now() - graceMs, sweepIngest(paths))
-  const entries = await readLayoutEntries(paths)
-  const named = entries.map(entry => entry.descriptor).filter(entry => entry !== undefined)
-  const kept = await markFrom(store, [...named, ...roots], signal)
-  const candidates = within === undefined ? undefined : await markFrom(store, within, signal)
-  let bytes = 0
-  let blobs = 0
-  for (const hex of candidates ?? blobNames(paths)) {
-    if (kept.has(hex)) continue
-    const file = path.join(paths.blobs, hex)
-    const found = statSync(file, { throwIfNoEntry: false })
-    if (found === undefined || !found.isFile() || found.mtimeMs >= beforeMs) continue
-    if (!dryRun) rmSync(file, { force: true })
-    blobs++
-    bytes += found.size
-  }
-  if (dryRun || blobs === 0) return { blobs, bytes }
+  const marks = await markNeeded(store, paths, options)
+  const collected = await sweep(paths, { marks, beforeMs, options })
+  if (dryRun || collected.blobs === 0) return collected
   syncBlobs(paths)
   const stored = new Set(blobNames(paths))
   await sweepLayerRecords(paths, hex => stored.has(hex))
+  return collected
+}
+
+interface Marks {
+  /** Hex of the blobs to look at. */
+  readonly candidates: Iterable<string>
+  isNeeded(hex: string): boolean
+  /** Marks what another program has put into the index meanwhile. */
+  refresh(): Promise<void>
+}
+
+interface Sweep {
+  readonly marks: Marks
+  readonly beforeMs: number
+  readonly options: CollectOptions
+}
+
+const sweptBetweenLooks = 256
+
+async function sweep(paths: LayoutPaths, { marks, beforeMs, options }: Sweep): Promise<Collected> {
+  let bytes = 0
+  let blobs = 0
+  let looked = 0
+  for (const hex of marks.candidates) {
+    if (looked++ % sweptBetweenLooks === 0) await marks.refresh()
+    if (marks.isNeeded(hex)) continue
+    const digest = parseDigest(`sha256:${hex}`)
+    if (options.isWanted?.(digest) === false) continue
+    const file = blobPathIn(paths, digest)
+    const found = statSync(file, { throwIfNoEntry: false })
+    if (found === undefined || !found.isFile() || found.mtimeMs >= beforeMs) continue
+    if (options.dryRun !== true) rmSync(file, { force: true })
+    options.onBlob?.({ digest, bytes: found.size, usedMs: found.mtimeMs })
+    blobs++
+    bytes += found.size
+  }
   return { blobs, bytes }
+}
+
+async function markNeeded(
+  store: BlobSource,
+  paths: LayoutPaths,
+  { roots = [], within, ignoring, signal }: CollectOptions,
+): Promise<Marks> {
+  const marking = { store, paths, marked: new Set<string>(), signal }
+  const candidates = within === undefined ? undefined : new Set<string>()
+  if (candidates !== undefined) await markBlobs({ ...marking, marked: candidates }, within ?? [])
+  const markRoots = (descriptors: readonly Descriptor[]): Promise<void> =>
+    candidates === undefined
+      ? markBlobs(marking, descriptors)
+      : markCandidates(marking, descriptors, candidates)
+  let stamp = ''
+  const refresh = async (): Promise<void> => {
+    if (stampOf(paths.index) === stamp) return
+    const index = await readLayoutIndex(paths)
+    stamp = index.stamp
+    const entries = index.entries.flatMap(({ descriptor }) => descriptor ?? [])
+    await markRoots(entries.filter(({ digest }) => ignoring?.has(digest) !== true))
+    markForeignEntries(marking, index.entries)
+  }
+  await markRoots(roots)
+  await refresh()
+  return {
+    candidates: candidates ?? blobNames(paths),
+    isNeeded: hex => marking.marked.has(hex),
+    refresh,
+  }
 }
 
 const blobForm = /^[0-9a-f]{64}$/
@@ -73,33 +139,6 @@ function blobNames({ blobs }: LayoutPaths): string[] {
     return readdirSync(blobs).filter(name => blobForm.test(name))
   } catch (error) {
     if (hasErrno(error, 'ENOENT')) return []
-    throw error
-  }
-}
-
-async function markFrom(
-  store: BlobSource,
-  roots: readonly Descriptor[],
-  signal: AbortSignal | undefined,
-): Promise<Set<string>> {
-  const kept = new Set<string>()
-  const waiting = [...roots]
-  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    signal?.throwIfAborted()
-    const hex = hexOf(next.digest)
-    if (kept.has(hex)) continue
-    kept.add(hex)
-    waiting.push(...(await readableChildren(store, next)))
-  }
-  return kept
-}
-
-/** A damaged or missing document has no children to keep; it must not stop the collection for good. */
-async function readableChildren(store: BlobSource, descriptor: Descriptor): Promise<Descriptor[]> {
-  try {
-    return (await childrenOf(store, descriptor)).map(child => child.descriptor)
-  } catch (error) {
-    if (error instanceof KauriError) return []
     throw error
   }
 }

@@ -13,7 +13,7 @@ import { type LayerRecord, readLayerRecords, writeLayerRecord } from './layer-re
 import { type LayoutEntry, mayBeNamed } from './layout-index.ts'
 import { lockStore } from './layout-lock.ts'
 import { blobPathIn, type LayoutPaths, layoutPaths } from './layout-paths.ts'
-import { type LayoutReader, layoutReader } from './layout-reader.ts'
+import { type LayoutReader, layoutReader, type StoredImage } from './layout-reader.ts'
 import type { BlobSource, ImageStore, PutOptions, StoredBlob } from './store.ts'
 
 export interface DiskStore extends ImageStore, LayoutReader {
@@ -26,6 +26,8 @@ export interface DiskStore extends ImageStore, LayoutReader {
   keepImage(descriptor: Descriptor): Promise<void>
   /** Takes an image out of the index under all its names; true when it was there. */
   dropImage(digest: Digest): Promise<boolean>
+  /** Takes images out of the index under the names that are listed with them; what got another name meanwhile stays. */
+  dropListed(images: readonly StoredImage[]): Promise<boolean>
   rememberLayer(record: LayerRecord): Promise<void>
   /** The packings known of a tar whose blobs are stored. */
   findLayers(diffId: DiffId): LayerRecord[]
@@ -46,13 +48,16 @@ export function diskStore(root: string): DiskStore {
     putBlob: (source, options = {}) => putBlob(paths, source, options),
     ...imageNames(paths, blobs),
     rememberLayer: record => writeLayerRecord(paths, record),
-    findLayers: diffId =>
-      readLayerRecords(paths, diffId).filter(
-        ({ digest, size }) =>
-          statSync(blobPathIn(paths, digest), { throwIfNoEntry: false })?.size === size,
-      ),
+    findLayers: diffId => findLayers(paths, diffId),
     collectGarbage: options => collectGarbage(blobs, paths, options),
   }
+}
+
+function findLayers(paths: LayoutPaths, diffId: DiffId): LayerRecord[] {
+  return readLayerRecords(paths, diffId).filter(
+    ({ digest, size }) =>
+      statSync(blobPathIn(paths, digest), { throwIfNoEntry: false })?.size === size,
+  )
 }
 
 async function putBlob(
@@ -75,7 +80,10 @@ async function findBlob(paths: LayoutPaths, digest: Digest): Promise<StoredBlob 
   return found === undefined ? undefined : { digest, size: found.size }
 }
 
-type ImageNames = Pick<DiskStore, 'tagImage' | 'untagImage' | 'keepImage' | 'dropImage'>
+type ImageNames = Pick<
+  DiskStore,
+  'tagImage' | 'untagImage' | 'keepImage' | 'dropImage' | 'dropListed'
+>
 
 /** What is named is whole, and stays so while the name is written: no sweep runs between the two. */
 function imageNames(paths: LayoutPaths, blobs: BlobSource): ImageNames {
@@ -111,7 +119,17 @@ function imageNames(paths: LayoutPaths, blobs: BlobSource): ImageNames {
     },
     dropImage: digest =>
       changeLayoutEntries(paths, entries => without(entries, entry => isOf(entry, digest))),
+    dropListed(images) {
+      const listed = new Set(images.map(listedKey))
+      const isListed = ({ descriptor, reference }: LayoutEntry): boolean =>
+        descriptor !== undefined && listed.has(listedKey({ descriptor, reference }))
+      return changeLayoutEntries(paths, entries => without(entries, isListed))
+    },
   }
+}
+
+function listedKey({ descriptor, reference }: StoredImage): string {
+  return `${descriptor.digest} ${reference === undefined ? '' : nameKey(reference)}`
 }
 
 /** The entries that stay, or undefined where none goes. */

@@ -1,4 +1,5 @@
-import { readdirSync, utimesSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import test from 'ava'
 import { digestOf, parseDigest } from '../../src/oci/digest.ts'
 import { mediaTypes } from '../../src/oci/media-types.ts'
@@ -112,4 +113,114 @@ test('an empty store has no garbage', async t => {
     blobs: 0,
     bytes: 0,
   })
+})
+
+test('layers of a damaged manifest stay: they may be whole', async t => {
+  using scratch = makeScratch()
+  const store = diskStore(scratch.at('oci'))
+  const { digest } = await putNamed(store, 'damaged:1')
+  const file = store.blobPath(digest)
+  chmodSync(file, 0o644)
+  writeFileSync(file, readFileSync(file, 'utf8').replace('"schemaVersion":2', '"schemaVersion":3'))
+  age(store)
+  t.deepEqual(await store.collectGarbage({ graceMs: hourMs }), { blobs: 0, bytes: 0 })
+})
+
+test('what documents of unknown kinds mention stays, and what those mention', async t => {
+  using scratch = makeScratch()
+  const store = diskStore(scratch.at('oci'))
+  const leaf = await putText(store, 'application/octet-stream', 'leaf')
+  const inner = await putText(store, 'application/vnd.example.inner+json', JSON.stringify({ leaf }))
+  const outer = { inner, note: 'made by somebody else' }
+  const foreign = await putText(store, 'application/vnd.example.outer+json', JSON.stringify(outer))
+  const index = { schemaVersion: 2, manifests: [await putImage(store, 'child'), foreign] }
+  await store.tagImage(
+    ref('multi:1'),
+    await putText(store, mediaTypes.index, JSON.stringify(index)),
+  )
+  await putText(store, 'text/plain', 'garbage')
+  age(store)
+  t.is((await store.collectGarbage({ graceMs: hourMs })).blobs, 1)
+  t.true(await store.hasBlob(leaf.digest))
+})
+
+test('an entry with a digest of another kind keeps what it mentions', async t => {
+  using scratch = makeScratch()
+  const store = diskStore(scratch.at('oci'))
+  await putNamed(store, 'app:1')
+  const { digest } = await store.putBlob(chunks('layer of a foreign image'))
+  const manifest = JSON.stringify({ layers: [{ digest }] })
+  const hex = createHash('sha512').update(manifest).digest('hex')
+  mkdirSync(scratch.at('oci', 'blobs', 'sha512'))
+  writeFileSync(scratch.at('oci', 'blobs', 'sha512', hex), manifest)
+  const file = scratch.at('oci', 'index.json')
+  const index = JSON.parse(readFileSync(file, 'utf8'))
+  index.manifests.push({ mediaType: mediaTypes.manifest, digest: `sha512:${hex}`, size: 3 })
+  writeFileSync(file, JSON.stringify(index))
+  age(store)
+  t.is((await store.collectGarbage({ graceMs: hourMs })).blobs, 0)
+  t.true(await store.hasBlob(digest))
+})
+
+test('what another program names while garbage is swept stays', async t => {
+  using scratch = makeScratch()
+  const store = diskStore(scratch.at('oci'))
+  await putNamed(store, 'kept:1')
+  const late = await putImage(store, 'late')
+  await putText(store, 'text/plain', 'garbage')
+  age(store)
+  const file = scratch.at('oci', 'index.json')
+  const nameLate = (): void => {
+    const index = JSON.parse(readFileSync(file, 'utf8'))
+    if (index.manifests.length === 2) return
+    writeFileSync(file, JSON.stringify({ ...index, manifests: [...index.manifests, late] }))
+  }
+  // The sweep asks for each blob whether it shall go: enough of them for it to look at the index again.
+  for (let number = 0; number < 600; number++) await store.putBlob(chunks(`more ${number}`))
+  age(store)
+  const reached = new Set<string>()
+  await store.collectGarbage({
+    graceMs: hourMs,
+    isWanted(digest) {
+      nameLate()
+      reached.add(digest)
+      // The first ones are looked at before the index is read again.
+      return reached.size > 256
+    },
+  })
+  t.true(await store.hasBlob(late.digest))
+})
+
+test('of images that were just removed only their own blobs go', async t => {
+  using scratch = makeScratch()
+  const store = diskStore(scratch.at('oci'))
+  const gone = await putNamed(store, 'gone:1', 'shared content')
+  await putNamed(store, 'kept:1', 'kept content')
+  const layer = await store.putBlob(chunks('shared content'))
+  const sharing = JSON.stringify({
+    schemaVersion: 2,
+    mediaType: mediaTypes.manifest,
+    config: await putText(store, mediaTypes.config, '{}'),
+    layers: [{ mediaType: mediaTypes.layerTar, ...layer }],
+  })
+  await store.tagImage(ref('sharing:1'), await putText(store, mediaTypes.manifest, sharing))
+  const going = new Set([gone.digest])
+  const asked = { graceMs: 0, within: [gone], ignoring: going, dryRun: true }
+  t.is((await store.collectGarbage(asked)).blobs, 2)
+  const names = (await store.listEntries()).filter(({ descriptor }) => going.has(descriptor.digest))
+  t.true(await store.dropListed(names))
+  t.is((await store.collectGarbage({ graceMs: 0, within: [gone] })).blobs, 2)
+  t.true(await store.hasBlob(layer.digest))
+  t.false(await store.hasBlob(gone.digest))
+})
+
+test('an image that got another name meanwhile is not dropped with its listed ones', async t => {
+  using scratch = makeScratch()
+  const store = diskStore(scratch.at('oci'))
+  const descriptor = await putNamed(store, 'a:1')
+  const listed = await store.listEntries()
+  await store.tagImage(ref('b:1'), descriptor)
+  t.true(await store.dropListed(listed))
+  t.is((await store.findImage(ref('b:1')))?.digest, descriptor.digest)
+  t.is(await store.findImage(ref('a:1')), undefined)
 })

@@ -1,16 +1,18 @@
 // `kauri gc`: frees what nobody needs any more: blobs that no image refers to, and unpacked trees that no image, build or
-// container stands on.
+// container stands on. By policy also images, and of what builds can make anew what is old or too much.
 
 import { existsSync } from 'node:fs'
 import process from 'node:process'
-import type { CollectCacheMounts } from '../../build/cache-mount-collection.ts'
-import type { CollectRecordsOptions } from '../../build/collect-records.ts'
-import { KauriError } from '../../core/errors.ts'
+import { imageSnapshotNames } from '../../image/snapshot-names.ts'
 import { parseDigest } from '../../oci/digest.ts'
 import type { DiskStore } from '../../store/disk-store.ts'
 import type { CommandContext, CommandInput, CommandSpec } from '../command.ts'
-import { humanSize } from '../human-units.ts'
-import { neededTrees } from '../kept-trees.ts'
+import { type GcFilters, namesOf, parseGcFilters, type StoredThing } from '../gc-filters.ts'
+import { type ChosenImage, chooseImages } from '../gc-images.ts'
+import { chooseGarbage } from '../gc-policy.ts'
+import { listRemakeable, removeRemakeable } from '../gc-things.ts'
+import { humanDuration, humanSize } from '../human-units.ts'
+import { parseDuration } from '../moments.ts'
 import { openStore } from '../open-store.ts'
 import { openTrees } from '../open-trees.ts'
 import { parseBytes } from '../option-values.ts'
@@ -19,10 +21,30 @@ export const command: CommandSpec = {
   name: 'gc',
   summary: 'Free what no image, build or container needs',
   details: [
-    'Removes blobs that no image refers to and unpacked trees that nothing stands on. Builds and imports that run meanwhile lose nothing.',
-    'A duration is a number with s, m, h or d.',
+    'Removes blobs that no image refers to, and results of build steps, cache mounts and downloads that nobody used for long. Builds, imports and pulls that run meanwhile lose nothing.',
+    'With --keep-storage the least recently used results, cache mounts and downloads go, whatever their age, until the rest fits.',
+    'Images go only with --all, or with a filter on what only they have: without --all those that have no name. What a container was made from stays.',
+    'Filters: until=TIME or unused-for=SPAN, label=KEY[=VALUE], label!=KEY[=VALUE], dangling=true|false, id=DIGEST, type=image|blob|tree|cache-mount|source|record. All must fit; of several types or digests one.',
+    'A duration is a number with s, m, h or d, or several of them.',
   ],
   options: [
+    { long: 'all', short: 'a', summary: 'Remove all images that no container was made from, too' },
+    {
+      long: 'filter',
+      value: 'KEY=VALUE',
+      repeat: true,
+      summary: 'Free only what fits',
+    },
+    {
+      long: 'keep-storage',
+      value: 'SIZE',
+      summary: 'Keep at most this much of what builds can make anew',
+    },
+    {
+      long: 'older-than',
+      value: 'DURATION',
+      summary: 'Free what nobody used for this time, whatever it is',
+    },
     {
       long: 'grace',
       value: 'DURATION',
@@ -44,91 +66,201 @@ export const command: CommandSpec = {
   run: freeSpace,
 }
 
-const hourMs = 3_600_000
-
 async function freeSpace({ options, context }: CommandInput): Promise<number> {
+  const plan = readPlan(options)
   const store = openStore(context)
-  const dryRun = options.flag('dry-run')
-  const graceMs = durationMs('grace', options.text('grace') ?? '1h')
-  const cacheMs = durationMs('cache-age', options.text('cache-age') ?? '7d')
-  const collected = await store.collectGarbage({ graceMs, dryRun, signal: context.signal })
-  const trees = await collectTrees(store, Date.now() - cacheMs, { dryRun, context })
-  const maxText = options.text('cache-mounts')
-  const maxBytes = maxText === undefined ? undefined : parseBytes('--cache-mounts', maxText)
-  const usedBeforeMs = Date.now() - cacheMs
-  const cacheMounts = await collectMounts({ usedBeforeMs, maxBytes, dryRun }, context)
-  const sources = await collectDownloads({ usedBeforeMs, graceMs, dryRun }, context)
-  const records = await collectRecords(store, { graceMs, usedBeforeMs, dryRun }, context)
-  const verb = dryRun ? 'would free' : 'freed'
-  context.print(`${verb} ${collected.blobs} blobs, ${humanSize(collected.bytes)}`)
-  context.print(`${verb} ${trees} trees`)
-  context.print(`${verb} ${cacheMounts.mounts} cache mounts, ${humanSize(cacheMounts.bytes)}`)
-  context.print(`${verb} ${sources.sources} sources of builds, ${humanSize(sources.bytes)}`)
-  context.print(`${verb} ${records} records`)
-  context.printJson({ ...collected, trees, cacheMounts, sources, records, dryRun })
+  const images = await chooseAsked(store, plan, context)
+  // Asked for while their configurations are there.
+  const imageTrees = await imageSnapshotNames(
+    store,
+    images.map(({ descriptor }) => descriptor),
+  )
+  if (!plan.dryRun && images.length > 0)
+    await store.dropListed(images.flatMap(({ names }) => names))
+  const blobs = await removeBlobs(store, { plan, images, context })
+  const remade = await removeCaches(context, { plan, images, imageTrees })
+  const records = await removeRecords(store, plan, context)
+  const freed = [...images.map(describeImage), ...blobs, ...remade]
+  tell(context, { plan, freed, records })
   return 0
 }
 
-/** Cache mounts of RUN instructions; those that a build uses stay. */
-async function collectMounts(
-  limits: Omit<CollectCacheMounts, 'signal'>,
-  { dataRoot, signal }: CommandContext,
-): Promise<{ readonly mounts: number; readonly bytes: number }> {
-  const { collectCacheMounts } = await import('../../build/cache-mount-collection.ts')
-  return await collectCacheMounts(dataRoot, { ...limits, signal })
+interface Plan {
+  readonly nowMs: number
+  /** Blobs used within this time stay. */
+  readonly graceMs: number
+  /** What builds can make anew stays where it was used since. */
+  readonly cacheUsedBeforeMs: number
+  readonly keepBytes: number | undefined
+  readonly maxMountBytes: number | undefined
+  readonly isAll: boolean
+  readonly dryRun: boolean
+  readonly filters: GcFilters
 }
 
-/** What ADD and contexts downloaded; a build that works now has used its own a moment ago. */
-async function collectDownloads(
-  {
-    usedBeforeMs,
-    graceMs,
-    dryRun,
-  }: { readonly usedBeforeMs: number; readonly graceMs: number; readonly dryRun: boolean },
+function readPlan(options: CommandInput['options']): Plan {
+  const nowMs = Date.now()
+  const duration = (option: string): number | undefined => {
+    const text = options.text(option)
+    return text === undefined ? undefined : parseDuration(`--${option}`, text)
+  }
+  const size = (option: string): number | undefined => {
+    const text = options.text(option)
+    return text === undefined ? undefined : parseBytes(`--${option}`, text)
+  }
+  const keepBytes = size('keep-storage')
+  const filters = parseGcFilters(options.texts('filter'), nowMs)
+  const olderThanMs =
+    duration('older-than') ?? (filters.untilMs === undefined ? undefined : nowMs - filters.untilMs)
+  const usualCacheMs = keepBytes === undefined ? parseDuration('', '7d') : 0
+  return {
+    nowMs,
+    graceMs: duration('grace') ?? olderThanMs ?? parseDuration('', '1h'),
+    cacheUsedBeforeMs: nowMs - (duration('cache-age') ?? olderThanMs ?? usualCacheMs),
+    keepBytes,
+    maxMountBytes: size('cache-mounts'),
+    isAll: options.flag('all'),
+    dryRun: options.flag('dry-run'),
+    filters,
+  }
+}
+
+/** Images that go are those that somebody asked to. */
+async function chooseAsked(
+  store: DiskStore,
+  { filters, isAll }: Plan,
   { dataRoot }: CommandContext,
-): Promise<{ readonly sources: number; readonly bytes: number }> {
-  const { collectSources } = await import('../../build/collect-sources.ts')
-  return collectSources(dataRoot, {
-    usedBeforeMs: Math.min(usedBeforeMs, Date.now() - graceMs),
-    dryRun,
-  })
+): Promise<ChosenImage[]> {
+  if ((!isAll && !filters.choosesImages) || !filters.takesKind('image')) return []
+  return await chooseImages(store, dataRoot, { filters, isAll })
+}
+
+interface BlobWork {
+  readonly plan: Plan
+  readonly images: readonly ChosenImage[]
+  readonly context: CommandContext
+}
+
+/** Those of images that went go at once, the others after the time of grace. */
+async function removeBlobs(
+  store: DiskStore,
+  { plan, images, context }: BlobWork,
+): Promise<StoredThing[]> {
+  const { filters, dryRun, graceMs } = plan
+  const freed = new Map<string, StoredThing>()
+  const onBlob = (blob: { digest: string; bytes: number; usedMs: number }): void => {
+    freed.set(blob.digest, {
+      kind: 'blob',
+      id: blob.digest,
+      bytes: blob.bytes,
+      usedMs: blob.usedMs,
+    })
+  }
+  const going = images.map(({ descriptor }) => descriptor)
+  const ignoring = new Set(going.map(({ digest }) => digest))
+  const how = { dryRun, signal: context.signal, onBlob, ...(dryRun ? { ignoring } : {}) }
+  if (going.length > 0) await store.collectGarbage({ ...how, graceMs: 0, within: going })
+  // A filter on images speaks of nothing else, and one on digests of single blobs.
+  if (!filters.choosesImages && filters.takesKind('blob'))
+    await store.collectGarbage({
+      ...how,
+      graceMs,
+      isWanted: digest => filters.takes({ kind: 'blob', id: digest }),
+    })
+  return [...freed.values()]
+}
+
+interface CacheWork {
+  readonly plan: Plan
+  readonly images: readonly ChosenImage[]
+  /** Names of the trees that these images are unpacked into. */
+  readonly imageTrees: ReadonlySet<string>
+}
+
+/** Trees of images that go, go with them. */
+async function removeCaches(
+  context: CommandContext,
+  { plan, images, imageTrees }: CacheWork,
+): Promise<StoredThing[]> {
+  const { filters, keepBytes, maxMountBytes, dryRun, nowMs } = plan
+  const ignoring = new Set(images.map(({ descriptor }) => descriptor.digest))
+  const takesKind = (kind: StoredThing['kind']): boolean =>
+    filters.takesKind(kind) || (kind === 'tree' && imageTrees.size > 0)
+  const things = await listRemakeable(context, { takesKind, ignoring })
+  const usedBeforeMs = plan.cacheUsedBeforeMs
+  const chosen = new Set(chooseGarbage(things, { usedBeforeMs, keepBytes, filters }))
+  for (const thing of things) if (imageTrees.has(thing.id)) chosen.add(thing)
+  if (maxMountBytes !== undefined) {
+    const mounts = things.filter(thing => thing.kind === 'cache-mount' && !chosen.has(thing))
+    const all = { usedBeforeMs: nowMs, keepBytes: maxMountBytes, filters }
+    for (const thing of chooseGarbage(mounts, all)) chosen.add(thing)
+  }
+  // What was used since it was listed stays.
+  return await removeRemakeable(context, [...chosen], { usedBeforeMs: nowMs, dryRun })
 }
 
 /** What builds noted about results that are gone by now. */
-async function collectRecords(
+async function removeRecords(
   store: DiskStore,
-  options: Pick<CollectRecordsOptions, 'graceMs' | 'usedBeforeMs' | 'dryRun'>,
+  { filters, graceMs, cacheUsedBeforeMs, dryRun }: Plan,
   context: CommandContext,
 ): Promise<number> {
-  if (process.getuid?.() !== 0) return 0
+  if (process.getuid?.() !== 0 || !filters.takesKind('record')) return 0
   const { collectBuildRecords } = await import('../../build/collect-records.ts')
   const trees = new Set<string>((await (await openTrees(context)).list()).map(({ id }) => id))
   return collectBuildRecords(context.dataRoot, {
-    ...options,
+    graceMs,
+    usedBeforeMs: cacheUsedBeforeMs,
+    dryRun,
     isStored: hex => existsSync(store.blobPath(parseDigest(`sha256:${hex}`))),
     isKept: name => trees.has(name),
   })
 }
 
-async function collectTrees(
-  store: DiskStore,
-  usedBeforeMs: number,
-  { dryRun, context }: { readonly dryRun: boolean; readonly context: CommandContext },
-): Promise<number> {
-  if (process.getuid?.() !== 0) return 0
-  const { collectSnapshots } = await import('../../rootfs/collect-snapshots.ts')
-  const keep = await neededTrees(store, context.dataRoot)
-  const trees = await openTrees(context, { sweepsFirst: true })
-  return (await collectSnapshots(trees, { keep, usedBeforeMs, dryRun })).length
+/** Their time is that of their making; their bytes are those of their blobs. */
+function describeImage(image: ChosenImage): StoredThing {
+  const { descriptor, createdMs = 0 } = image
+  const name = namesOf(image).join(', ')
+  return { kind: 'image', id: descriptor.digest, name, bytes: 0, usedMs: createdMs }
 }
 
-const unitMs: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: hourMs, d: 24 * hourMs }
+interface Outcome {
+  readonly plan: Plan
+  readonly freed: readonly StoredThing[]
+  readonly records: number
+}
 
-function durationMs(option: string, text: string): number {
-  const [, amount, unit = 's'] = /^(\d{1,9})([smhd])?$/.exec(text) ?? []
-  if (amount === undefined)
-    throw new KauriError('USAGE', `--${option} ${text} is no duration`, {
-      hint: 'write a number with s, m, h or d, such as 90m',
-    })
-  return Number(amount) * (unitMs[unit] ?? 1000)
+function tell(context: CommandContext, { plan, freed, records }: Outcome): void {
+  const verb = plan.dryRun ? 'would free' : 'freed'
+  const of = (kind: StoredThing['kind']): { readonly count: number; readonly bytes: number } => {
+    const things = freed.filter(thing => thing.kind === kind)
+    return { count: things.length, bytes: things.reduce((sum, { bytes }) => sum + bytes, 0) }
+  }
+  const [images, blobs, trees] = [of('image'), of('blob'), of('tree')]
+  const [mounts, sources] = [of('cache-mount'), of('source')]
+  if (plan.dryRun) for (const thing of freed) context.print(formatThing(thing, plan.nowMs))
+  if (images.count > 0) context.print(`${verb} ${images.count} images`)
+  context.print(`${verb} ${blobs.count} blobs, ${humanSize(blobs.bytes)}`)
+  context.print(`${verb} ${trees.count} trees, ${humanSize(trees.bytes)}`)
+  context.print(`${verb} ${mounts.count} cache mounts, ${humanSize(mounts.bytes)}`)
+  context.print(`${verb} ${sources.count} sources of builds, ${humanSize(sources.bytes)}`)
+  context.print(`${verb} ${records} records`)
+  context.printJson({
+    images: images.count,
+    blobs: blobs.count,
+    bytes: blobs.bytes,
+    trees: trees.count,
+    treeBytes: trees.bytes,
+    cacheMounts: { mounts: mounts.count, bytes: mounts.bytes },
+    sources: { sources: sources.count, bytes: sources.bytes },
+    records,
+    totalBytes: freed.reduce((sum, { bytes }) => sum + bytes, 0),
+    items: freed,
+    dryRun: plan.dryRun,
+  })
+}
+
+function formatThing({ kind, id, name, bytes, usedMs }: StoredThing, nowMs: number): string {
+  const words = name === undefined || name === id ? id : `${id} (${name})`
+  return `${kind} ${words}, ${humanSize(bytes)}, ${humanDuration(nowMs - usedMs)} ago`
 }
