@@ -1,5 +1,5 @@
 // Runs programs in containers. A bundle is an OCI runtime configuration and a root; `run` and every script of a build
-// come through here.
+// come through here. Containers that outlast their maker have a life cycle: container-runtime.ts.
 
 import type { Emit } from '../core/events.ts'
 import type { RuntimeConfig } from '../oci/runtime-config.ts'
@@ -52,6 +52,8 @@ export interface RunOptions {
   /** Abort kills every process of the container and removes what was made for it. */
   readonly signal?: AbortSignal | undefined
   readonly emit?: Emit
+  /** Leave files by which other processes find the container while it runs: state, exec, kill, pause. Default false. */
+  readonly isFindable?: boolean
   /** Called when the container's program is about to start; signals that should reach it go through what it gets. */
   readonly onStart?: (container: RunningContainer) => void
 }
