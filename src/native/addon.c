@@ -7,6 +7,7 @@
 static const Binding *const tables[] = {
     path_bindings,   at_bindings,    xattr_bindings,   scan_bindings,
     remove_bindings, mount_bindings, network_bindings, copy_bindings,
+    digest_bindings, subvolume_bindings,
 };
 
 /**

@@ -74,5 +74,7 @@ extern const Binding remove_bindings[];
 extern const Binding mount_bindings[];
 extern const Binding network_bindings[];
 extern const Binding copy_bindings[];
+extern const Binding subvolume_bindings[];
+extern const Binding digest_bindings[];
 
 #endif

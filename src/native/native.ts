@@ -184,6 +184,15 @@ interface FileCalls {
   readFileAt(directoryFd: number, name: string, buffer: Uint8Array): number
 }
 
+/** Subvolumes of btrfs, by name in a directory held by descriptor; ENOTTY on other file systems. */
+interface SubvolumeCalls {
+  createSubvolumeAt(directoryFd: number, name: string): void
+  /** A writable snapshot of the subvolume whose root `sourceFd` is. */
+  snapshotSubvolumeAt(sourceFd: number, directoryFd: number, name: string): void
+  /** Removes a subvolume with all that is in it; ENOTEMPTY where another one is in it. */
+  deleteSubvolumeAt(directoryFd: number, name: string): void
+}
+
 /** Mounts that only a descriptor reaches: `/proc/self/fd/N` is the tree's root. Devices and set-id bits in them do nothing. */
 interface MountCalls {
   /** A detached overlay mount (fsopen, fsconfig, fsmount): no mount table shows it, and it dies with its last descriptor. */
@@ -203,11 +212,30 @@ interface NetworkCalls {
   tryLockByte(fd: number, offset: number): boolean
 }
 
+/** A SHA-256 under way; goes with its last reference. */
+export interface Sha256 {
+  readonly __handle: 'Sha256'
+}
+
+/** Bytes hashed and written by the thread pool, in one job. */
+interface DigestCalls {
+  openSha256(): Sha256
+  /**
+   * Hashes bytes and writes them at a position where `fd` is not -1; the disk begins with it at once. The bytes must not
+   * change before it is done. EBUSY where the state is used by an earlier call, or has ended.
+   */
+  absorb(state: Sha256, bytes: Uint8Array, fd: number, position: number): Promise<void>
+  /** Ends it: 64 hexadecimal digits. */
+  sha256Hex(state: Sha256): string
+}
+
 /** Everything that the addon does. */
 export interface NativeCalls
   extends PathCalls,
     DirectoryCalls,
     FileCalls,
+    DigestCalls,
+    SubvolumeCalls,
     MountCalls,
     NetworkCalls {}
 

@@ -13,7 +13,6 @@ import { backOffMs, waitMs } from './retry.ts'
 import { pullScopes } from './scopes.ts'
 import { requireStatus, type Session, type SessionAnswer } from './session.ts'
 import { dropBody } from './transport.ts'
-import { countYoungBytes } from './young-garbage.ts'
 
 /** True where the registry has the blob. */
 export async function hasBlob(
@@ -31,7 +30,10 @@ export async function hasBlob(
   return true
 }
 
-/** Opens the blob, or gives undefined where the registry has none. It is as long as it should be, and not hashed. */
+/**
+ * Opens the blob, or gives undefined where the registry has none. It is as long as it should be, and not hashed; a chunk is
+ * the caller's only until it asks for the next one.
+ */
 export async function downloadBlob(
   session: Session,
   endpoint: Endpoint,
@@ -48,7 +50,7 @@ export async function downloadBlob(
   return receive(session, { endpoint, descriptor, first }, options)
 }
 
-/** The same bytes; fails at their end where they are not what the digest names. */
+/** A copy of lent bytes; fails at their end where they are not what the digest names. */
 export function hashed(
   source: AsyncIterable<Uint8Array>,
   { digest }: Pick<Descriptor, 'digest'>,
@@ -67,8 +69,9 @@ async function* hash(
 ): AsyncGenerator<Uint8Array> {
   const digester = createDigester()
   for await (const chunk of source) {
-    digester.update(chunk)
-    yield chunk
+    const kept = Buffer.from(chunk)
+    digester.update(kept)
+    yield kept
   }
   const actual = digester.digest()
   if (actual !== digest)
@@ -130,7 +133,6 @@ async function* receive(
     try {
       for await (const chunk of withoutStart(rest)) {
         received += chunk.byteLength
-        countYoungBytes(chunk.byteLength)
         if (received > size) throw tooLong(endpoint, descriptor)
         yield chunk
       }

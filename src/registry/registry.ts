@@ -73,8 +73,11 @@ export interface RegistryRepository {
   hasBlob(digest: Digest, options?: AskOptions): Promise<boolean>
   /** The blob's bytes, verified at their end; the caller consumes or destroys them. @throws BLOB_NOT_FOUND */
   openBlob(descriptor: Descriptor, options?: Signalled): Promise<Readable>
-  /** The same bytes without hashing them, for those who do that themselves and read to the end; never more than the descriptor says. */
-  openUnverified(descriptor: Descriptor, options?: Signalled): Promise<AsyncIterable<Uint8Array>>
+  /**
+   * The same bytes without hashing them, for those who do that themselves and read to the end; never more than the
+   * descriptor says. A chunk is the caller's only until it asks for the next one.
+   */
+  openLent(descriptor: Descriptor, options?: Signalled): Promise<AsyncIterable<Uint8Array>>
   /** Uploads what is not there yet. `open` is called again for every new attempt. */
   putBlob(
     open: () => Promise<AsyncIterable<Uint8Array>>,

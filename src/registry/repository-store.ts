@@ -36,6 +36,7 @@ export function repositoryStore(
   }
   return {
     ...readingSide(repository, documents, asking),
+    takesLent: true,
     async putBlob(source, { expected, mediaType }: Partial<SendOptions> = {}) {
       if (expected === undefined)
         throw new KauriError('INTERNAL', 'a registry wants to know the digest of a blob first')
@@ -59,7 +60,7 @@ function isDocument(mediaType: string | undefined): boolean {
 
 async function wholeOf(source: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
-  for await (const chunk of source) chunks.push(chunk)
+  for await (const chunk of source) chunks.push(Buffer.from(chunk))
   return Buffer.concat(chunks)
 }
 
@@ -96,7 +97,7 @@ function readingSide(
   repository: RegistryRepository,
   documents: DocumentCache,
   asking: AskOptions,
-): Pick<ImageStore, 'hasBlob' | 'openBlob' | 'openUnverified' | 'readWhole'> {
+): Pick<ImageStore, 'hasBlob' | 'openBlob' | 'openLent' | 'readWhole'> {
   const getDocument = async ({ digest }: Descriptor): Promise<Uint8Array> => {
     const found = await documents.find(digest)
     if (found !== undefined) return found.bytes
@@ -114,10 +115,10 @@ function readingSide(
       isDocument(descriptor.mediaType)
         ? await openDocument(descriptor)
         : await repository.openBlob(descriptor, asking),
-    openUnverified: async descriptor =>
+    openLent: async descriptor =>
       isDocument(descriptor.mediaType)
         ? await openDocument(descriptor)
-        : await repository.openUnverified(descriptor, asking),
+        : await repository.openLent(descriptor, asking),
     async readWhole(descriptor) {
       if (isDocument(descriptor.mediaType)) return await getDocument(descriptor)
       return await wholeOf(await repository.openBlob(descriptor, asking))

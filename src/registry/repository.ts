@@ -29,7 +29,7 @@ export function openRepository(parts: RepositoryParts): RegistryRepository {
   const { name, session, endpoints, ways } = parts
   const { primary } = endpoints
   const mirrors = mirrorWalk(parts)
-  const openUnverified = async (
+  const openLent = async (
     descriptor: Descriptor,
     options: Signalled = {},
   ): Promise<{ readonly bytes: AsyncIterable<Uint8Array>; readonly host: string }> => {
@@ -64,11 +64,10 @@ export function openRepository(parts: RepositoryParts): RegistryRepository {
       return hasBlob(session, primary, { digest, scopes }, options)
     },
     async openBlob(descriptor, options) {
-      const { bytes, host } = await openUnverified(descriptor, options)
+      const { bytes, host } = await openLent(descriptor, options)
       return hashed(bytes, descriptor, host)
     },
-    openUnverified: async (descriptor, options) =>
-      (await openUnverified(descriptor, options)).bytes,
+    openLent: async (descriptor, options) => (await openLent(descriptor, options)).bytes,
     async putBlob(open, blob, options = {}) {
       const question = { digest: blob.digest, scopes: pushScopes(primary) }
       if (options.isMissing !== true && (await hasBlob(session, primary, question, options))) return

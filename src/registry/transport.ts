@@ -1,11 +1,13 @@
 // HTTP by undici: connections that are kept, proxies, certificates, and limits on every wait. One request, one answer;
 // what an answer means is decided elsewhere. Loaded with the first request, since undici takes some 20 ms.
 
-import type { Readable } from 'node:stream'
 import { createSecureContext, type SecureContext } from 'node:tls'
 import type { Dispatcher } from 'undici'
+import type Connections from 'undici/lib/dispatcher/agent.js'
 import { KauriError } from '../core/errors.ts'
 import { cancelled } from '../core/process.ts'
+import { type AnswerBody, type BodyFeed, type BodyFlow, bodyFeed } from './answer-body.ts'
+import { lentReads } from './lent-socket.ts'
 import type { RegistryLimits } from './registry.ts'
 import { isLoopbackHost } from './registry-host.ts'
 
@@ -36,7 +38,7 @@ export interface HttpAnswer {
   header(name: string): string | undefined
   headers(name: string): readonly string[]
   /** Must be consumed or destroyed. */
-  readonly body: Readable
+  readonly body: AnswerBody
 }
 
 export interface Transport extends AsyncDisposable {
@@ -55,8 +57,8 @@ const connectionsToHost = 16
 
 /** Opens nothing before the first request. */
 export function openTransport(limits: RegistryLimits, proxies: ProxySettings): Transport {
-  const dispatchers = new Map<string, Promise<Dispatcher>>()
-  const dispatcherFor = async ({ url, tls }: HttpRequest): Promise<Dispatcher> => {
+  const dispatchers = new Map<string, Promise<Connections>>()
+  const dispatcherFor = async ({ url, tls }: HttpRequest): Promise<Connections> => {
     const proxy = isLoopbackHost(url.hostname) ? undefined : proxies
     const settings = url.protocol === 'https:' ? tls() : undefined
     const key = JSON.stringify([settings, proxy !== undefined])
@@ -81,23 +83,36 @@ async function makeDispatcher(
   limits: RegistryLimits,
   tls: TlsSettings | undefined,
   proxies: ProxySettings | undefined,
-): Promise<Dispatcher> {
+): Promise<Connections> {
   const secure = tls === undefined ? {} : secureOptions(tls)
+  const connect = { ...secure, allowH2: false, timeout: limits.connectMs }
   const options = {
     connections: connectionsToHost,
     // Blobs come faster over several connections than over one.
     allowH2: false,
     bodyTimeout: limits.idleMs,
     headersTimeout: limits.answerMs,
-    connect: { ...secure, timeout: limits.connectMs },
   } as const
   if (proxies?.http === undefined && proxies?.https === undefined) {
     const { default: Agent } = await import('undici/lib/dispatcher/agent.js')
-    return new Agent(options)
+    const { default: buildConnector } = await import('undici/lib/core/connect.js')
+    return new Agent({
+      ...options,
+      connect(target, callback) {
+        const reads = lentReads()
+        buildConnector({ ...connect, onread: reads.onread })(target, (...result) => {
+          const [error, socket] = result
+          if (error !== null) return callback(error, null)
+          reads.attach(socket)
+          callback(null, socket)
+        })
+      },
+    })
   }
   const { EnvHttpProxyAgent } = await import('undici')
   return new EnvHttpProxyAgent({
     ...options,
+    connect,
     requestTls: secure,
     httpProxy: proxies.http ?? '',
     httpsProxy: proxies.https ?? '',
@@ -119,43 +134,94 @@ function secureOptions(tls: TlsSettings): {
 }
 
 async function sendThrough(
-  dispatcher: Dispatcher,
+  connections: Connections,
   request: HttpRequest,
   limits: RegistryLimits,
 ): Promise<HttpAnswer> {
   const { method, url, headers, body, signal, answerMs } = request
   if (signal?.aborted) throw cancelled(signal)
-  const { default: ask } = await import('undici/lib/api/api-request.js')
-  try {
-    const answer = await ask.call(dispatcher, {
+  return await new Promise<HttpAnswer>((resolve, reject) => {
+    const options = {
       origin: url.origin,
       path: `${url.pathname}${url.search}`,
       method,
       headers: { 'user-agent': 'kauri', 'accept-encoding': 'identity', ...headers },
-      body: body ?? null,
-      signal: signal ?? null,
+      body,
       headersTimeout: answerMs ?? limits.answerMs,
       bodyTimeout: limits.idleMs,
-      highWaterMark: answerBufferBytes,
-    })
-    return answerOf(answer)
-  } catch (error) {
-    if (signal?.aborted) throw cancelled(signal)
-    throw error
+    }
+    connections.dispatch(options, answerHandler({ resolve, reject, method, signal }))
+  })
+}
+
+interface Waiting extends Pick<HttpRequest, 'method' | 'signal'> {
+  readonly resolve: (answer: HttpAnswer) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** Resolves with the first line of the answer; its body comes through a feed. */
+function answerHandler({ resolve, reject, method, signal }: Waiting): Dispatcher.DispatchHandler {
+  let controller: Dispatcher.DispatchController | undefined
+  let feed: BodyFeed | undefined
+  let isOver = false
+  const abort = (): void => {
+    if (isOver || signal === undefined) return
+    const error = cancelled(signal)
+    fail(error)
+    controller?.abort(error)
+  }
+  const over = (): void => {
+    isOver = true
+    signal?.removeEventListener('abort', abort)
+  }
+  const fail = (error: unknown): void => {
+    over()
+    feed?.fail(error)
+    reject(error)
+  }
+  signal?.addEventListener('abort', abort, { once: true })
+  return {
+    onRequestStart(started) {
+      controller = started
+      if (isOver && signal !== undefined) started.abort(cancelled(signal))
+    },
+    onResponseStart(started, status, headers) {
+      // 100 and 103 come before the answer.
+      if (status < 200) return
+      feed = bodyFeed(flowOf(started), expectedBytes(method, headers))
+      resolve(answerOf(status, headers, feed.body))
+    },
+    onResponseData: (_, chunk) => feed?.add(chunk),
+    onResponseEnd() {
+      over()
+      feed?.end()
+    },
+    onResponseError: (_, error) => fail(error),
   }
 }
 
-const answerBufferBytes = 64 * 1024
+function flowOf(controller: Dispatcher.DispatchController): BodyFlow {
+  return {
+    pause: () => controller.pause(),
+    resume: () => controller.resume(),
+    abort: () => controller.abort(new Error('nobody reads the rest of the answer')),
+  }
+}
 
-function answerOf({ statusCode, headers, body }: Dispatcher.ResponseData): HttpAnswer {
+type Headers = Readonly<Record<string, string | string[] | undefined>>
+
+function expectedBytes(method: string, headers: Headers): number | undefined {
+  const length = Number(headers['content-length'] ?? Number.NaN)
+  return method !== 'HEAD' && Number.isSafeInteger(length) ? length : undefined
+}
+
+function answerOf(status: number, headers: Headers, body: AnswerBody): HttpAnswer {
   const all = (name: string): readonly string[] => {
     const value = headers[name]
     if (value === undefined) return []
     return typeof value === 'string' ? [value] : value
   }
-  // Who destroys a body has its reasons; undici tells them as an error that nobody may be waiting for.
-  body.on('error', () => {})
-  return { status: statusCode, header: name => all(name)[0], headers: all, body }
+  return { status, header: name => all(name)[0], headers: all, body }
 }
 
 /** Ends an answer that nobody reads; short ones are read, so that their connection can be used again. */
@@ -163,7 +229,7 @@ export async function dropBody({ body }: HttpAnswer): Promise<void> {
   let seen = 0
   try {
     for await (const chunk of body) {
-      seen += chunk instanceof Uint8Array ? chunk.byteLength : 0
+      seen += chunk.byteLength
       if (seen > longestDropBytes) return
     }
   } catch {
@@ -194,11 +260,10 @@ export async function readWhole<T extends HttpAnswer>(
   const chunks: Uint8Array[] = []
   let size = 0
   for await (const chunk of body) {
-    if (!(chunk instanceof Uint8Array)) continue
     size += chunk.byteLength
     // Leaving the loop destroys the stream.
     if (size > maxBytes) throw tooLong()
-    chunks.push(chunk)
+    chunks.push(Buffer.from(chunk))
   }
   return { ...head, bytes: Buffer.concat(chunks) }
 }

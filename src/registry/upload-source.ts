@@ -4,8 +4,15 @@
 
 import { KauriError } from '../core/errors.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
-import { createDigester } from '../oci/digest.ts'
+import type { Digest } from '../oci/digest.ts'
+import { poolDigest } from '../store/write-pieces.ts'
 import { countYoungBytes } from './young-garbage.ts'
+
+/**
+ * A socket takes so much, and the next piece is asked for only when all of it is with the kernel. Less waits in the socket
+ * while more is asked for, and sources lend their chunks only until then.
+ */
+const leastWaitedBytes = 256 * 1024
 
 export type OpenSource = () => Promise<AsyncIterable<Uint8Array>>
 
@@ -43,7 +50,7 @@ export function uploadSource(
       while (state.position < end) {
         const piece = await nextPiece(state, end - state.position)
         if (piece.byteLength === 0) return
-        yield piece
+        yield piece.byteLength < leastWaitedBytes ? Buffer.from(piece) : piece
         countYoungBytes(piece.byteLength)
         onProgress(state.position)
       }
@@ -78,29 +85,37 @@ async function nextPiece(state: Reading, mostBytes: number): Promise<Uint8Array>
   return piece
 }
 
-/** The bytes of a blob, the last ones only when everything is right. */
+/** The bytes of a blob, the last ones only when everything is right. They are hashed while they are sent. */
 async function* verified(
   source: AsyncIterable<Uint8Array>,
   { digest, size }: Pick<Descriptor, 'digest' | 'size'>,
 ): AsyncGenerator<Uint8Array> {
-  const digester = createDigester()
-  let held: Uint8Array | undefined
+  const hash = poolDigest()
   let seen = 0
   for await (const chunk of source) {
-    if (chunk.byteLength === 0) continue
-    digester.update(chunk)
     seen += chunk.byteLength
-    if (seen > size) break
-    if (held !== undefined) yield held
-    held = chunk
+    if (seen >= size) {
+      if (seen === size) {
+        await hash.absorb(chunk)
+        requireRight(hash.digest(), digest)
+        yield chunk
+        return
+      }
+      break
+    }
+    const hashing = hash.absorb(chunk)
+    // Nobody waits for it where the reader leaves.
+    hashing.catch(() => {})
+    yield chunk
+    await hashing
   }
-  const actual = digester.digest()
+  const got = seen > size ? 'more' : String(seen)
   if (seen !== size)
-    throw new KauriError(
-      'CHECKSUM_MISMATCH',
-      `expected ${size} bytes of ${digest}, got ${seen > size ? 'more' : seen}`,
-    )
+    throw new KauriError('CHECKSUM_MISMATCH', `expected ${size} bytes of ${digest}, got ${got}`)
+  requireRight(hash.digest(), digest)
+}
+
+function requireRight(actual: Digest, digest: Digest): void {
   if (actual !== digest)
     throw new KauriError('CHECKSUM_MISMATCH', `expected the digest ${digest}, got ${actual}`)
-  if (held !== undefined) yield held
 }

@@ -27,7 +27,7 @@ import { createDigester, type Digest } from '../oci/digest.ts'
 import { ensureLayout, lockStore } from './layout-lock.ts'
 import { blobPathIn, type LayoutPaths } from './layout-paths.ts'
 import type { PutOptions, StoredBlob } from './store.ts'
-import { mostUnderWay, writeBehind } from './write-behind.ts'
+import { writePieces } from './write-pieces.ts'
 
 /** Writes one blob by pushing bytes. Disposing it before `finish` drops what was written; idempotent. */
 export interface BlobWriter extends Disposable {
@@ -64,12 +64,6 @@ export interface PendingBlob {
   readonly stored: StoredBlob
 }
 
-/**
- * Pieces from the network are gathered up to this size before they are written. No power of two: writes of 128 KiB and
- * more at their multiples make the kernel look for large folios, which takes four times as long (6.18, ext4).
- */
-const writeBytes = 96 * 1024
-
 /** How many files wait for the disk at once. */
 const syncsAtOnce = 4
 
@@ -78,7 +72,7 @@ export function openBlobBatch(paths: LayoutPaths): BlobBatch {
   ensureLayout(paths)
   sweepIngest(paths)
   const { directory, lock } = claimDirectory(paths)
-  const finished: PendingBlob[] = []
+  const finished: FinishedBlob[] = []
   let isOpen = true
   let counter = 0
   const openBlob = (): OpenBlob =>
@@ -89,18 +83,10 @@ export function openBlobBatch(paths: LayoutPaths): BlobBatch {
   return {
     create: () => blobWriter(openBlob()),
     findPending: digest => finished.find(({ stored }) => stored.digest === digest),
-    async put(source, options = {}) {
+    async put(source, { expected, signal } = {}) {
       using blob = openBlob()
-      await using output = writeBehind(blob.fd)
-      const gathered = gatheredPieces(writeBytes)
-      for await (const chunk of source) {
-        options.signal?.throwIfAborted()
-        blob.take(chunk)
-        for (const piece of gathered.add(chunk)) await output.write(piece).catch(rethrowDiskFull)
-      }
-      await output.write(gathered.rest()).catch(rethrowDiskFull)
-      await output.settle().catch(rethrowDiskFull)
-      return blob.finish(options.expected)
+      const stored = await writePieces(source, blob.fd, { signal, rethrow: rethrowDiskFull })
+      return blob.finish(stored, expected, 'sync-at-once')
     },
     async commit({ only, signal } = {}) {
       const blobs = finished.splice(0)
@@ -120,71 +106,39 @@ export function openBlobBatch(paths: LayoutPaths): BlobBatch {
   }
 }
 
-interface Gathered {
-  /** Takes a chunk, and gives piece by piece what is to be written before the next one is asked for. */
-  add(chunk: Uint8Array): Iterable<Uint8Array>
-  rest(): Uint8Array
-}
-
-/**
- * Copies small chunks into a few large buffers that are used in turns: each write costs a hop to the thread pool, and
- * chunks that nobody holds on to are collected at once.
- */
-function gatheredPieces(size: number): Gathered {
-  const ring: Uint8Array[] = []
-  let turn = 0
-  let filled = 0
-  const room = (): Uint8Array => (ring[turn] ??= new Uint8Array(size))
-  const flush = (): Uint8Array => {
-    const piece = room().subarray(0, filled)
-    // All but one may be on their way to the disk.
-    turn = (turn + 1) % (mostUnderWay + 1)
-    filled = 0
-    return piece
-  }
-  return {
-    *add(chunk) {
-      for (let at = 0; at < chunk.byteLength; ) {
-        const part = chunk.subarray(at, at + size - filled)
-        room().set(part, filled)
-        filled += part.byteLength
-        at += part.byteLength
-        if (filled === size) yield flush()
-      }
-    },
-    rest: flush,
-  }
-}
-
-/** A blob's file while it is written: the bytes are counted and hashed in one place, and written in another. */
+/** A blob's file while it is written. */
 interface OpenBlob extends Disposable {
   readonly fd: number
   readonly file: string
-  /** Counts and hashes bytes that are written by the caller. */
-  take(bytes: Uint8Array): void
-  finish(expected?: PutOptions['expected']): StoredBlob
+  /** Ends it as what was written. @throws CHECKSUM_MISMATCH */
+  finish(
+    stored: StoredBlob,
+    expected: PutOptions['expected'],
+    durability: 'sync-at-once' | 'sync-at-commit',
+  ): StoredBlob
 }
 
-function openBlobFile(file: string, onFinish: (blob: PendingBlob) => void): OpenBlob {
+interface FinishedBlob extends PendingBlob {
+  /** Its way to the disk, where that has begun. */
+  readonly synced: Promise<void> | undefined
+}
+
+function openBlobFile(file: string, onFinish: (blob: FinishedBlob) => void): OpenBlob {
   const fd = openSync(file, 'wx', 0o444)
-  const digester = createDigester()
-  let size = 0
   let isOpen = true
   return {
     fd,
     file,
-    take(bytes) {
-      digester.update(bytes)
-      size += bytes.byteLength
-    },
-    finish(expected) {
-      const stored = { digest: digester.digest(), size }
+    finish(stored, expected, durability) {
       checkExpected(stored, expected)
       // The umask may have taken bits away.
       fchmodSync(fd, 0o444)
       isOpen = false
       closeSync(fd)
-      onFinish({ file, stored })
+      const synced = durability === 'sync-at-once' ? syncFile(file) : undefined
+      // Whoever commits sees the failure; until then it must not count as unhandled.
+      synced?.catch(() => {})
+      onFinish({ file, stored, synced })
       return stored
     },
     [Symbol.dispose]() {
@@ -197,16 +151,20 @@ function openBlobFile(file: string, onFinish: (blob: PendingBlob) => void): Open
 }
 
 function blobWriter(blob: OpenBlob): BlobWriter {
+  const digester = createDigester()
+  let size = 0
   return {
     write(bytes) {
-      blob.take(bytes)
+      digester.update(bytes)
+      size += bytes.byteLength
       try {
         for (let at = 0; at < bytes.byteLength; ) at += writeSync(blob.fd, bytes, at)
       } catch (error) {
         throw asDiskFull(error, blob.file)
       }
     },
-    finish: expected => blob.finish(expected),
+    finish: expected =>
+      blob.finish({ digest: digester.digest(), size }, expected, 'sync-at-commit'),
     [Symbol.dispose]: () => blob[Symbol.dispose](),
   }
 }
@@ -229,11 +187,11 @@ export function checkExpected(stored: StoredBlob, expected: PutOptions['expected
 /** All data first, then the names, then the directory once: one wait for the disk instead of one for each blob. */
 async function publish(
   paths: LayoutPaths,
-  blobs: readonly PendingBlob[],
+  blobs: readonly FinishedBlob[],
   signal: AbortSignal | undefined,
 ): Promise<void> {
   if (blobs.length === 0) return
-  await mapConcurrent(blobs, syncsAtOnce, ({ file }) => syncFile(file))
+  await mapConcurrent(blobs, syncsAtOnce, ({ file, synced }) => synced ?? syncFile(file))
   using _ = await lockStore(paths.sweepLock, 'shared', signal)
   for (const { file, stored } of blobs) {
     const target = blobPathIn(paths, stored.digest)

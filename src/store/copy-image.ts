@@ -65,7 +65,7 @@ interface CopyWork extends Pick<CopyOptions, 'signal' | 'emit' | 'parent'> {
 }
 
 async function copyBlob(work: CopyWork, descriptor: Descriptor): Promise<void> {
-  const { from, to, signal, emit = ignoreEvents, parent } = work
+  const { to, signal, emit = ignoreEvents, parent } = work
   signal?.throwIfAborted()
   const { digest, size, mediaType } = descriptor
   // Two images that are copied at once may have it both.
@@ -83,19 +83,20 @@ async function copyBlob(work: CopyWork, descriptor: Descriptor): Promise<void> {
     const options = { expected: { digest, size }, mediaType, signal }
     const onProgress = transferProgress(emit, { id, total: size })
     if (to.sendBlob !== undefined) {
-      const open = (): Promise<AsyncIterable<Uint8Array>> => openForTarget(from, descriptor)
+      const open = (): Promise<AsyncIterable<Uint8Array>> => openForTarget(work, descriptor)
       return await to.sendBlob(open, { ...options, onProgress })
     }
-    const source = await openForTarget(from, descriptor)
+    const source = await openForTarget(work, descriptor)
     await to.putBlob(tellChunks(source, onProgress), options)
   })
 }
 
 /** The target checks what it gets, so it need not be checked twice. */
 async function openForTarget(
-  from: BlobSource,
+  { from, to }: CopyWork,
   descriptor: Descriptor,
 ): Promise<AsyncIterable<Uint8Array>> {
+  if (to.takesLent === true && from.openLent !== undefined) return await from.openLent(descriptor)
   return await (from.openUnverified?.(descriptor) ?? from.openBlob(descriptor))
 }
 

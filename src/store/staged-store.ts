@@ -20,6 +20,7 @@ export function stagedStore(store: DiskStore): StagedStore {
   const commit = (signal?: AbortSignal): Promise<void> => batch.commit({ signal })
   return {
     ...pendingBlobs(batch, store),
+    takesLent: true,
     async putBlob(source, options = {}) {
       const { expected } = options
       const pending = expected === undefined ? undefined : batch.findPending(expected.digest)

@@ -43,6 +43,11 @@ export interface BlobSource {
   openBlob(descriptor: Descriptor): Promise<Readable>
   /** The same without the check at the end, for those who check what they get, and read all of it. */
   readonly openUnverified?: (descriptor: Descriptor) => Promise<AsyncIterable<Uint8Array>>
+  /**
+   * The same again from a few buffers that are used in turns: a chunk is the caller's only until it asks for the next one.
+   * For targets that take such chunks.
+   */
+  readonly openLent?: (descriptor: Descriptor) => Promise<AsyncIterable<Uint8Array>>
   /** The same for a small blob, whole, where that is faster than a stream; use `readBlob` of verified-stream.ts. */
   readonly readWhole?: (descriptor: Descriptor) => Promise<Uint8Array>
 }
@@ -52,10 +57,12 @@ export interface ImageStore extends BlobSource {
   /**
    * Stores bytes; idempotent; a returned value means they are durable and named by their digest. Where the expected
    * blob is there already the source may be left unread: the caller closes it. Chunks must not change once they are
-   * handed over.
+   * handed over, but where the store takes lent ones.
    * @throws CHECKSUM_MISMATCH, DISK_FULL
    */
   putBlob(source: AsyncIterable<Uint8Array>, options?: PutOptions): Promise<StoredBlob>
+  /** A chunk that was handed over is left alone when the next one is asked for: it may be used again. */
+  readonly takesLent?: true
   /** The same from a source that is opened again where an attempt fails, and not at all where nothing need be sent. */
   readonly sendBlob?: (
     open: () => Promise<AsyncIterable<Uint8Array>>,

@@ -348,20 +348,17 @@ for (const { title, text, message, mediaType = mediaTypes.manifest } of document
     await nothingVisible(setting)
   })
 
-pulling(
-  'of two members with one name the last one counts, and what it names is checked',
-  async setting => {
-    const { t, server, pull } = setting
-    const { manifest, layerDigest } = giveImage(server, 'app')
-    const other = manifest.replace(
-      /\}$/,
-      `,"layers":[{"mediaType":"${mediaTypes.layerTar}","digest":"${layerDigest}","size":1}]}`,
-    )
-    giveManifest(server, 'app', { mediaType: mediaTypes.manifest, text: other, tags: ['latest'] })
-    await t.throwsAsync(pull(named(server, 'app')), { message: /manifest says 1/ })
-    await nothingVisible(setting)
-  },
-)
+pulling('of two members with one name none counts', async setting => {
+  const { t, server, pull } = setting
+  const { manifest, layerDigest } = giveImage(server, 'app')
+  const other = manifest.replace(
+    /\}$/,
+    `,"layers":[{"mediaType":"${mediaTypes.layerTar}","digest":"${layerDigest}","size":1}]}`,
+  )
+  giveManifest(server, 'app', { mediaType: mediaTypes.manifest, text: other, tags: ['latest'] })
+  await t.throwsAsync(pull(named(server, 'app')), { message: /twice in one object/ })
+  await nothingVisible(setting)
+})
 
 pulling('a manifest of more than 4 MiB is not read', async setting => {
   const { t, server, pull } = setting

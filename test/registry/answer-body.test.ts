@@ -1,0 +1,78 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import test from 'ava'
+import { type AnswerBody, bodyFeed } from '../../src/registry/answer-body.ts'
+
+const flow = { pause: (): void => {}, resume: (): void => {}, abort: (): void => {} }
+
+async function read(body: AnswerBody): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of body) chunks.push(Buffer.from(chunk))
+  return Buffer.concat(chunks)
+}
+
+test('chunks of any length come out in their order', async t => {
+  const feed = bodyFeed(flow, undefined)
+  const chunks = [1, 70_000, 3, 600_000, 512 * 1024, 5].map((size, index) =>
+    Buffer.alloc(size, index + 1),
+  )
+  const reading = read(feed.body)
+  for (const chunk of chunks) {
+    feed.add(chunk)
+    await turn()
+  }
+  feed.end()
+  t.true((await reading).equals(Buffer.concat(chunks)))
+})
+
+test('a reader that is slow pauses the connection, and goes on with it', async t => {
+  let paused = 0
+  let resumed = 0
+  const feed = bodyFeed({ ...flow, pause: () => paused++, resume: () => resumed++ }, undefined)
+  const chunk = Buffer.alloc(64 * 1024, 1)
+  let added = 0
+  while (paused === 0) {
+    feed.add(chunk)
+    added += chunk.length
+  }
+  t.true(added <= 2 * 1024 * 1024, `${added}`)
+  const iterator = feed.body[Symbol.asyncIterator]()
+  t.is((await iterator.next()).value?.byteLength, 512 * 1024)
+  t.is(resumed, 0)
+  await iterator.next()
+  t.is(resumed, 1)
+  feed.end()
+  for (let result = await iterator.next(); result.done !== true; ) result = await iterator.next()
+  t.is(paused, 1)
+})
+
+test('what came before a failure is still read, and then the failure', async t => {
+  const feed = bodyFeed(flow, 10)
+  feed.add(Buffer.from('abc'))
+  feed.fail(new Error('broken'))
+  feed.end()
+  const iterator = feed.body[Symbol.asyncIterator]()
+  t.is(Buffer.from((await iterator.next()).value ?? []).toString(), 'abc')
+  await t.throwsAsync(() => iterator.next(), { message: 'broken' })
+})
+
+test('few bytes are handed over before a buffer is full', async t => {
+  const feed = bodyFeed(flow, undefined)
+  feed.add(Buffer.from('few'))
+  const { value } = await feed.body[Symbol.asyncIterator]().next()
+  t.is(Buffer.from(value ?? []).toString(), 'few')
+})
+
+test('who leaves ends the connection, and who leaves at the end does not', async t => {
+  let aborted = 0
+  const left = bodyFeed({ ...flow, abort: () => aborted++ }, undefined)
+  left.add(Buffer.alloc(600_000))
+  for await (const _ of left.body) break
+  left.body.destroy()
+  t.is(aborted, 1)
+  left.add(Buffer.from('late'))
+  const ended = bodyFeed({ ...flow, abort: () => aborted++ }, undefined)
+  ended.end()
+  await read(ended.body)
+  ended.body.destroy()
+  t.is(aborted, 1)
+})
