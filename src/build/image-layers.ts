@@ -15,9 +15,9 @@ import { type PackWork, packSource } from './pack-source.ts'
 import { openSnapshotChange } from './snapshot-change.ts'
 
 /** Raised whenever equal snapshots and options would give another tar than before. */
-const packFormat = 2
+const packFormat = 3
 /** The same for layers that hold a change. */
-const changeFormat = 2
+const changeFormat = 3
 
 export interface LayerWork extends PackWork {
   readonly dataRoot: string

@@ -60,7 +60,7 @@ export interface KnownLayersParts {
 }
 
 /** Raised whenever equal snapshots and options would give another tar than before. */
-const packFormat = 2
+const packFormat = 3
 
 export function knownLayers(parts: KnownLayersParts): KnownLayers {
   const { dataRoot, store, compression, imports, signal, emit } = parts

@@ -24,11 +24,19 @@ export async function openSnapshotChange(
     throw error
   }
   const paths = uppers ?? [topTree?.path ?? '']
+  const change = snapshotter.changes(top)
+  const isClone = change.kind === 'tree-diff' && change.isClone === true
   return {
     source:
       belowTree === undefined
         ? { kind: 'tree', path: topTree?.path ?? '' }
-        : { kind: 'changes', paths, isOverlay: uppers !== undefined, below: belowTree.path },
+        : {
+            kind: 'changes',
+            paths,
+            isOverlay: uppers !== undefined,
+            isClone,
+            below: belowTree.path,
+          },
     [Symbol.dispose]() {
       belowTree?.[Symbol.dispose]()
       topTree?.[Symbol.dispose]()

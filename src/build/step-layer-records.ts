@@ -42,7 +42,7 @@ export interface StepLayerRecords {
 }
 
 /** Raised whenever equal results and options would give another layer than before. */
-const recordFormat = 2
+const recordFormat = 3
 
 /** Records below `<dataRoot>/cache/step-layers`. */
 export function stepLayerRecords(dataRoot: string, store: DiskStore): StepLayerRecords {

@@ -1,13 +1,18 @@
 // Walks what one tree has beyond another. For an overlay only its upper directories are walked, for copies the whole tree;
 // both give the same: entries that are new or other than below, what is gone, and the directories above either. An
 // entry that was only touched is no change. So a layer does not tell how the tree was kept.
+//
+// A layer cannot link to a file of the layers below: where a file gets a new name, all its names are changes. Names that
+// part from one another and stay equal in everything are none: an overlay parts them when a file is only opened.
 
-import { closeSync, constants, openSync, readSync } from 'node:fs'
+import { closeSync, constants, openSync } from 'node:fs'
 import { native } from '../native/native.ts'
+import { isEqualEntry, type PlacedStat } from './equal-entries.ts'
 import {
   closeParts,
   mergeNames,
   type NamedPart,
+  numberOf,
   type OpenPart,
   openPart,
   statOf,
@@ -16,7 +21,6 @@ import {
 import { compareNames } from './name-bytes.ts'
 import { joinPath, rootPath } from './tar-path.ts'
 import { checkDepth, entryOf, isDirectory, openAll, type WalkedEntry } from './tree-walk.ts'
-import { imageXattrs, readXattrs } from './tree-xattrs.ts'
 
 /** What differs; `walked` is valid until the walk goes on. */
 export interface ChangedEntry {
@@ -36,6 +40,8 @@ export interface ChangeWalkOptions {
    * matter when something was written.
    */
   readonly ignoresTimes: boolean
+  /** The tree is a clone of the one below: a file with its number and its change time is that file. */
+  readonly isClone?: boolean
   /** Says for each directory whether its entries are looked at. */
   readonly enters: (entry: WalkedEntry) => boolean
 }
@@ -63,10 +69,51 @@ interface NameToVisit {
   readonly named: readonly NamedPart[]
 }
 
-const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK } = constants
+const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants
 
 /** Visits the changes, directories before what is in them, names in the order of their bytes. */
-export function* walkChanges(options: ChangeWalkOptions): Generator<ChangedEntry, void> {
+export function walkChanges(options: ChangeWalkOptions): Generator<ChangedEntry, void> {
+  let joined: ReadonlySet<string> | undefined
+  return walkCompared(options, compared => {
+    if (!isUnchanged(compared, options)) return false
+    const { stat } = compared.entry
+    if (stat.identity === '' || isDirectory(stat.mode)) return true
+    joined ??= filesWithNewNames(options)
+    return !joined.has(stat.identity)
+  })
+}
+
+/** An entry and what has its name in the tree below. */
+interface Compared {
+  readonly entry: WalkedEntry
+  readonly named: NamedPart
+  readonly old: NamedPart | undefined
+}
+
+/** Identities of files with several names that were not all one file below. */
+function filesWithNewNames(options: ChangeWalkOptions): ReadonlySet<string> {
+  const found = new Set<string>()
+  const oldFiles = new Map<string, string>()
+  const walk = walkCompared(options, compared => {
+    const { path, stat } = compared.entry
+    if (stat.identity === '' || isDirectory(stat.mode)) return true
+    const { old } = compared
+    // A file with one name has no identity; its name is as good.
+    const oldFile = old === undefined ? '' : statOf(old).identity || `/${path}`
+    const known = oldFiles.get(stat.identity)
+    oldFiles.set(stat.identity, oldFile)
+    if ((known ?? oldFile) !== oldFile || !isUnchanged(compared, options)) found.add(stat.identity)
+    return true
+  })
+  for (const _ of walk) continue
+  return found
+}
+
+/** Visits what `isSame` says no to, what is gone, and the directories above either. */
+function* walkCompared(
+  options: ChangeWalkOptions,
+  isSame: (compared: Compared) => boolean,
+): Generator<ChangedEntry, void> {
   const { paths, isOverlay, below, enters } = options
   const stack: Frame[] = [
     openFrame({
@@ -85,7 +132,7 @@ export function* walkChanges(options: ChangeWalkOptions): Generator<ChangedEntry
         stack.pop()
         continue
       }
-      const visited = visit(top, value, options)
+      const visited = visit(top, value, { isOverlay, isSame })
       if (visited.change !== undefined) {
         yield* pendingOf(stack)
         yield visited.change
@@ -168,13 +215,16 @@ interface VisitedDirectory {
   readonly parts: readonly NamedPart[]
   readonly below: NamedPart | undefined
   readonly isWhole: boolean
-  readonly isSame: boolean
+  readonly isKept: boolean
 }
 
 function visit(
   frame: Frame,
   { name, named }: NameToVisit,
-  { isOverlay, ignoresTimes }: ChangeWalkOptions,
+  {
+    isOverlay,
+    isSame,
+  }: { readonly isOverlay: boolean; readonly isSame: (compared: Compared) => boolean },
 ): Visited {
   const old = belowOf(frame, name)
   const [top] = named
@@ -183,16 +233,16 @@ function visit(
   const { entry: walked, directories } = entryOf(frame.path, named, isOverlay)
   // Names that an opaque directory hides are told one by one.
   const entry = { ...walked, isOpaque: false }
-  const isSame = old !== undefined && isEqual(entry, old, ignoresTimes)
-  const change = isSame ? undefined : { walked: entry, isGone: false }
+  const isKept = isSame({ entry, named: top, old })
+  const change = isKept ? undefined : { walked: entry, isGone: false }
   if (!isDirectory(entry.stat.mode)) return { change, directory: undefined }
   const below = old !== undefined && isDirectory(statOf(old).mode) ? old : undefined
   // Below what hides everything nothing shows through either, and needs no mark of its own.
   const isWhole = frame.isWhole || walked.isOpaque
-  return { change, directory: { entry, parts: directories, below, isWhole, isSame } }
+  return { change, directory: { entry, parts: directories, below, isWhole, isKept } }
 }
 
-function enter({ entry, parts, below, isWhole, isSame }: VisitedDirectory): Frame {
+function enter({ entry, parts, below, isWhole, isKept }: VisitedDirectory): Frame {
   const openBelow = (): number =>
     native().openAt(below?.part.fd ?? -1, below?.name ?? '', O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
   return openFrame({
@@ -202,7 +252,7 @@ function enter({ entry, parts, below, isWhole, isSame }: VisitedDirectory): Fram
     ),
     openBelow: below === undefined ? undefined : openBelow,
     isWhole,
-    pending: isSame ? entry : undefined,
+    pending: isKept ? entry : undefined,
   })
 }
 
@@ -233,77 +283,20 @@ function isWhiteout({ mode, deviceMajor, deviceMinor }: WalkedStat): boolean {
   return isCharacter && deviceMajor === 0 && deviceMinor === 0
 }
 
-/** The time of a directory says only that something happened in it. */
-function isEqual(
-  { stat, directoryFd, name }: WalkedEntry,
-  old: NamedPart,
-  ignoresTimes: boolean,
+function isUnchanged(
+  { entry, named, old }: Compared,
+  { ignoresTimes, isClone = false }: ChangeWalkOptions,
 ): boolean {
-  const before = statOf(old)
-  if (stat.mode !== before.mode || stat.uid !== before.uid || stat.gid !== before.gid) return false
-  if (!hasEqualXattrs({ stat, directoryFd, name }, { stat: before, ...placeOf(old) })) return false
-  if (isDirectory(stat.mode)) return true
-  if (!ignoresTimes && !hasEqualTime(stat, before)) return false
-  switch (stat.mode & constants.S_IFMT) {
-    case constants.S_IFREG:
-      return stat.size === before.size && hasEqualContent({ directoryFd, name }, placeOf(old))
-    case constants.S_IFLNK:
-      return native().readLinkAt(directoryFd, name) === native().readLinkAt(old.part.fd, old.name)
-    default:
-      return stat.deviceMajor === before.deviceMajor && stat.deviceMinor === before.deviceMinor
-  }
+  if (old === undefined) return false
+  return (isClone && isUntouched(named, old)) || isEqualEntry(entry, placed(old), ignoresTimes)
 }
 
-/** To the nanosecond: whether a file that is written again with the same bytes counts must not hang on the second. */
-function hasEqualTime(a: WalkedStat, b: WalkedStat): boolean {
-  return a.mtimeSeconds === b.mtimeSeconds && a.mtimeNanoseconds === b.mtimeNanoseconds
+function placed(named: NamedPart): PlacedStat {
+  return { directoryFd: named.part.fd, name: named.name, stat: statOf(named) }
 }
 
-type Place = Pick<WalkedEntry, 'directoryFd' | 'name'>
-
-function placeOf({ part, name }: NamedPart): Place {
-  return { directoryFd: part.fd, name }
-}
-
-function hasEqualXattrs(
-  one: Place & { readonly stat: WalkedStat },
-  other: Place & { readonly stat: WalkedStat },
-): boolean {
-  const [a, b] = [one, other].map(({ stat, directoryFd, name }) =>
-    stat.hasXattrs ? imageXattrs(readXattrs(directoryFd, name)) : new Map<string, Buffer>(),
-  )
-  if (a === undefined || b === undefined || a.size !== b.size) return false
-  return [...a].every(([name, value]) => b.get(name)?.equals(value) === true)
-}
-
-const compareBytes = 256 * 1024
-
-function hasEqualContent(one: Place, other: Place): boolean {
-  const fds: number[] = []
-  try {
-    for (const { directoryFd, name } of [one, other])
-      fds.push(native().openAt(directoryFd, name, O_RDONLY | O_NONBLOCK))
-    const [a = -1, b = -1] = fds
-    const buffers = [Buffer.allocUnsafe(compareBytes), Buffer.allocUnsafe(compareBytes)] as const
-    for (;;) {
-      const got = readSync(a, buffers[0], 0, compareBytes, null)
-      const gotBelow = readFully(b, buffers[1].subarray(0, got))
-      if (got !== gotBelow) return false
-      if (got === 0) return readSync(b, buffers[1], 0, 1, null) === 0
-      if (!buffers[0].subarray(0, got).equals(buffers[1].subarray(0, got))) return false
-    }
-  } finally {
-    for (const fd of fds) closeSync(fd)
-  }
-}
-
-/** Bytes read until the buffer is full or the file ends. */
-function readFully(fd: number, buffer: Buffer): number {
-  let done = 0
-  while (done < buffer.length) {
-    const got = readSync(fd, buffer, done, buffer.length - done, null)
-    if (got === 0) break
-    done += got
-  }
-  return done
+/** Whatever is done to a file or directory sets its change time. */
+function isUntouched(named: NamedPart, old: NamedPart): boolean {
+  const fields = ['inodeHigh', 'inodeLow', 'ctimeSeconds', 'ctimeNanoseconds'] as const
+  return fields.every(field => numberOf(named, field) === numberOf(old, field))
 }

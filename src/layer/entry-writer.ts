@@ -145,6 +145,7 @@ export class EntryWriter implements Disposable {
     this.#makeNew(path, place => {
       const fd = native().openAt(place.directoryFd, place.name, flags, 0o600)
       this.#file = { ...place, fd, entry, end: 0 }
+      this.#dropInherited(place)
     })
   }
 
@@ -163,6 +164,7 @@ export class EntryWriter implements Disposable {
       throw new TreeError('a device 0:0 would hide files of the layers below')
     this.#makeNew(path, place => {
       native().makeNodeAt(place.directoryFd, place.name, format | 0o600, deviceMajor, deviceMinor)
+      this.#dropInherited(place)
       this.#metadata.finishNode(place, entry)
     })
   }
@@ -192,8 +194,7 @@ export class EntryWriter implements Disposable {
   /** Makes the directory, or takes an existing one; false where that shall stay as it is. */
   #makeDirectory(path: string): boolean {
     try {
-      const { directoryFd, name } = this.place(path)
-      native().makeDirectoryAt(directoryFd, name, 0o700)
+      this.#makeEmptyDirectory(path)
       return true
     } catch (error) {
       if (!hasErrno(error, 'EEXIST')) throw error
@@ -203,12 +204,17 @@ export class EntryWriter implements Disposable {
     if (existing === 'own') return directories !== 'keep'
     if (existing === 'link' && directories !== 'replace') return false
     const removed = this.remove(path)
-    const { directoryFd, name } = this.place(path)
-    native().makeDirectoryAt(directoryFd, name, 0o700)
+    this.#makeEmptyDirectory(path)
     // The layer removed what was there and puts a new directory in its place: nothing of the old one may show through.
     if (removed === 'whiteout' && this.#options.whiteouts === 'overlay')
       markOpaque(this.directory(path))
     return true
+  }
+
+  #makeEmptyDirectory(path: string): void {
+    const place = this.place(path)
+    native().makeDirectoryAt(place.directoryFd, place.name, 0o700)
+    this.#dropInherited(place)
   }
 
   /** A directory itself, a link to one inside the root, or neither. */
@@ -232,6 +238,13 @@ export class EntryWriter implements Disposable {
     }
     this.remove(path)
     return make(this.place(path))
+  }
+
+  /** An entry has the access list that the archive says, not one of the directory that it was made in. */
+  #dropInherited({ directoryFd, name }: NamePlace): void {
+    if (!this.#directories.passesOnAccess(directoryFd)) return
+    for (const xattr of native().listXattrsAt(directoryFd, name))
+      if (xattr.startsWith('system.posix_acl_')) native().removeXattrAt(directoryFd, name, xattr)
   }
 
   #closeFile(): void {

@@ -21,6 +21,8 @@ export type PackSource =
       readonly kind: 'changes'
       readonly paths: readonly string[]
       readonly isOverlay: boolean
+      /** The tree is a clone of the one below: what nobody touched has its inode number and change time. */
+      readonly isClone?: boolean
       readonly below: string
     }
 

@@ -69,6 +69,11 @@ export function* mergeNames(parts: readonly OpenPart[]): Generator<readonly Name
   yield* [...byName].toSorted(([a], [b]) => compareNames(a, b)).map(([, named]) => named)
 }
 
+/** One number that the scan of its directory has of a name. */
+export function numberOf({ part, index }: NamedPart, field: keyof typeof scanFields): number {
+  return part.scan.stats[index * scanWidth + scanFields[field]] ?? 0
+}
+
 /** What the scan of its directory says of a name. */
 export function statOf({ part, index }: NamedPart): WalkedStat {
   const { stats } = part.scan

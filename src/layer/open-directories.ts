@@ -10,6 +10,8 @@ import { nameOf, parentOf, rootPath } from './tar-path.ts'
 
 const mostOpen = 32
 
+const defaultAccessList = 'system.posix_acl_default'
+
 /** What an archive needs and cannot have, such as a directory below a file. */
 export class TreeError extends Error {}
 
@@ -18,6 +20,8 @@ export class OpenDirectories implements Disposable {
   readonly #rootFd: number
   readonly #made: (path: string) => void
   readonly #fds = new Map<string, number>()
+  /** Whether what is made in a directory gets an access list from it; of open directories. */
+  readonly #passOnAccess = new Map<number, boolean>()
 
   /** `made` gives a directory that no entry announced its owner, mode and times. */
   constructor(rootFd: number, made: (path: string) => void) {
@@ -37,6 +41,15 @@ export class OpenDirectories implements Disposable {
     return this.#keep(path, this.#openNeeded(path) ?? this.#make(path))
   }
 
+  /** True where what is made in an open directory gets its default access list. */
+  passesOnAccess(fd: number): boolean {
+    const known = this.#passOnAccess.get(fd)
+    if (known !== undefined) return known
+    const found = native().listXattrs(`/proc/self/fd/${fd}/.`).includes(defaultAccessList)
+    this.#passOnAccess.set(fd, found)
+    return found
+  }
+
   /** A new descriptor of a directory, links followed inside the root; undefined where there is none. The caller closes it. */
   find(path: string): number | undefined {
     return this.#openExisting(path, oPath, ['ENOENT', 'ENOTDIR', 'ELOOP'])
@@ -51,6 +64,7 @@ export class OpenDirectories implements Disposable {
   forget(): void {
     for (const fd of this.#fds.values()) closeSync(fd)
     this.#fds.clear()
+    this.#passOnAccess.clear()
   }
 
   [Symbol.dispose](): void {
@@ -94,6 +108,7 @@ export class OpenDirectories implements Disposable {
       const [oldest] = this.#fds
       if (oldest !== undefined) {
         closeSync(oldest[1])
+        this.#passOnAccess.delete(oldest[1])
         this.#fds.delete(oldest[0])
       }
     }

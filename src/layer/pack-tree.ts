@@ -11,6 +11,7 @@ import { cancelled } from '../core/process.ts'
 import { native } from '../native/native.ts'
 import { walkChanges } from './change-walk.ts'
 import { type Chunks, ChunkWriter } from './chunk-writer.ts'
+import { hasEqualRoot } from './equal-entries.ts'
 import { fileChunks } from './file-chunks.ts'
 import type { PackOptions, PackSource } from './layer.ts'
 import { noXattrs, type TarEntry, type TarEntryType } from './tar-entry.ts'
@@ -24,7 +25,7 @@ import { opaqueName, whiteoutPrefix } from './whiteouts.ts'
 const chunkBytes = 1024 * 1024
 
 /**
- * The tar in chunks of at most 1 MiB, which are the receiver's to keep unless `reuseChunks` says otherwise. A root entry `./` stands first for a whole tree.
+ * The tar in chunks of at most 1 MiB, which are the receiver's to keep unless `reuseChunks` says otherwise. A root entry `./` stands first for a whole tree, and where the root is a change.
  * @throws SNAPSHOT_INVALID where a file changes meanwhile; UNSUPPORTED for what no layer can say; CANCELLED
  */
 export async function* packTree(
@@ -51,8 +52,8 @@ function* tarChunks(source: PackSource, options: PackOptions): Chunks {
   const writer = new ChunkWriter(chunkBytes, options.reuseChunks === true)
   const packing: Packing = { source, options, writer, firstPaths: new Map() }
   const isIncluded = ({ path }: WalkedEntry): boolean => options.exclude?.(path) !== true
-  if (source.kind === 'tree' && options.withoutRoot !== true)
-    yield* writer.write(formatTarHeader(rootEntry(source.path, options)))
+  const root = options.withoutRoot === true ? undefined : rootToPack(source)
+  if (root !== undefined) yield* writer.write(formatTarHeader(rootEntry(root, options)))
   if (source.kind === 'changes') {
     const ignoresTimes = options.setMtime !== undefined || options.clampMtime !== undefined
     for (const { walked, isGone } of walkChanges({ ...source, ignoresTimes, enters: isIncluded }))
@@ -65,6 +66,23 @@ function* tarChunks(source: PackSource, options: PackOptions): Chunks {
   }
   if (options.withoutEnd !== true) yield* writer.write(endOfArchive)
   yield* writer.end()
+}
+
+/** The root directory that the layer says something of: a whole tree's, and a changed one. */
+function rootToPack(source: PackSource): string | undefined {
+  switch (source.kind) {
+    case 'tree':
+      return source.path
+    case 'changes': {
+      const [top] = source.paths
+      return top === undefined || hasEqualRoot(top, source.below) ? undefined : top
+    }
+    case 'overlay-upper':
+    case 'overlay-uppers':
+      return undefined
+    default:
+      return source satisfies never
+  }
 }
 
 function rootEntry(path: string, options: PackOptions): TarEntry {

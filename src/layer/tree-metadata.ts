@@ -83,10 +83,18 @@ export function createTreeMetadata(options: ApplyOptions): TreeMetadata {
       setTimes(place, metadata)
     },
     finishDirectory: (fd, metadata) => {
+      // A layer says all of a directory: what it had before and the layer does not name is gone.
+      if (options.whiteouts !== 'ordinary') removeOtherXattrs(fd, metadata)
       setXattrs(metadata, (xattr, value) => calls.setXattr(`/proc/self/fd/${fd}/.`, xattr, value))
       finishOpen(fd, ownerOf(metadata), metadata)
     },
   }
+}
+
+function removeOtherXattrs(fd: number, { xattrs }: Metadata): void {
+  const directory = `/proc/self/fd/${fd}/.`
+  for (const xattr of native().listXattrs(directory))
+    if (isImageXattr(xattr) && !xattrs.has(xattr)) native().removeXattr(directory, xattr)
 }
 
 type SetXattrs = (metadata: Metadata, set: (xattr: string, value: Uint8Array) => void) => void

@@ -4,8 +4,12 @@
 
 import {
   chmodSync,
+  closeSync,
+  constants,
   existsSync,
+  lstatSync,
   mkdirSync,
+  openSync,
   readdirSync,
   renameSync,
   rmSync,
@@ -23,6 +27,7 @@ import {
   tryLockFile,
   whileLocked,
 } from '../native/file-lock.ts'
+import { native } from '../native/native.ts'
 import { defaultPath } from '../oci/image-config.ts'
 import { type Snapshot, type SnapshotId, snapshotId } from './rootfs.ts'
 import {
@@ -184,6 +189,7 @@ function activeTree(directory: string, { tree, below, ...under }: TreeUnderWay):
     drop() {
       if (ended) return
       const trash = end(() => discard(directory, tree))
+      deleteSubvolume(trash)
       rmSync(trash, { recursive: true, force: true })
     },
   }
@@ -250,7 +256,25 @@ function discard(directory: string, tree: string): string {
 
 /** What cannot be deleted now stays in the trash for the next sweep. */
 async function deleteTree(trash: string): Promise<void> {
+  deleteSubvolume(trash)
   await rm(trash, { recursive: true, force: true }).catch(() => {})
+}
+
+/** The root of every subvolume of btrfs has this inode number. */
+const subvolumeInode = 256
+
+/** Where the tree is a subvolume, one call removes it; what is none, or has others in it, is left to be removed file by file. */
+function deleteSubvolume(tree: string): void {
+  const fs = path.join(tree, 'fs')
+  if (lstatSync(fs, { throwIfNoEntry: false })?.ino !== subvolumeInode) return
+  const treeFd = openSync(tree, constants.O_RDONLY | constants.O_DIRECTORY)
+  try {
+    native().deleteSubvolumeAt(treeFd, path.basename(fs))
+  } catch (error) {
+    if (!hasErrno(error, 'ENOTTY', 'EINVAL', 'ENOTEMPTY', 'EPERM')) throw error
+  } finally {
+    closeSync(treeFd)
+  }
 }
 
 /** Held by who makes the snapshot of that name. */

@@ -2,12 +2,16 @@
 // file system can share blocks (reflink) a copy costs its metadata only. `cp -a` keeps owners, times, holes, extended
 // attributes and devices; for hard links see hard-links.ts.
 
+import { closeSync, openSync, rmSync, writeSync } from 'node:fs'
 import path from 'node:path'
+import { temporaryPrefix } from '../core/atomic-file.ts'
 import { runChecked } from '../core/process.ts'
+import { randomHex } from '../core/random-hex.ts'
 import { guardCommand } from '../native/guard.ts'
+import { native } from '../native/native.ts'
 import { defaultPath } from '../oci/image-config.ts'
 import { type ActiveTree, beginTree } from './active-trees.ts'
-import { linksToRestore } from './hard-links.ts'
+import { findLinks, linksToRestore } from './hard-links.ts'
 import type { PrepareOptions, Snapshotter } from './rootfs.ts'
 import { getChain, treeOf } from './snapshot-records.ts'
 import { treeSnapshotter } from './tree-snapshotter.ts'
@@ -56,7 +60,7 @@ async function copyOf(
     return tree
   }
   await copyTree(from, tree.fs, { flags: ['--no-preserve=links'], signal })
-  const links = await linksToRestore(from, path.join(tree.directory, 'stamp'))
+  const links = await linksToRestore(from, findLinks(from), path.join(tree.directory, 'stamp'))
   return {
     ...tree,
     commit(id, labels) {
@@ -80,4 +84,20 @@ async function copyTree(
     what: `copying the tree ${from}`,
     signal,
   })
+}
+
+/** True where files in a directory can share their blocks (ioctl FICLONE): btrfs, xfs, bcachefs and others. */
+export function sharesBlocks(directory: string): boolean {
+  const names = ['source', 'target'].map(name =>
+    path.join(directory, `${temporaryPrefix}${randomHex(16)}-${name}`),
+  )
+  const fds = names.map(name => openSync(name, 'wx+', 0o600))
+  for (const name of names) rmSync(name)
+  try {
+    const [source = -1, target = -1] = fds
+    writeSync(source, '.')
+    return native().cloneFile(source, target)
+  } finally {
+    for (const fd of fds) closeSync(fd)
+  }
 }

@@ -1,5 +1,5 @@
-// Chooses the snapshotter: overlay where the file system under it can be an upper directory, copies where not. The
-// choice is tried out once for each state directory and kernel, and remembered.
+// Chooses the snapshotter: overlay where the file system under it can be an upper directory, else what the file system
+// has, copies in the end. The choice is tried out once for each state directory and kernel, and remembered.
 
 import { mkdirSync } from 'node:fs'
 import path from 'node:path'
@@ -10,7 +10,9 @@ import { findOverlayObstacle } from './overlay-probe.ts'
 import { overlaySnapshotter } from './overlay-snapshotter.ts'
 import type { Snapshotter } from './rootfs.ts'
 
-export type SnapshotterChoice = 'auto' | 'overlay' | 'copy'
+type DriverName = 'overlay' | 'btrfs' | 'copy'
+
+export type SnapshotterChoice = 'auto' | DriverName
 
 const choices: Readonly<Record<string, SnapshotterChoice>> = {
   '': 'auto',
@@ -18,23 +20,30 @@ const choices: Readonly<Record<string, SnapshotterChoice>> = {
   overlay: 'overlay',
   // docker's names
   overlay2: 'overlay',
+  btrfs: 'btrfs',
   copy: 'copy',
   vfs: 'copy',
+  // containerd's names
+  overlayfs: 'overlay',
+  native: 'copy',
 }
 
 /** Storage drivers of other engines that kauri has no part of, and why. */
-const retired: Readonly<Record<string, string>> = {
+const refused: Readonly<Record<string, string>> = {
   devicemapper:
     'thin pools of block devices lose data when they run full, and docker has removed it',
   aufs: 'no kernel of kernel.org has aufs, and docker has removed it',
+  zfs: 'no kernel of kernel.org has ZFS; overlay works on it from OpenZFS 2.2, and copies share blocks there',
+  'fuse-overlayfs': 'it is for users without root rights, which kauri has when it keeps trees',
 }
 
-/** Reads a person's choice; undefined is `auto`. @throws USAGE; UNSUPPORTED for what other engines once had */
+/** Reads a person's choice; undefined is `auto`. @throws USAGE; UNSUPPORTED for what other engines have, or once had */
 export function parseSnapshotterChoice(text: string | undefined): SnapshotterChoice {
   const choice = Object.hasOwn(choices, text ?? '') ? choices[text ?? ''] : undefined
   if (choice !== undefined) return choice
-  const hint = 'KAURI_SNAPSHOTTER is auto, overlay, or copy, which other engines call vfs'
-  const reason = Object.hasOwn(retired, text ?? '') ? retired[text ?? ''] : undefined
+  const hint =
+    '--snapshotter and KAURI_SNAPSHOTTER take auto, overlay, btrfs, or copy, which other engines call vfs'
+  const reason = Object.hasOwn(refused, text ?? '') ? refused[text ?? ''] : undefined
   if (reason !== undefined)
     throw new KauriError('UNSUPPORTED', `no snapshotter ${text}: ${reason}`, { hint })
   throw new KauriError('USAGE', `there is no snapshotter "${text}"`, { hint })
@@ -49,9 +58,14 @@ export interface SnapshotterOptions {
   readonly emit?: Emit
 }
 
+interface Driver {
+  readonly name: DriverName
+  readonly reason: string
+}
+
 /**
  * Opens the snapshots, and removes what killed processes left among them, as far as the command lasts.
- * @throws UNSUPPORTED where overlay was asked for and does not work
+ * @throws UNSUPPORTED where a driver was asked for that does not work here
  */
 export async function openSnapshotter({
   root,
@@ -61,29 +75,73 @@ export async function openSnapshotter({
 }: SnapshotterOptions): Promise<Snapshotter> {
   // Others may pass through the state directory to what is theirs; trees are nobody else's.
   mkdirSync(path.dirname(root), { recursive: true, mode: 0o711 })
-  const { name, reason } = await chooseDriver(root, choice)
-  const directory = path.join(root, name)
+  const driver = await chooseDriver(root, choice)
+  const directory = path.join(root, driver.name)
   await openTreeDirectory(directory)
   const swept = sweepTrees(directory).catch((error: unknown) => {
     emit({ kind: 'warning', message: `left-over trees stay in ${directory}: ${String(error)}` })
   })
   if (sweepsFirst) await swept
-  if (name === 'copy') {
-    const { copySnapshotter } = await import('./copy-snapshotter.ts')
-    return copySnapshotter(directory, reason)
-  }
-  return overlaySnapshotter(directory, reason)
+  return await openDriver(driver, directory)
 }
 
-async function chooseDriver(
-  root: string,
-  choice: SnapshotterChoice,
-): Promise<{ readonly name: 'overlay' | 'copy'; readonly reason: string }> {
-  if (choice === 'copy') return { name: 'copy', reason: 'copy was asked for' }
+/** What most machines do not need is loaded only where it is chosen. */
+async function openDriver({ name, reason }: Driver, directory: string): Promise<Snapshotter> {
+  switch (name) {
+    case 'overlay':
+      return overlaySnapshotter(directory, reason)
+    case 'btrfs': {
+      const { btrfsSnapshotter } = await import('./btrfs-snapshotter.ts')
+      return btrfsSnapshotter(directory, reason)
+    }
+    case 'copy': {
+      const { copySnapshotter } = await import('./copy-snapshotter.ts')
+      return copySnapshotter(directory, reason)
+    }
+    default:
+      return name satisfies never
+  }
+}
+
+async function chooseDriver(root: string, choice: SnapshotterChoice): Promise<Driver> {
+  switch (choice) {
+    case 'auto':
+      return await chooseFor(root)
+    case 'overlay': {
+      const obstacle = await findOverlayObstacle(root)
+      if (obstacle === undefined) return { name: 'overlay', reason: 'asked for' }
+      throw new KauriError('UNSUPPORTED', `the overlay snapshotter does not work: ${obstacle}`, {
+        hint: 'take --snapshotter copy, or put the state on ext4, xfs or btrfs with --data-root DIR',
+      })
+    }
+    case 'btrfs':
+      if (await isOnBtrfs(root)) return { name: 'btrfs', reason: 'asked for' }
+      throw new KauriError('UNSUPPORTED', `${root} is not on a btrfs file system`, {
+        hint: 'take --snapshotter overlay or copy, or put the state on btrfs with --data-root DIR',
+      })
+    case 'copy':
+      return { name: 'copy', reason: `asked for; ${await costOfCopies(root)}` }
+    default:
+      return choice satisfies never
+  }
+}
+
+async function chooseFor(root: string): Promise<Driver> {
   const obstacle = await findOverlayObstacle(root)
   if (obstacle === undefined) return { name: 'overlay', reason: `overlayfs works in ${root}` }
-  if (choice === 'auto') return { name: 'copy', reason: `no overlay: ${obstacle}` }
-  throw new KauriError('UNSUPPORTED', `the overlay snapshotter does not work: ${obstacle}`, {
-    hint: 'set KAURI_SNAPSHOTTER=copy, or put the state on ext4, xfs or btrfs with --data-root DIR',
-  })
+  if (await isOnBtrfs(root))
+    return { name: 'btrfs', reason: `no overlay: ${obstacle}; ${root} is on btrfs` }
+  return { name: 'copy', reason: `no overlay: ${obstacle}; ${await costOfCopies(root)}` }
+}
+
+async function isOnBtrfs(root: string): Promise<boolean> {
+  mkdirSync(root, { recursive: true, mode: 0o700 })
+  const { isBtrfs } = await import('./btrfs-snapshotter.ts')
+  return isBtrfs(root)
+}
+
+async function costOfCopies(root: string): Promise<string> {
+  mkdirSync(root, { recursive: true, mode: 0o700 })
+  const { sharesBlocks } = await import('./copy-snapshotter.ts')
+  return sharesBlocks(root) ? 'copies share blocks (reflink)' : 'each copy takes its whole size'
 }

@@ -7,6 +7,8 @@ import { KauriError } from '../core/errors.ts'
 import { native } from '../native/native.ts'
 import type { RootMount } from '../runtime/runtime.ts'
 import { type ActiveTree, beginTree } from './active-trees.ts'
+import { dropEqualCopies } from './equal-copies.ts'
+import { openRootMount } from './open-tree.ts'
 import type { Snapshot, SnapshotId, Snapshotter } from './rootfs.ts'
 import { getChain, treeOf } from './snapshot-records.ts'
 import { treeSnapshotter } from './tree-snapshotter.ts'
@@ -28,7 +30,7 @@ export function overlaySnapshotter(directory: string, reason: string): Snapshott
         tree.drop()
         throw error
       }
-      return tree
+      return withoutEqualCopies(directory, tree)
     },
     mountOf: tree => activeMount(directory, tree),
     snapshotMount: id => frozenMount(directory, getChain(directory, id)),
@@ -52,6 +54,19 @@ function startUpper(directory: string, { directory: tree, fs, below }: ActiveTre
     )
   mkdirSync(path.join(tree, 'work'), { mode: 0o700 })
   copyAttributes(treeOf(directory, parent.id), fs)
+}
+
+function withoutEqualCopies(directory: string, tree: ActiveTree): ActiveTree {
+  const { fs, below } = tree
+  if (below.length === 0) return tree
+  return {
+    ...tree,
+    commit(id, labels) {
+      using lower = openRootMount(frozenMount(directory, below), 'read-only')
+      dropEqualCopies(fs, lower.fd)
+      return tree.commit(id, labels)
+    },
+  }
 }
 
 function copyAttributes(from: string, to: string): void {

@@ -63,8 +63,13 @@ export type ChangeSource =
   | { readonly kind: 'tree'; readonly path: string }
   /** An overlayfs upper directory with its whiteouts (character device 0:0, or trusted.overlay.opaque). */
   | { readonly kind: 'overlay-upper'; readonly path: string }
-  /** Two whole trees; the change is what differs. Copies keep times, so equal metadata means equal content. */
-  | { readonly kind: 'tree-diff'; readonly path: string; readonly parent: string }
+  /** Two whole trees; the change is what differs. `isClone`: files that nobody touched have the parent's inode numbers and change times. */
+  | {
+      readonly kind: 'tree-diff'
+      readonly path: string
+      readonly parent: string
+      readonly isClone?: boolean
+    }
 
 export interface PrepareOptions {
   /**

@@ -49,6 +49,13 @@ export function listRecords(directory: string): (Snapshot & { readonly usedMs: n
   })
 }
 
+/** When a snapshot got its record, in milliseconds since 1970; 0 where it is gone. */
+export function committedMs(directory: string, id: SnapshotId): number {
+  // The other times of the file tell of its use.
+  const stat = statSync(path.join(directory, id, recordFile), { throwIfNoEntry: false })
+  return stat?.birthtimeMs ?? 0
+}
+
 /** Names of the snapshot directories, sorted. */
 export function snapshotNames(directory: string): SnapshotId[] {
   return readdirSync(directory)

@@ -1,6 +1,7 @@
 // Names of storage drivers, kauri's and other engines'.
 
 import test from 'ava'
+import { KauriError } from '../../src/core/errors.ts'
 import {
   parseSnapshotterChoice,
   type SnapshotterChoice,
@@ -12,6 +13,9 @@ const choices: readonly [string | undefined, SnapshotterChoice][] = [
   ['auto', 'auto'],
   ['overlay', 'overlay'],
   ['overlay2', 'overlay'],
+  ['overlayfs', 'overlay'],
+  ['btrfs', 'btrfs'],
+  ['native', 'copy'],
   ['copy', 'copy'],
   ['vfs', 'copy'],
 ]
@@ -19,15 +23,24 @@ const choices: readonly [string | undefined, SnapshotterChoice][] = [
 for (const [text, choice] of choices)
   test(`${text ?? 'nothing'} chooses ${choice}`, t => t.is(parseSnapshotterChoice(text), choice))
 
-for (const name of ['devicemapper', 'aufs'])
+const refused = {
+  devicemapper: /docker has removed it/,
+  aufs: /docker has removed it/,
+  zfs: /overlay works on it/,
+  'fuse-overlayfs': /without root rights/,
+}
+
+for (const [name, message] of Object.entries(refused))
   test(`${name} is refused with the reason and what to use`, t => {
-    t.throws(() => parseSnapshotterChoice(name), {
+    const error = t.throws(() => parseSnapshotterChoice(name), {
+      instanceOf: KauriError,
       code: 'UNSUPPORTED',
-      message: /docker has removed it/,
+      message,
     })
+    t.regex(error?.hint ?? '', /overlay, btrfs, or copy/)
   })
 
-for (const name of ['zfs', 'constructor', '__proto__'])
+for (const name of ['constructor', '__proto__'])
   test(`${name} is no snapshotter`, t => {
     t.throws(() => parseSnapshotterChoice(name), { code: 'USAGE' })
   })
