@@ -22,7 +22,8 @@ export interface OptionSpec {
 
 /** Values of the options by long name: true for switches, text, or texts where the option repeats. */
 export interface ParsedOptions {
-  flag(long: string): boolean
+  /** `otherwise` where it was not given. */
+  flag(long: string, otherwise?: boolean): boolean
   text(long: string): string | undefined
   /** @throws USAGE where it was not given */
   requiredText(long: string): string

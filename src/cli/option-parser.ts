@@ -183,7 +183,7 @@ export function parsedOptions(
     return typeof last === 'string' ? last : undefined
   }
   return {
-    flag: long => given(long).at(-1) === true,
+    flag: (long, otherwise = false) => (given(long).at(-1) ?? otherwise) === true,
     text,
     requiredText: long => {
       const value = text(long)

@@ -40,7 +40,7 @@ export function scanJson(
       at = end
     } else if (byte === openObject || byte === openList) {
       deepest = Math.max(deepest, ++depth)
-      open[depth] = byte === openObject ? new Set() : undefined
+      if (refusesDuplicates) open[depth] = byte === openObject ? new Set() : undefined
     } else if (byte === closeObject || byte === closeList) depth = Math.max(0, depth - 1)
   }
   return { depth: deepest, duplicateKey: undefined }

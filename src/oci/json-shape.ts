@@ -164,15 +164,18 @@ export function objectReader(value: unknown, place: JsonPlace): ObjectReader {
 }
 
 function requireDistinct(keys: readonly string[], place: JsonPlace): void {
-  const seen = new Set<string>()
-  for (const key of keys) {
-    const folded = key.toLowerCase()
-    if (seen.has(folded))
+  // Compared by length first: this runs for every object of every document, and a set of folded keys would take a third
+  // of the time of reading an index.
+  for (let at = 1; at < keys.length; at++) {
+    const key = keys[at] ?? ''
+    for (let before = 0; before < at; before++) {
+      const other = keys[before] ?? ''
+      if (other.length !== key.length || other.toLowerCase() !== key.toLowerCase()) continue
       throw new KauriError(
         place.code,
         `${place.document}: ${memberPlace(place, key).path} stands there twice but for the case of its letters, so it could be read as two different things`,
       )
-    seen.add(folded)
+    }
   }
 }
 

@@ -52,21 +52,34 @@ const filters: readonly [string, readonly string[], readonly string[]][] = [
   ['a reference', ['-f', 'reference=example.org/*/*'], ['example.org/team/base']],
   ['dangling ones', ['-f', 'dangling=true'], ['<none>']],
   ['named ones', ['-f', 'dangling=false', '-f', 'label=team'], ['app']],
+  ['one of two references', ['-f', 'reference=app', '-f', 'reference=x'], ['app']],
+  ['older than another', ['-f', 'before=example.org/team/base:2'], ['app']],
+  ['newer than another', ['-f', 'since=app:1', '-f', 'dangling=false'], ['example.org/team/base']],
+  ['older than a date', ['-f', 'until=2001-09-10'], ['app']],
+  [
+    'older than an age',
+    ['-f', 'until=24h', '-f', 'dangling=false'],
+    ['example.org/team/base', 'app'],
+  ],
+  ['with a Go template', ['-a', '--format', '{"Repository":{{json .Repository}}}', 'app'], ['app']],
 ]
 test('images are filtered', async t => {
   using kauri = kauriProgram()
   await importOf(kauri, 'app:1', '-c', 'LABEL team=a')
-  await importOf(kauri, 'example.org/team/base:2')
+  const env = { SOURCE_DATE_EPOCH: '1200000000' }
+  await kauri.run(['import', '-', 'example.org/team/base:2'], { input: tarWith('base'), env })
   await kauri.run(['import', '-'], { input: tarWith('nameless') })
   for (const [name, args, wanted] of filters) {
-    const { stdout } = await kauri.run(['images', '--format', 'json', ...args])
+    const { stdout } = await kauri.run(['images', '--format=json', ...args])
     const names = stdout
       .split('\n')
       .filter(Boolean)
       .map(line => JSON.parse(line).Repository)
     t.deepEqual(names, wanted, name)
   }
-  t.is((await kauri.run(['images', '-f', 'size=1'])).code, 2)
+  for (const wrong of ['size=1', 'until=soon', 'dangling=maybe'])
+    t.is((await kauri.run(['images', '-f', wrong])).code, 2, wrong)
+  t.is((await kauri.run(['images', '-f', 'before=nothing'])).code, 1)
 })
 
 test('tag gives a second name, and rmi takes names away until the image goes', async t => {
@@ -134,11 +147,60 @@ test('history and inspect tell what made an image', async t => {
     (await kauri.run(['history', 'app:1'])).stdout,
     /^IMAGE +CREATED +CREATED BY +SIZE +COMMENT\n[0-9a-f]{12} +2\d years ago +2\.56kB +made by hand\n$/,
   )
+  t.regex(
+    (await kauri.run(['history', '--human=false', 'app:1'])).stdout,
+    /^[0-9a-f]{12} +2001-09-09T01:46:40\.000Z +2560 +made by hand$/m,
+  )
+  t.regex((await kauri.run(['history', '-q', '--no-trunc', 'app:1'])).stdout, /^sha256:\w{64}\n$/)
+  const line = await kauri.run(['inspect', '-f', '{{.Os}} {{len .RootFS.Layers}}', 'app:1'])
+  t.is(line.stdout, 'linux 1\n')
   const found = await kauri.run(['inspect', 'app:1', 'nothing'])
   t.is(found.code, 1)
   t.is(JSON.parse(found.stdout).length, 1)
   t.regex(found.stderr, /no such image: nothing/)
 })
+
+testWith({ root: true })(
+  'an image answers to its digest, whole or short, wherever one is named',
+  async t => {
+    using kauri = kauriProgram()
+    using scratch = makeScratch()
+    const digest = await importOf(kauri, 'app:1')
+    const layer = scratch.at('layer.tar')
+    writeFileSync(layer, tarWith('layer'))
+    await kauri.run(['manifest', 'create', 'index', 'app:1'])
+    const commands: readonly ((name: string) => readonly string[])[] = [
+      name => ['inspect', name],
+      name => ['history', name],
+      name => ['tree', name],
+      name => ['diff', name, name],
+      name => ['verify', name],
+      name => ['tag', name, 'other:1'],
+      name => ['save', '-o', scratch.at('saved.tar'), name],
+      name => ['save', '--format', 'oci-archive', '-o', scratch.at('saved.tar'), name],
+      name => ['export', '--image', name, '-o', scratch.at('root.tar')],
+      name => ['manifest', 'inspect', name],
+      name => ['manifest', 'create', '--amend', 'second', name],
+      name => ['manifest', 'annotate', 'index', name, '--annotation', 'a=b'],
+      name => ['image', 'config', name, '-c', 'USER x'],
+      name => ['image', 'append', name, layer],
+      name => ['image', 'rebase', name, '--from', name, '--onto', name],
+      name => ['image', 'squash', name],
+      name => ['images', '-q', name],
+      name => ['copy', name, `oci:${scratch.at('layout')}:x`],
+    ]
+    const forms = [digest, digest.slice(7), digest.slice(7, 19), `app@${digest}`, `app:1@${digest}`]
+    for (const [at, command] of commands.entries()) {
+      // Every form for one command, and one form for every command.
+      for (const form of at === 0 ? forms : [forms[at % forms.length] ?? digest]) {
+        const { code, stdout, stderr } = await kauri.run(command(form))
+        t.is(code, 0, `${command(form).join(' ')}: ${stderr}`)
+        if (command(form)[0] === 'images') t.is(stdout, `${digest.slice(7, 19)}\n`)
+      }
+    }
+    t.is((await kauri.run(['rmi', '-f', digest.slice(7, 19)])).code, 0)
+  },
+)
 
 test('save and load move images between stores, through files and pipes', async t => {
   using from = kauriProgram()

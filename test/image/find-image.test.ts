@@ -1,6 +1,8 @@
 import test from 'ava'
 import { createImage, type ImageParts, imageDocuments } from '../../src/image/create-image.ts'
+import { emptyIndex, storeIndex } from '../../src/image/edit-index.ts'
 import { displayName, findImage, getImage } from '../../src/image/find-image.ts'
+import { parseReference } from '../../src/oci/reference.ts'
 import { diskStore } from '../../src/store/disk-store.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { makeImage } from './make-image.ts'
@@ -21,6 +23,27 @@ test('an image is found by name, by digest and by the beginning of one', async t
   ])
     t.is((await findImage(store, text))?.descriptor.digest, digest, text)
   for (const text of ['debian', 'ubuntu:12', hex.slice(0, 3), 'ffff'.repeat(16)])
+    t.is(await findImage(store, text), undefined, text)
+})
+
+test('an image of an index is found by its digest, and by a name of the index with it', async t => {
+  using scratch = makeScratch()
+  const store = diskStore(scratch.at('oci'))
+  const { descriptor } = await makeImage(store)
+  const missing = await makeImage(diskStore(scratch.at('elsewhere')), { layers: ['other'] })
+  const manifests = [descriptor, missing.descriptor]
+  const index = await storeIndex(store, { ...emptyIndex, manifests })
+  await store.tagImage(parseReference('app:1'), index)
+  const hex = descriptor.digest.slice('sha256:'.length)
+  for (const text of [descriptor.digest, hex, hex.slice(0, 12), `app@${descriptor.digest}`]) {
+    const found = await findImage(store, text)
+    t.like(found, { descriptor: { digest: descriptor.digest }, memberOf: index.digest }, text)
+  }
+  for (const text of [
+    `app:2@${descriptor.digest}`,
+    `other@${descriptor.digest}`,
+    missing.descriptor.digest,
+  ])
     t.is(await findImage(store, text), undefined, text)
 })
 

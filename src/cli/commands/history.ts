@@ -10,23 +10,26 @@ import { parsePlatform } from '../../oci/platform.ts'
 import type { DiskStore } from '../../store/disk-store.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
 import { humanAge, humanSize } from '../human-units.ts'
+import { listingLines } from '../listing.ts'
 import { openStore } from '../open-store.ts'
-import { tableLines } from '../table.ts'
 
 export const command: CommandSpec = {
   name: 'history',
   summary: 'Show what made an image',
+  details: [
+    'FORMAT is table, json, a template of Go such as {{.CreatedBy}}, or table and a template. Fields are ID, CreatedSince, CreatedAt, CreatedBy, Size and Comment.',
+  ],
   operands: 'IMAGE',
   minOperands: 1,
   maxOperands: 1,
   options: [
+    { long: 'format', value: 'FORMAT', summary: 'table, json or a template' },
     {
-      long: 'format',
-      value: 'FORM',
-      choices: ['table', 'json'],
-      summary: 'A table, or one JSON object per line',
+      long: 'human',
+      short: 'H',
+      summary: 'Show ages and rounded sizes, the default; --human=false shows times and bytes',
     },
-    { long: 'no-trunc', summary: 'Show whole commands' },
+    { long: 'no-trunc', summary: 'Show whole commands and IDs' },
     { long: 'platform', value: 'PLATFORM', summary: 'Take this platform of the image' },
   ],
   run: showHistory,
@@ -54,11 +57,24 @@ async function showHistory({
   const ids = lines.map((_, index) => (index > 0 ? '<missing>' : imageId(image, isWhole)))
   context.printJson(lines)
   if (context.quiet) for (const id of ids) context.print(id)
-  else if (options.text('format') === 'json')
-    for (const line of lines) context.print(JSON.stringify(line))
-  else for (const line of historyTable(lines, ids, isWhole)) context.print(line)
+  else {
+    const form = { isWhole, isHuman: options.flag('human', true) }
+    const rows = lines.map((line, index) => historyRow(line, ids[index] ?? '', form))
+    const columns = ['ID', 'CreatedSince', 'CreatedBy', 'Size', 'Comment']
+    const listing = { headings, columns, rows }
+    for (const line of await listingLines(listing, options.text('format'))) context.print(line)
+  }
   return 0
 }
+
+const headings = {
+  ID: 'IMAGE',
+  CreatedSince: 'CREATED',
+  CreatedAt: 'CREATED AT',
+  CreatedBy: 'CREATED BY',
+  Size: 'SIZE',
+  Comment: 'COMMENT',
+} as const
 
 /** Entries with the layers they made; layers that no entry tells of come last, without a text. */
 function historyLines(store: DiskStore, { config, layers }: Image): HistoryLine[] {
@@ -76,22 +92,23 @@ function imageId({ descriptor }: Image, isWhole: boolean): string {
   return isWhole ? descriptor.digest : hexOf(descriptor.digest).slice(0, 12)
 }
 
-function historyTable(
-  lines: readonly HistoryLine[],
-  ids: readonly string[],
-  isWhole: boolean,
-): string[] {
-  const now = Date.now()
-  const shorten = (text: string): string =>
-    isWhole || text.length <= widestCommand ? text : `${text.slice(0, widestCommand - 1)}…`
-  return tableLines(
-    ['IMAGE', 'CREATED', 'CREATED BY', 'SIZE', 'COMMENT'],
-    lines.map((line, index) => [
-      ids[index] ?? '',
-      humanAge(line.created, now),
-      shorten(line.created_by ?? ''),
-      humanSize(line.sizeBytes),
-      line.comment ?? '',
-    ]),
-  )
+interface RowForm {
+  readonly isWhole: boolean
+  readonly isHuman: boolean
+}
+
+function historyRow(
+  { created, created_by: createdBy = '', comment = '', sizeBytes }: HistoryLine,
+  id: string,
+  { isWhole, isHuman }: RowForm,
+): Readonly<Record<string, string>> {
+  const isCut = !isWhole && createdBy.length > widestCommand
+  return {
+    ID: id,
+    CreatedSince: isHuman ? humanAge(created, Date.now()) : (created ?? 'N/A'),
+    CreatedAt: created ?? 'N/A',
+    CreatedBy: isCut ? `${createdBy.slice(0, widestCommand - 1)}…` : createdBy,
+    Size: isHuman ? humanSize(sizeBytes) : String(sizeBytes),
+    Comment: comment,
+  }
 }
