@@ -40,17 +40,17 @@ static void add_option(struct text_list *options, char *text, const char *key, c
   options->items[options->count++] = text;
 }
 
-/** Layer by layer, which kernels since 6.5 take; -1 with ENOTSUP where this one does not. */
-static int mount_overlay_by_layer(const struct plan_root *root, const struct overlay_paths *paths) {
+/** Kernels before 6.5 know overlays by mount(2) alone: there a context takes any word, and says so only when it is mounted. */
+static bool takes_layer_by_layer(const char *layer) {
   int probe_fd = sys_fsopen("overlay");
   if (probe_fd < 0) die_errno("the file system overlay");
-  bool takes_layers =
-      sys_fsconfig(probe_fd, FSCONFIG_SET_STRING, "lowerdir+", paths->lower[0]) == 0;
+  bool takes = sys_fsconfig(probe_fd, FSCONFIG_SET_STRING, "lowerdir+", layer) == 0 &&
+               sys_fsconfig(probe_fd, FSCONFIG_SET_STRING, "no-such-option", "") != 0;
   close(probe_fd);
-  if (!takes_layers) {
-    errno = ENOTSUP;
-    return -1;
-  }
+  return takes;
+}
+
+static int mount_overlay_by_layer(const struct plan_root *root, const struct overlay_paths *paths) {
   size_t most = root->options.count + root->lower.count + 2;
   struct text_list options = {.items = calloc(most, sizeof(char *))};
   char (*texts)[2 * FD_PATH_BYTES] = calloc(most, sizeof *texts);
@@ -86,7 +86,9 @@ static int mount_overlay_at_once(const struct plan_root *root, const struct over
     append(options, ",upperdir=%s", paths->upper);
     append(options, ",workdir=%s", paths->work);
   }
-  for (size_t i = 0; i < root->options.count; i++) append(options, ",%s", root->options.items[i]);
+  for (size_t i = 0; i < root->options.count; i++)
+    if (strncmp(root->options.items[i], "source=", strlen("source=")) != 0)
+      append(options, ",%s", root->options.items[i]);
   const char *place = root->lower.items[0];
   if (sys_mount("overlay", place, "overlay", options) != 0) die_errno("mounting the overlay");
   int attached_fd = open(place, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -112,8 +114,8 @@ int detached_tree(const struct plan_root *root) {
   }
   struct overlay_paths paths = {0};
   open_layers(root, &paths);
-  int mount_fd = mount_overlay_by_layer(root, &paths);
-  if (mount_fd < 0) mount_fd = mount_overlay_at_once(root, &paths);
+  int mount_fd = takes_layer_by_layer(paths.lower[0]) ? mount_overlay_by_layer(root, &paths)
+                                                      : mount_overlay_at_once(root, &paths);
   free(paths.lower);
   return mount_fd;
 }
