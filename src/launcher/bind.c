@@ -37,16 +37,31 @@ enum target_kind kind_of(int fd, const char *path) {
   return S_ISDIR(status.st_mode) ? TARGET_DIRECTORY : TARGET_FILE;
 }
 
-void mount_bind(int root_fd, const struct plan_step *step) {
-  unsigned recursive = step->flags & STEP_RECURSIVE ? AT_RECURSIVE : 0;
-  int mount_fd =
-      sys_open_tree(AT_FDCWD, step->source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive);
+static unsigned recursive_flag(const struct plan_step *step) {
+  return step->flags & STEP_RECURSIVE ? AT_RECURSIVE : 0;
+}
+
+static int open_source(const struct plan_step *step) {
+  int mount_fd = sys_open_tree(AT_FDCWD, step->source,
+                               OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive_flag(step));
   if (mount_fd < 0) die_errno("the mount source %s", step->source);
+  return mount_fd;
+}
+
+void open_bind_sources(const struct plan *plan) {
+  for (size_t i = 0; i < plan->step_count; i++)
+    if (plan->steps[i].tag == TAG_BIND) plan->steps[i].source_fd = open_source(&plan->steps[i]);
+}
+
+void mount_bind(int root_fd, const struct plan_step *step) {
+  int mount_fd = step->source_fd >= 0 ? step->source_fd : open_source(step);
   uint64_t propagation = step->flags & STEP_SLAVE ? PROPAGATE_SLAVE : PROPAGATE_PRIVATE;
   unsigned below = step->flags & STEP_RECURSIVE_ATTRIBUTES ? AT_RECURSIVE : 0;
-  set_attributes(mount_fd, recursive, 0, propagation, step->source);
+  if (!is_to_be_shared(step))
+    set_attributes(mount_fd, recursive_flag(step), 0, propagation, step->source);
   if (step->attributes != 0)
     set_attributes(mount_fd, below, step->attributes, 0, step->source);
+  apply_details(mount_fd, step);
   int target_fd =
       open_target(root_fd, step->target, kind_of(mount_fd, step->source), step->flags);
   if (sys_move_mount(mount_fd, target_fd) != 0)
@@ -59,6 +74,7 @@ void change_attributes(int root_fd, const struct plan_step *step) {
   int target_fd = find_target(root_fd, step->target, STEP_NO_LINKS);
   if (target_fd < 0) die_errno("opening %s", step->target);
   set_attributes(target_fd, 0, step->attributes, 0, step->target);
+  apply_details(target_fd, step);
   close(target_fd);
 }
 

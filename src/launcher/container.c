@@ -94,10 +94,15 @@ static int build_container(const struct plan *plan, const struct inheritance *in
   join_namespaces(plan);
   if (plan->hostname != NULL && sethostname(plan->hostname, strlen(plan->hostname)) != 0)
     die_errno("setting the host name");
+  const char *domain_name = plan->settings.domain_name;
+  if (domain_name != NULL && setdomainname(domain_name, strlen(domain_name)) != 0)
+    die_errno("setting the domain name");
   if (plan->loopback_up) set_loopback_up();
   set_oom_score(plan);
   set_rlimits(plan);
   int root_fd = mount_root(&plan->root);
+  if (plan->uid_map != NULL) open_bind_sources(plan);
+  become_namespace_root(plan);
   for (size_t i = 0; i < plan->step_count; i++) do_step(root_fd, &plan->steps[i]);
   // After the sysctls: what they say of new interfaces holds for this one.
   connect_network(plan, inheritance->netlink_socket);
@@ -122,11 +127,12 @@ void become_container(const struct plan *plan, const struct inheritance *inherit
     take_streams(plan, inheritance);
   make_directory(root_fd, plan->directory);
   report_pid("started");
-  enter_root(root_fd, plan->root.attributes);
+  enter_root(root_fd, &plan->root);
   reset_signals();
   if (inheritance->gate >= 0) wait_at_gate(plan, inheritance, &state);
   run_hooks(plan, HOOK_START_CONTAINER, &state);
   enter_directory(plan->directory);
+  apply_settings(plan);
   keep_inherited(plan);
   drop_privileges(plan);
   execute_program(plan);

@@ -30,6 +30,17 @@ static void bind_device(int root_fd, const struct plan_step *step) {
   close(target_fd);
 }
 
+/** What is there already must be that device (config-linux.md#devices). */
+static void check_device(int parent_fd, const char *name, const struct plan_step *step) {
+  struct stat status;
+  if (fstatat(parent_fd, name, &status, AT_SYMLINK_NOFOLLOW) != 0)
+    die_errno("the device %s", step->target);
+  const bool has_number = !S_ISFIFO(status.st_mode);
+  if ((status.st_mode & S_IFMT) != (step->mode & S_IFMT) ||
+      (has_number && status.st_rdev != makedev(step->major, step->minor)))
+    die("%s is there already, and is another file", step->target);
+}
+
 void make_device(int root_fd, const struct plan_step *step) {
   if (step->flags & STEP_BIND_DEVICE) {
     bind_device(root_fd, step);
@@ -37,8 +48,11 @@ void make_device(int root_fd, const struct plan_step *step) {
   }
   const char *name;
   int parent_fd = open_parent(root_fd, step->target, &name);
-  if (mknodat(parent_fd, name, step->mode, makedev(step->major, step->minor)) != 0)
-    die_errno("making the device %s", step->target);
+  const dev_t number = makedev(step->major, step->minor);
+  if (mknodat(parent_fd, name, step->mode, number) != 0) {
+    if (errno != EEXIST) die_errno("making the device %s", step->target);
+    check_device(parent_fd, name, step);
+  }
   // The umask is none of the plan's business.
   if (fchownat(parent_fd, name, step->uid, step->gid, AT_SYMLINK_NOFOLLOW) != 0 ||
       fchmodat(parent_fd, name, step->mode & 07777, 0) != 0)

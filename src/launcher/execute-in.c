@@ -62,6 +62,7 @@ static noreturn void become_program(const struct plan *plan, const struct inheri
   }
   reset_signals();
   enter_directory(plan->directory);
+  apply_settings(plan);
   keep_inherited(plan);
   drop_privileges(plan);
   execute_program(plan);

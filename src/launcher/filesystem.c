@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "copy-up.h"
 #include "mount.h"
 #include "report.h"
 #include "system-calls.h"
@@ -60,13 +61,19 @@ int new_filesystem(const char *type, const struct text_list *options, unsigned a
 }
 
 void mount_filesystem(int root_fd, const struct plan_step *step) {
-  int mount_fd = new_filesystem(step->source, &step->options, step->attributes);
+  // What it covers may have to be copied into it first.
+  const unsigned writable = step->attributes & ~(unsigned)MOUNT_ATTR_RDONLY;
+  int mount_fd = new_filesystem(step->source, &step->options, writable);
   if (mount_fd < 0 && errno == ENODEV && step->flags & STEP_OPTIONAL) {
     warn_errno("%s is not mounted on %s", step->source, step->target);
     return;
   }
   if (mount_fd < 0) die_errno("the file system %s", step->source);
   int target_fd = open_target(root_fd, step->target, TARGET_DIRECTORY, step->flags);
+  if (step->details.flags & DETAIL_COPY_UP) copy_up(target_fd, mount_fd);
+  if (step->attributes & MOUNT_ATTR_RDONLY)
+    set_attributes(mount_fd, 0, MOUNT_ATTR_RDONLY, 0, step->target);
+  apply_details(mount_fd, step);
   if (sys_move_mount(mount_fd, target_fd) != 0) die_errno("mounting on %s", step->target);
   close(target_fd);
   close(mount_fd);

@@ -13,10 +13,16 @@ int mount_root(const struct plan_root *root);
 int detached_tree(const struct plan_root *tree);
 
 /** Makes `root_fd` the root of this mount namespace; nothing of the old one stays reachable. */
-void enter_root(int root_fd, uint32_t attributes);
+void enter_root(int root_fd, const struct plan_root *root);
 
 /** A file system of its own (proc, tmpfs …). */
 void mount_filesystem(int root_fd, const struct plan_step *step);
+
+/**
+ * Opens the sources of all binds with the rights of the user that this process still is: root of a user namespace may not
+ * be able to reach them.
+ */
+void open_bind_sources(const struct plan *plan);
 
 /** A directory or file of the host. */
 void mount_bind(int root_fd, const struct plan_step *step);
@@ -45,6 +51,12 @@ bool takes_option(const char *type, const char *option);
 /** Sets attributes of a mount, of all below it with AT_RECURSIVE. */
 void set_attributes(int mount_fd, unsigned flags, uint64_t attributes, uint64_t propagation,
                     const char *path);
+
+/** Gives a mount that is seen nowhere yet what its step says beside attributes. */
+void apply_details(int mount_fd, const struct plan_step *step);
+
+/** True where mounts of the source and of the container shall see each other. */
+bool is_to_be_shared(const struct plan_step *step);
 
 /** What a mount point for this mount or file has to be. */
 enum target_kind kind_of(int fd, const char *path);

@@ -13,7 +13,7 @@ static struct plan_step *append_step(struct reader *reader, struct plan *plan, e
   if (steps == NULL) return NULL;
   plan->steps = steps;
   struct plan_step *step = &plan->steps[plan->step_count++];
-  *step = (struct plan_step){.tag = tag, .target = take_text(reader), .source = ""};
+  *step = (struct plan_step){.tag = tag, .target = take_text(reader), .source = "", .source_fd = -1};
   return step;
 }
 
@@ -149,7 +149,8 @@ static void parse_record(struct reader *reader, struct plan *plan, uint32_t tag)
       parse_step(reader, plan, (enum plan_tag)tag);
       break;
     default:
-      if (!parse_process_record(reader, plan, tag) && !parse_supervision_record(reader, plan, tag))
+      if (!parse_process_record(reader, plan, tag) &&
+          !parse_supervision_record(reader, plan, tag) && !parse_settings_record(reader, plan, tag))
         reader->failed = true;
   }
 }
@@ -207,6 +208,7 @@ void free_plan(struct plan *plan) {
   free(plan->arguments.items);
   free(plan->environment.items);
   free(plan->oom_files.items);
+  free(plan->settings.affinity);
   free_command(&plan->clean_up);
   free_command(&plan->timer.command);
   for (size_t i = 0; i < plan->hook_count; i++) free_command(&plan->hooks[i].command);

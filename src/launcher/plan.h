@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "settings.h"
+
 enum { PLAN_MAGIC = 0x3149554b, PLAN_HEADER_BYTES = 8, PLAN_MAX_BYTES = 4 * 1024 * 1024 };
 
 /** Most descriptors that a caller can hand on. */
@@ -65,6 +67,15 @@ enum plan_tag {
   TAG_USER_MAP = 45,
   TAG_TIME_OFFSETS = 46,
   TAG_KEEP_KEYRING = 47,
+  TAG_MOUNT_DETAILS = 64,
+  TAG_MEMORY_POLICY = 65,
+  TAG_SCHEDULER = 66,
+  TAG_IO_PRIORITY = 67,
+  TAG_PERSONALITY = 68,
+  TAG_AFFINITY = 69,
+  TAG_LABEL = 70,
+  TAG_DOMAIN_NAME = 71,
+  TAG_ROOT_PROPAGATION = 72,
 };
 
 /** How a mount step treats its target and source. */
@@ -113,6 +124,8 @@ struct plan_root {
   const char *upper, *work;
   /** MOUNT_ATTR_ bits. */
   uint32_t attributes;
+  /** MS_ bits, also for what is mounted below; 0: private. */
+  uint32_t propagation;
 };
 
 /** One thing to do inside the new root, in the order of the plan. */
@@ -128,6 +141,9 @@ struct plan_step {
   struct plan_root tree;
   /** Of TAG_FILE. */
   struct bytes content;
+  struct mount_details details;
+  /** A bind's source, opened before this process became another user; -1. */
+  int source_fd;
 };
 
 struct plan_rlimit {
@@ -228,6 +244,7 @@ struct plan {
   const char *directory;
   struct text_list arguments, environment;
   bool merge_output;
+  struct plan_settings settings;
   bool keeps_keyring;
   /** Where the first process waits to be started; NULL: it starts at once. */
   const char *gate_directory;

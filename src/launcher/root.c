@@ -12,6 +12,14 @@
 #include "report.h"
 #include "system-calls.h"
 
+/** MS_ bits of mount(2). */
+enum {
+  PROPAGATE_NOT_BOUND = 1 << 17,
+  PROPAGATE_PRIVATE = 1 << 18,
+  PROPAGATE_SLAVE = 1 << 19,
+  PROPAGATE_SHARED = 1 << 20,
+};
+
 /** `/proc/self/fd/N`: short, whatever the path is. fsconfig(2) takes 256 bytes, mount(2) a page for all layers. */
 enum { FD_PATH_BYTES = 32, OPTIONS_BYTES = 4096 };
 
@@ -108,7 +116,8 @@ int detached_tree(const struct plan_root *root) {
     if (fd < 0) die_errno("the root directory %s", root->directory);
     int mount_fd = clone_mount(fd, AT_RECURSIVE, root->directory);
     uint64_t attributes = root->attributes & ~(uint64_t)MOUNT_ATTR_RDONLY;
-    set_attributes(mount_fd, AT_RECURSIVE, attributes, 1 << 18, root->directory);
+    const uint64_t propagation = root->propagation & PROPAGATE_SLAVE ? PROPAGATE_SLAVE : PROPAGATE_PRIVATE;
+    set_attributes(mount_fd, AT_RECURSIVE, attributes, propagation, root->directory);
     close(fd);
     return mount_fd;
   }
@@ -152,8 +161,18 @@ static void mount_chroot(void) {
   close(chroot_fd);
 }
 
+/**
+ * Where mounts of the container shall be seen on the host, those of the host stay as they are. All but the top: what is put
+ * on that must never be seen there.
+ */
+static int detach_from_host(const struct plan_root *root) {
+  if (!(root->propagation & PROPAGATE_SHARED)) return cut_propagation("/");
+  const struct mount_attr private = {.propagation = PROPAGATE_PRIVATE};
+  return sys_mount_setattr(AT_FDCWD, "/", 0, &private);
+}
+
 int mount_root(const struct plan_root *root) {
-  if (cut_propagation("/") != 0) {
+  if (detach_from_host(root) != 0) {
     if (errno != EINVAL) die_errno("mount_setattr of the host's mounts");
     mount_chroot();
   }
@@ -165,8 +184,9 @@ int mount_root(const struct plan_root *root) {
   return mount_fd;
 }
 
-void enter_root(int root_fd, uint32_t attributes) {
-  if (attributes & MOUNT_ATTR_RDONLY) set_attributes(root_fd, 0, MOUNT_ATTR_RDONLY, 0, "the root");
+void enter_root(int root_fd, const struct plan_root *root) {
+  if (root->attributes & MOUNT_ATTR_RDONLY)
+    set_attributes(root_fd, 0, MOUNT_ATTR_RDONLY, 0, "the root");
   int old_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (old_fd < 0) die_errno("opening the old root");
   if (fchdir(root_fd) != 0) die_errno("entering the root");
@@ -175,5 +195,8 @@ void enter_root(int root_fd, uint32_t attributes) {
   if (fchdir(old_fd) != 0) die_errno("fchdir to the old root");
   if (sys_umount2(".", UNMOUNT_DETACH) != 0) die_errno("unmounting the old root");
   if (chdir("/") != 0) die_errno("chdir to the root");
+  // Only now: a root that is shared cannot be pivoted to.
+  if (root->propagation & (PROPAGATE_SHARED | PROPAGATE_NOT_BOUND))
+    set_attributes(root_fd, 0, 0, root->propagation, "the root");
   close(old_fd);
 }

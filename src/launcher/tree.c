@@ -32,6 +32,7 @@ static int clone_inside(int mount_fd, const char *path) {
 /** Puts a mount that is seen nowhere on the step's target, with the step's attributes. */
 static void place_mount(int root_fd, int mount_fd, const struct plan_step *step) {
   if (step->attributes != 0) set_attributes(mount_fd, 0, step->attributes, 0, step->target);
+  apply_details(mount_fd, step);
   int target_fd =
       open_target(root_fd, step->target, kind_of(mount_fd, step->source), step->flags);
   if (sys_move_mount(mount_fd, target_fd) != 0) die_errno("mounting on %s", step->target);

@@ -4,14 +4,16 @@
 import path from 'node:path'
 import { KauriError } from '../core/errors.ts'
 import type {
-  DeviceNode,
   MemoryFile,
   MountedTree,
+  NamespaceType,
   RuntimeConfig,
   RuntimeMount,
 } from '../oci/runtime-config.ts'
 import { visibleHierarchies } from './cgroup.ts'
 import type { CgroupLayout } from './cgroup-layout.ts'
+import { withDevices } from './device-records.ts'
+import { hasDetails, mountDetailsRecord } from './mount-details.ts'
 import {
   type MountOptions,
   mountAttribute,
@@ -24,9 +26,11 @@ export interface MountContext {
   readonly layout: CgroupLayout
   /** Devices are limited by a cgroup; where they are not, no mount allows any but the host's own nodes, bound one by one. */
   readonly limitsDevices: boolean
+  /** The container's cgroups: all that it sees of them where it has no cgroup namespace. */
+  readonly cgroupDirectories?: readonly string[]
 }
 
-/** File systems that need no source; what they are may be missing in a kernel, where it says so. */
+/** File systems of the kernel itself; one may be missing, where it says so. All others are mounted as they are asked for. */
 const kernelFilesystems: Readonly<
   Record<string, { readonly flags: number; readonly at?: string }>
 > = {
@@ -49,28 +53,16 @@ const coverableProcFiles = new Set([
   '/proc/uptime',
 ])
 
-/** Links that every program may expect in /dev. */
-const deviceLinks: readonly (readonly [target: string, content: string])[] = [
-  ['/dev/fd', '/proc/self/fd'],
-  ['/dev/stdin', '/proc/self/fd/0'],
-  ['/dev/stdout', '/proc/self/fd/1'],
-  ['/dev/stderr', '/proc/self/fd/2'],
-  ['/dev/core', '/proc/kcore'],
-  ['/dev/ptmx', 'pts/ptmx'],
-]
+/** What may lie on procfs and sysfs as a whole: the host's own, where the container has no namespace of that kind. */
+const hostViews = new Set(['/proc', '/sys'])
 
 /** @throws USAGE for a destination that would open the host, UNSUPPORTED for a mount that cannot be made */
 export function mountRecords(config: RuntimeConfig, context: MountContext): readonly PlanRecord[] {
   const { linux } = config
-  const devices = deviceRecords(linux.devices ?? [], context)
-  const records = config.mounts.flatMap(mount => [
-    ...recordsOf(mount, context),
-    ...(mount.destination === '/dev' && mount.type === 'tmpfs' ? devices : []),
-  ])
-  if (!config.mounts.some(({ destination }) => destination === '/dev')) records.push(...devices)
+  const records = config.mounts.flatMap(mount => recordsOf(mount, config, context))
   const sysctls = Object.entries(linux.sysctl ?? {})
   return [
-    ...records,
+    ...withDevices(records, config, context.limitsDevices),
     ...sysctls.map(([name, value]): PlanRecord => [planTag.sysctl, sysctlPath(name), value]),
     ...linux.readonlyPaths.map((target): PlanRecord => [planTag.readonly, target]),
     ...linux.maskedPaths.map((target): PlanRecord => [planTag.mask, target]),
@@ -85,42 +77,96 @@ function sysctlPath(name: string): string {
   return parts.join('/')
 }
 
-function recordsOf(mount: RuntimeMount, context: MountContext): PlanRecord[] {
-  checkDestination(mount)
-  const options = parseMountOptions(mount.options)
+function recordsOf(
+  mount: RuntimeMount,
+  config: RuntimeConfig,
+  context: MountContext,
+): PlanRecord[] {
+  const options = parseMountOptions(mount.options, mount.type)
+  checkDestination(mount, options)
   const [refused] = options.refused
   if (refused !== undefined)
     throw new KauriError(
       'UNSUPPORTED',
       `mount option ${refused} of ${mount.destination} is not supported`,
-      {
-        hint: 'use rprivate or rslave',
-      },
     )
+  const [record, ...more] = plainRecords(mount, options, { config, context })
+  if (record === undefined) return []
+  return hasDetails(options)
+    ? [record, mountDetailsRecord(mount, options, config), ...more]
+    : [record, ...more]
+}
+
+function plainRecords(
+  mount: RuntimeMount,
+  options: MountOptions,
+  { config, context }: { readonly config: RuntimeConfig; readonly context: MountContext },
+): PlanRecord[] {
+  if (options.isRemount) return [[planTag.attributes, mount.destination, options.attributes]]
   if (mount.file !== undefined) return [fileRecord(mount, mount.file, { options, context })]
   if (mount.tree !== undefined) return [treeRecord(mount, mount.tree, { options, context })]
   if (options.isBind) return [bindRecord(mount, options, context)]
   if (mount.type === 'cgroup' || mount.type === 'cgroup2')
-    return cgroupRecords(mount, options, context)
-  const kind = kernelFilesystems[mount.type]
-  if (kind === undefined || (kind.at !== undefined && kind.at !== mount.destination))
-    throw new KauriError('UNSUPPORTED', `${mount.type} cannot be mounted on ${mount.destination}`)
-  return [filesystemRecord(mount, options, { flags: kind.flags, context })]
+    return hasNamespace(config, 'cgroup')
+      ? cgroupRecords(mount, options, context)
+      : ownCgroupRecords(mount, options, context)
+  if (mount.type === 'sysfs' && cannotMountSysfs(config))
+    return [
+      bindRecord(
+        { ...mount, source: '/sys' },
+        { ...options, flags: options.flags | stepFlag.recursive },
+        context,
+      ),
+    ]
+  return [filesystemOf(mount, options, context)]
 }
 
-function checkDestination({ destination, type }: RuntimeMount): void {
-  const problem = destinationProblem(destination, type)
+function hasNamespace({ linux }: RuntimeConfig, wanted: NamespaceType): boolean {
+  return linux.namespaces.some(({ type }) => type === wanted)
+}
+
+/** The kernel gives sysfs to who owns the network namespace; root of another user namespace gets the host's view instead. */
+function cannotMountSysfs(config: RuntimeConfig): boolean {
+  const isOwned = config.linux.namespaces.some(
+    ({ type, path: joined }) => type === 'network' && joined === undefined,
+  )
+  return hasNamespace(config, 'user') && !isOwned
+}
+
+function filesystemOf(
+  mount: RuntimeMount,
+  options: MountOptions,
+  context: MountContext,
+): PlanRecord {
+  const kind = kernelFilesystems[mount.type] ?? { flags: stepFlag.noLinks }
+  if (!/^[\w.-]+$/.test(mount.type) || mount.type === 'none')
+    throw new KauriError(
+      'UNSUPPORTED',
+      `there is no file system ${JSON.stringify(mount.type)} for ${mount.destination}`,
+    )
+  if (kind.at !== undefined && kind.at !== mount.destination)
+    throw new KauriError('UNSUPPORTED', `${mount.type} cannot be mounted on ${mount.destination}`)
+  return filesystemRecord(mount, options, { flags: kind.flags, context })
+}
+
+function checkDestination(mount: RuntimeMount, options: MountOptions): void {
+  const problem = destinationProblem(mount, options)
   if (problem !== undefined)
     throw new KauriError(
       'USAGE',
-      `nothing can be mounted on ${JSON.stringify(destination)}: ${problem}`,
+      `nothing can be mounted on ${JSON.stringify(mount.destination)}: ${problem}`,
     )
 }
 
-function destinationProblem(destination: string, type: string): string | undefined {
+function destinationProblem(
+  { destination, type, source }: RuntimeMount,
+  { isBind, isRemount }: MountOptions,
+): string | undefined {
   if (!destination.startsWith('/')) return 'a mount point in a container is an absolute path'
   if (destination === '/') return 'it is the root'
   if (path.posix.resolve(destination) !== destination) return 'it is not in its shortest form'
+  if (isRemount || (isBind && hostViews.has(destination) && source === destination))
+    return undefined
   if (destination === '/proc' && type !== 'proc') return 'it is the kernel’s view of the container'
   if (destination.startsWith('/proc/') && !coverableProcFiles.has(destination))
     return 'programs must be able to trust /proc'
@@ -224,21 +270,36 @@ function cgroupRecords(
   ]
 }
 
-function deviceRecords(
-  devices: readonly DeviceNode[],
-  { limitsDevices }: MountContext,
+/** The container's own cgroups and nothing above them, as binds; version 1 by the names that hierarchies are mounted by. */
+function ownCgroupRecords(
+  mount: RuntimeMount,
+  options: MountOptions,
+  context: MountContext,
 ): PlanRecord[] {
-  const flags = limitsDevices ? 0 : stepFlag.bindDevice
-  const nodes = devices.map((device): PlanRecord => {
-    const { major = 0, minor = 0, uid = 0, gid = 0, fileMode = 0o666 } = device
-    const mode = deviceTypes[device.type] | fileMode
-    return [planTag.device, device.path, mode, major, minor, uid, gid, flags]
+  const binding = { ...options, data: [], flags: stepFlag.noLinks }
+  const owned = visibleHierarchies(context.layout).flatMap(({ version, mountPoint }) => {
+    const source = (context.cgroupDirectories ?? []).find(each => each.startsWith(`${mountPoint}/`))
+    return source === undefined ? [] : [{ version, mountPoint, source }]
   })
-  const links = deviceLinks.map(
-    ([target, content]): PlanRecord => [planTag.symlink, target, content],
-  )
-  return [...nodes, ...links]
+  const [only] = owned
+  if (only?.version === 2) return [bindRecord({ ...mount, source: only.source }, binding, context)]
+  const writable = { ...options, attributes: options.attributes & ~mountAttribute.readonly }
+  const top = { ...mount, type: 'tmpfs', source: 'tmpfs' }
+  const flags = stepFlag.noLinks
+  return [
+    filesystemRecord(top, { ...writable, data: ['mode=755', 'size=64k'] }, { flags, context }),
+    ...owned.map(({ mountPoint, source }) =>
+      bindRecord(
+        {
+          destination: path.posix.join(mount.destination, path.basename(mountPoint)),
+          type: 'bind',
+          source,
+          options: [],
+        },
+        binding,
+        context,
+      ),
+    ),
+    [planTag.attributes, mount.destination, options.attributes],
+  ]
 }
-
-/** S_IFBLK, S_IFCHR, S_IFIFO. */
-const deviceTypes = { b: 0o060000, c: 0o020000, p: 0o010000 } as const

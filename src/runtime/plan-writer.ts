@@ -52,6 +52,15 @@ export const planTag = {
   userMap: 45,
   timeOffsets: 46,
   keepKeyring: 47,
+  mountDetails: 64,
+  memoryPolicy: 65,
+  scheduler: 66,
+  ioPriority: 67,
+  personality: 68,
+  affinity: 69,
+  label: 70,
+  domainName: 71,
+  rootPropagation: 72,
 } as const
 
 /** How a mount treats its target and source; the numbers are those of `enum step_flag`. */

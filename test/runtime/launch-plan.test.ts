@@ -167,15 +167,15 @@ test('a file of procfs that only tells of the machine may be covered', t => {
 
 for (const { name, change, code } of [
   {
-    name: 'a shared bind',
+    name: 'a mount that would leave its place',
     change: {
-      mounts: [{ destination: '/a', type: 'bind', source: '/a', options: ['bind', 'rshared'] }],
+      mounts: [{ destination: '/a', type: 'bind', source: '/a', options: ['bind', 'move'] }],
     },
     code: 'UNSUPPORTED',
   },
   {
-    name: 'a file system of another kind',
-    change: { mounts: [{ destination: '/a', type: 'nfs', source: 'server:/a', options: [] }] },
+    name: 'a file system without a name',
+    change: { mounts: [{ destination: '/a', type: 'none', source: 'x', options: [] }] },
     code: 'UNSUPPORTED',
   },
   {
@@ -224,4 +224,44 @@ test('unlimited is all bits', t => {
   const rlimits = [{ type: 'RLIMIT_CORE', soft: 0, hard: -1 }]
   const plan = launchPlan(config({ rlimits }), context)
   t.deepEqual(recordsOf(planTag.rlimit, plan), [[planTag.rlimit, 4, 0n, 0xffff_ffff_ffff_ffffn]])
+})
+
+function bindWith(...options: string[]): readonly PlanRecord[] {
+  const mounts = [{ destination: '/a', type: 'bind', source: '/a', options: ['bind', ...options] }]
+  return launchPlan(config({ mounts }), context)
+}
+
+for (const { options, details } of [
+  { options: ['rw'], details: [1, 0, 0, 0, 0, '', ''] },
+  { options: ['rro'], details: [0, 1, 0, 0, 0, '', ''] },
+  { options: ['rro', 'rrw'], details: [0, 0, 1, 0, 0, '', ''] },
+  { options: ['rshared'], details: [0, 0, 0, 1 << 20, 1, '', ''] },
+  { options: ['unbindable'], details: [0, 0, 0, 1 << 17, 0, '', ''] },
+  { options: ['relatime'], details: [0x70, 0, 0, 0, 0, '', ''] },
+  { options: ['tmpcopyup'], details: [0, 0, 0, 0, 4, '', ''] },
+])
+  test(`what a bind with ${options.join()} has beside attributes follows its record`, t => {
+    const plan = bindWith(...options)
+    const at = plan.findIndex(([tag, target]) => tag === planTag.bind && target === '/a')
+    t.deepEqual(plan[at + 1], [planTag.mountDetails, ...details])
+  })
+
+for (const options of [['ro'], ['rprivate'], ['rslave'], ['defaults', 'async', 'silent']])
+  test(`a bind with ${options.join()} needs no record for it`, t => {
+    t.is(recordsOf(planTag.mountDetails, bindWith(...options)).length, 0)
+  })
+
+test('default devices come after the mount on /dev and before those below it', t => {
+  const plan = launchPlan(config(), context)
+  const at = (tag: number, target: string): number =>
+    plan.findIndex(record => record[0] === tag && record[1] === target)
+  t.true(at(planTag.filesystem, '/dev') < at(planTag.device, '/dev/null'))
+  t.true(at(planTag.device, '/dev/null') < at(planTag.filesystem, '/dev/pts'))
+})
+
+test('a /dev of the host keeps its nodes: none are made in it', t => {
+  const mounts = [{ destination: '/dev', type: 'bind', source: '/dev', options: ['rbind'] }]
+  const plan = launchPlan(config({ mounts }), context)
+  t.deepEqual(targets(planTag.device, plan), [])
+  t.deepEqual(targets(planTag.symlink, plan), [])
 })
