@@ -3,12 +3,11 @@
 
 import { KauriError } from '../core/errors.ts'
 import type { Emit } from '../core/events.ts'
-import type { BridgeLease } from '../network/bridge-lease.ts'
-import type { PublishedPort } from '../network/port-relay.ts'
+import type { AddressLease } from '../network/bridge-lease.ts'
+import type { PortRelay, PublishedPort } from '../network/port-relay.ts'
 import type { NetworkSetup } from '../runtime/runtime.ts'
 import type { ContainerRequest } from './container.ts'
 import type { NetworkEndpoint } from './network-request.ts'
-import type { HeldPorts } from './published-ports.ts'
 
 /** What stays of a network until the container has ended. */
 export interface ContainerNetwork extends AsyncDisposable {
@@ -68,38 +67,57 @@ async function openBridge(
   asked: readonly PublishedPort[],
   { signal, emit }: NetworkWork,
 ): Promise<ContainerNetwork> {
-  const { leaseBridgeAddress } = await import('../network/bridge-lease.ts')
+  const [{ leaseAddress }, { defaultBridge }, { encodeMessages }] = await Promise.all([
+    import('../network/bridge-lease.ts'),
+    import('../network/bridge-spec.ts'),
+    import('../network/netlink.ts'),
+  ])
   await using held = new AsyncDisposableStack()
   // Before anything is made: a port that somebody else has ends it here.
-  const ports = asked.length === 0 ? undefined : held.use(await takePorts(asked))
-  const lease = held.use(await leaseBridgeAddress({ use: 'container', signal, emit }))
-  ports?.leadTo(lease.address)
+  const relay = asked.length === 0 ? undefined : held.use(await takePorts(asked))
+  const spec = defaultBridge()
+  const lease = held.use(await leaseAddress(spec, { use: 'container', signal, emit }))
+  if (relay !== undefined) {
+    const { portEntries } = await import('../network/port-translation.ts')
+    await relay.leadTo(lease.address, portEntries(spec.table, relay.ports, lease.address))
+  }
   const kept = held.move()
   return {
     mode: 'bridge',
-    setup: lease,
-    ports: ports?.ports ?? [],
+    setup: {
+      outside: encodeMessages(lease.outside(0)),
+      inside: encodeMessages(lease.inside(0, true)),
+    },
+    ports: relay?.ports ?? [],
     endpoints: [endpointOf(lease)],
-    descriptors: [],
-    handOver() {},
+    descriptors: [lease.fd, ...(relay === undefined ? [] : [relay.fd])],
+    handOver() {
+      relay?.handOver()
+      lease[Symbol.dispose]()
+    },
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   }
 }
 
-async function takePorts(asked: readonly PublishedPort[]): Promise<HeldPorts> {
-  const { holdPorts } = await import('./published-ports.ts')
-  return await holdPorts(asked)
+async function takePorts(asked: readonly PublishedPort[]): Promise<PortRelay> {
+  const { openPortRelay } = await import('../network/port-relay.ts')
+  return await openPortRelay(asked)
 }
 
-function endpointOf({ address, gateway }: BridgeLease): NetworkEndpoint {
+function endpointOf({
+  address,
+  prefixLength,
+  gateway,
+  hardwareAddress,
+}: AddressLease): NetworkEndpoint {
   return {
     network: 'bridge',
     networkId: '',
     interface: 'eth0',
     address,
-    prefixLength: 20,
+    prefixLength,
     gateway,
-    hardwareAddress: '',
+    hardwareAddress,
     aliases: [],
   }
 }

@@ -3,6 +3,7 @@
 //
 //   kauri-launcher MODE PARENT-PID                            a plan on descriptor 3; supervise.h has the modes
 //   kauri-launcher guard PARENT-PID COMMAND [ARGUMENT...]     a program of the host
+//   kauri-launcher ports                                      published ports, from the list on descriptor 3
 //   kauri-launcher later MILLISECONDS COMMAND [ARGUMENT...]   a program of the host, after a while
 
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 
 #include "guard.h"
 #include "later.h"
+#include "ports.h"
 #include "protect.h"
 #include "report.h"
 #include "supervise.h"
@@ -46,6 +48,7 @@ static void find_mode(int number, char *arguments[]) {
 }
 
 int main(int count, char *arguments[]) {
+  if (count == 2 && strcmp(arguments[1], "ports") == 0) relay_ports();
   int number = count > 2 ? parse_number(arguments[2]) : 0;
   if (count == 3 && number > 0) find_mode(number, arguments);
   if (count > 3 && number > 0 && strcmp(arguments[1], "guard") == 0) guard(number, arguments + 3);

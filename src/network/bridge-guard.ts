@@ -9,23 +9,43 @@ import { netlinkProtocol, netlinkRequest } from './netlink.ts'
 import { type NftTable, nftFamily } from './nft-header.ts'
 import { getTable, listRules, parseRule, parseTableMark } from './nft-messages.ts'
 
-/** A bridge, the host's address on it, and the block of all addresses. */
+/** A bridge and what its packet filter must know of it. */
 export interface GuardedBridge {
   readonly name: string
+  /** How the names of its ports begin. */
+  readonly ports: string
+  /** Name of its tables. */
+  readonly table: string
+  /** The host's address on it, the containers' gateway. */
   readonly gateway: Ipv4
+  /** All addresses. */
   readonly block: Ipv4Block
+  /** Those that are handed out to who asks for none in particular; at most 4,096 of them. */
+  readonly leased: Ipv4Block
+  /** What builds run shares it, with the upper half of the addresses. */
+  readonly servesBuilds: boolean
+  /** Nothing goes through it to elsewhere, or comes in. */
+  readonly isInternal: boolean
+  /** What leaves for elsewhere gets the host's address. */
+  readonly masquerades: boolean
+  /** Containers reach the host, and no other container. */
+  readonly separates: boolean
   /** Interfaces between which the host forwarded nothing before there was a bridge; that stays so. */
   readonly strangers: readonly string[]
 }
 
 /** Raised with every change of the rules; a test tells when. */
-export const rulesRevision = 1
+export const rulesRevision = 2
 
 /** For packets that go through the host. */
-export const routingTable: NftTable = { family: nftFamily.ip, name: 'kauri' }
+export function routingTable(name: string): NftTable {
+  return { family: nftFamily.ip, name }
+}
 
 /** For those from port to port, or from a port to the host. */
-export const portTable: NftTable = { family: nftFamily.bridge, name: 'kauri' }
+export function portTable(name: string): NftTable {
+  return { family: nftFamily.bridge, name }
+}
 
 /** Where published ports lead: elements are added by whoever runs the container. */
 export const publishedMap = 'published'
@@ -33,19 +53,36 @@ export const publishedMap = 'published'
 /** Every address that a container can have, with the hardware address that goes with it. */
 export const pairSet = 'pairs'
 
+/** The same for addresses that were asked for, which no list could hold. */
+export const askedSet = 'asked'
+
 /** True while the tables are there as this version of kauri makes them, whole. @throws a system error */
 export function hasBridgeRules(bridge: GuardedBridge): boolean {
   const wanted = markOf(bridge)
-  return [routingTable, portTable].every(table => {
+  return tablesOf(bridge).every(table => {
     const [, mark, count] = /^(\S+ \S+) (\d+)$/.exec(findMark(table)) ?? []
     return mark === wanted && Number(count) === countRules(table)
   })
 }
 
 /** Revision of the rules, and a fingerprint of what they are made for. */
-function markOf({ name, gateway, block, strangers }: GuardedBridge): string {
-  const made = [name, gateway, block.address, block.prefixLength, ...strangers]
+function markOf(bridge: GuardedBridge): string {
+  const { name, ports, table, gateway, block, leased, strangers } = bridge
+  const { servesBuilds, isInternal, masquerades, separates } = bridge
+  const blocks = [
+    gateway,
+    block.address,
+    block.prefixLength,
+    leased.address,
+    leased.prefixLength,
+  ]
+  const kinds = [servesBuilds, isInternal, masquerades, separates]
+  const made = [name, ports, table, ...blocks, ...kinds, ...strangers]
   return `${rulesRevision} ${fingerprint(made.join('\0'))}`
+}
+
+function tablesOf({ table }: GuardedBridge): readonly NftTable[] {
+  return [routingTable(table), portTable(table)]
 }
 
 function findMark(table: NftTable): string {
@@ -78,6 +115,17 @@ export async function makeBridgeRules(bridge: GuardedBridge): Promise<void> {
     const count = guard.chains.flatMap(({ rules }) => rules).length
     return replaceTable(guard.table, guard, Buffer.from(`${markOf(bridge)} ${count}`))
   })
-  const pairs = addPairs(portTable, pairSet, addressPairs(bridge.block))
+  const pairs = addPairs(portTable(bridge.table), pairSet, addressPairs(bridge.leased))
   netlinkRequest(netlinkProtocol.netfilter, transaction([...tables, ...pairs]))
+}
+
+/** Takes a bridge's tables away; those that are not there are fine. @throws a system error */
+export async function removeBridgeRules(bridge: Pick<GuardedBridge, 'table'>): Promise<void> {
+  const { removeTable, transaction } = await import('./nft-messages.ts')
+  for (const table of [routingTable(bridge.table), portTable(bridge.table)])
+    try {
+      netlinkRequest(netlinkProtocol.netfilter, transaction([removeTable(table)]))
+    } catch (error) {
+      if (!hasErrno(error, 'ENOENT')) throw error
+    }
 }

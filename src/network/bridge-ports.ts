@@ -9,20 +9,20 @@ export type BridgeUse = 'container' | 'build'
 const letters: Readonly<Record<BridgeUse, string>> = { container: 'r', build: 'b' }
 
 /** How the names of such ports begin. */
-export function portPrefix(bridge: string, use: BridgeUse): string {
-  return `${bridge}${letters[use]}`
+export function portPrefix(ports: string, use: BridgeUse): string {
+  return `${ports}${letters[use]}`
 }
 
-/** The bridge's name, a letter for the use, and the address within the block: `kauri0r0a7f`, at most 15 bytes. */
+/** How the bridge's ports begin, a letter for the use, and the address within the block: `kauri0r0a7f`, at most 15 bytes. */
 export function portName(
-  bridge: string,
+  ports: string,
   {
     address,
     block,
     use,
   }: { readonly address: Ipv4; readonly block: Ipv4Block; readonly use: BridgeUse },
 ): string {
-  return portPrefix(bridge, use) + (address - block.address).toString(16).padStart(4, '0')
+  return portPrefix(ports, use) + (address - block.address).toString(16).padStart(4, '0')
 }
 
 /** A bridge takes 1,023 ports, so of a larger block only the first 4,096 addresses are handed out. */
@@ -46,8 +46,6 @@ export function hardwareAddressOf(address: Ipv4): Uint8Array {
 }
 
 /** Index of the port for an address, far above those that the kernel gives, so that messages can name it before it is there. */
-export function portIndex(address: Ipv4, block: Ipv4Block): number {
-  return firstPortIndex + (address - block.address)
+export function portIndex(first: number, address: Ipv4, block: Ipv4Block): number {
+  return first + ((address - block.address) & 0xffff)
 }
-
-const firstPortIndex = 0x4b00_0000

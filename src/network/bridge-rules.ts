@@ -3,19 +3,14 @@
 // is alone with the host. An accept here decides nothing for the tables of others; host-firewall.ts sees to those.
 
 import {
+  askedSet,
   type GuardedBridge,
   pairSet,
   portTable,
   publishedMap,
   routingTable,
 } from './bridge-guard.ts'
-import {
-  type BridgeUse,
-  blockFor,
-  hardwareAddressOf,
-  leasedBlock,
-  portPrefix,
-} from './bridge-ports.ts'
+import { type BridgeUse, blockFor, hardwareAddressOf, portPrefix } from './bridge-ports.ts'
 import { type Ipv4Block, maskOf, toBytes } from './ipv4.ts'
 import {
   decide,
@@ -57,11 +52,18 @@ const etherType = { ip: Uint8Array.of(0x08, 0x00), arp: Uint8Array.of(0x08, 0x06
 export function bridgeTables(bridge: GuardedBridge): readonly GuardTable[] {
   return [
     {
-      table: routingTable,
+      table: routingTable(bridge.table),
       sets: [{ name: publishedMap, kind: 'published' }],
       chains: routingChains(bridge),
     },
-    { table: portTable, sets: [{ name: pairSet, kind: 'pairs' }], chains: portChains(bridge) },
+    {
+      table: portTable(bridge.table),
+      sets: [
+        { name: pairSet, kind: 'pairs' },
+        { name: askedSet, kind: 'pairs' },
+      ],
+      chains: portChains(bridge),
+    },
   ]
 }
 
@@ -76,9 +78,8 @@ function within(
 const betweenStrangers = 'between-strangers'
 
 /** What goes through the host. */
-function routingChains({ name, block, strangers }: GuardedBridge): readonly NftChain[] {
-  const through = [...interfaceIs('in', name), ...interfaceIs('out', name)]
-  const builds = blockFor(block, 'build')
+function routingChains(bridge: GuardedBridge): readonly NftChain[] {
+  const { name, block, strangers, masquerades } = bridge
   return [
     {
       name: betweenStrangers,
@@ -107,30 +108,49 @@ function routingChains({ name, block, strangers }: GuardedBridge): readonly NftC
     {
       name: 'forward',
       base: { type: 'filter', hook: nftHook.forward, priority: priority.filter },
-      rules: [
-        ...strangers.map(stranger => [...interfaceIs('in', stranger), jumpTo(betweenStrangers)]),
-        // By way of the host a build would get past what keeps it from other ports.
-        [...through, ...within(field.source, builds), decide('drop')],
-        [...through, ...within(field.destination, builds), decide('drop')],
-        [...interfaceIs('out', name), ...isAnswer(), decide('accept')],
-        [...interfaceIs('out', name), ...isTranslated(), decide('accept')],
-        [...interfaceIs('out', name), ...interfaceIs('in', name, 'unequal'), decide('drop')],
-      ],
+      rules: forwardRules(bridge),
     },
     {
       name: 'postrouting',
       base: { type: 'nat', hook: nftHook.postRouting, priority: priority.sourceNat },
-      rules: [
-        [...within(field.source, block), ...interfaceIs('out', name, 'unequal'), masquerade()],
-      ],
+      rules: masquerades
+        ? [[...within(field.source, block), ...interfaceIs('out', name, 'unequal'), masquerade()]]
+        : [],
     },
+  ]
+}
+
+function forwardRules(bridge: GuardedBridge): readonly (readonly Expression[])[] {
+  const { name, block, strangers, isInternal, separates, servesBuilds } = bridge
+  const through = [...interfaceIs('in', name), ...interfaceIs('out', name)]
+  const others = interfaceIs('in', name, 'unequal')
+  const builds = blockFor(block, 'build')
+  return [
+    ...strangers.map(stranger => [...interfaceIs('in', stranger), jumpTo(betweenStrangers)]),
+    // By way of the host a port would get past what keeps it from other ports.
+    ...(servesBuilds
+      ? [
+          [...through, ...within(field.source, builds), decide('drop')],
+          [...through, ...within(field.destination, builds), decide('drop')],
+        ]
+      : []),
+    ...(separates ? [[...through, decide('drop')]] : []),
+    ...(isInternal
+      ? [
+          [...interfaceIs('in', name), ...interfaceIs('out', name, 'unequal'), decide('drop')],
+          [...interfaceIs('out', name), ...others, decide('drop')],
+        ]
+      : []),
+    [...interfaceIs('out', name), ...isAnswer(), decide('accept')],
+    [...interfaceIs('out', name), ...isTranslated(), decide('accept')],
+    [...interfaceIs('out', name), ...others, decide('drop')],
   ]
 }
 
 /** What goes from port to port, or from a port to the host. */
 function portChains(bridge: GuardedBridge): readonly NftChain[] {
-  const anyPort = interfaceIs('in', `${bridge.name}*`)
-  const builds = `${portPrefix(bridge.name, 'build')}*`
+  const anyPort = interfaceIs('in', `${bridge.ports}*`)
+  const builds = `${portPrefix(bridge.ports, 'build')}*`
   const gateway = { address: bridge.gateway, prefixLength: 32 }
   const is = (type: keyof typeof etherType): Expression[] =>
     payloadIs(field.etherType, etherType[type])
@@ -145,40 +165,43 @@ function portChains(bridge: GuardedBridge): readonly NftChain[] {
         [
           ...anyPort,
           ...is('ip'),
-          ...pairIsUnknown(pairSet, field.hardwareSource, field.source),
+          ...pairIsUnknown([pairSet, askedSet], field.hardwareSource, field.source),
           decide('drop'),
         ],
         [
           ...anyPort,
           ...is('arp'),
-          ...pairIsUnknown(pairSet, field.arpHardwareSender, field.arpSender),
+          ...pairIsUnknown([pairSet, askedSet], field.arpHardwareSender, field.arpSender),
           decide('drop'),
         ],
         // Who answers for the gateway reads what others send out.
         [...anyPort, ...is('arp'), ...within(field.arpSender, gateway), decide('drop')],
         [...anyPort, ...is('ip'), ...within(field.source, gateway), decide('drop')],
-        ...ownAddressRules(bridge, 'container', is),
-        ...ownAddressRules(bridge, 'build', is),
+        ...(bridge.servesBuilds
+          ? [...ownAddressRules(bridge, 'container', is), ...ownAddressRules(bridge, 'build', is)]
+          : []),
       ],
     },
     {
       name: 'forward',
       base: { type: 'filter', hook: nftHook.forward, priority: priority.filter },
-      rules: [
-        [...interfaceIs('in', builds), decide('drop')],
-        [...interfaceIs('out', builds), decide('drop')],
-      ],
+      rules: bridge.servesBuilds
+        ? [
+            [...interfaceIs('in', builds), decide('drop')],
+            [...interfaceIs('out', builds), decide('drop')],
+          ]
+        : [],
     },
   ]
 }
 
 /** Containers and builds each have a half of the block, so that one cannot pass for the other. */
 function ownAddressRules(
-  { name, block }: GuardedBridge,
+  { ports, block }: GuardedBridge,
   use: BridgeUse,
   is: (type: keyof typeof etherType) => Expression[],
 ): Expression[][] {
-  const port = interfaceIs('in', `${portPrefix(name, use)}*`)
+  const port = interfaceIs('in', `${portPrefix(ports, use)}*`)
   const own = blockFor(block, use)
   return [
     [...port, ...is('ip'), ...within(field.source, own, 'unequal'), decide('drop')],
@@ -186,9 +209,8 @@ function ownAddressRules(
   ]
 }
 
-/** Every address that a container can get, with its hardware address. */
-export function addressPairs(block: Ipv4Block): readonly AddressPair[] {
-  const { address: first, prefixLength } = leasedBlock(block)
+/** Every address of a block, with its hardware address. */
+export function addressPairs({ address: first, prefixLength }: Ipv4Block): readonly AddressPair[] {
   return Array.from({ length: 2 ** (32 - prefixLength) }, (_, index) => ({
     hardwareAddress: hardwareAddressOf(first + index),
     address: first + index,

@@ -1,14 +1,15 @@
-// The bridge that containers share, one for each network namespace of the host: made by the first that needs it, looked
-// over by each that comes, mended where somebody changed it. How it is, the kernel shows, so that no file can disagree with
+// A bridge that containers share: made by the first that needs it, looked over by each that comes, mended where somebody
+// changed it. How it is, the kernel shows, so that no file can disagree with
 // it; how the host was before, a file remembers.
 
-import { existsSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { hasErrno, KauriError } from '../core/errors.ts'
 import type { Emit } from '../core/events.ts'
 import { lockFile } from '../native/file-lock.ts'
-import { hasBridgeRules, makeBridgeRules } from './bridge-guard.ts'
-import { hardwareAddressOf } from './bridge-ports.ts'
+import { type GuardedBridge, hasBridgeRules, makeBridgeRules } from './bridge-guard.ts'
+import { hardwareAddressOf, leasedBlock } from './bridge-ports.ts'
+import { type BridgeSpec, networkDirectory } from './bridge-spec.ts'
 import { chooseSubnet } from './bridge-subnet.ts'
 import { hostFirewallPasses, openHostFirewall } from './host-firewall.ts'
 import {
@@ -40,7 +41,9 @@ export interface Bridge {
   /** The host's address on it, the containers' gateway. */
   readonly gateway: Ipv4
   readonly block: Ipv4Block
-  /** Of the interfaces on it: that of the host's way out. */
+  /** The addresses that are handed out to who asks for none in particular. */
+  readonly leased: Ipv4Block
+  /** Of the interfaces on it. */
   readonly mtu: number
 }
 
@@ -49,24 +52,14 @@ export interface BridgeOptions {
   readonly emit?: Emit | undefined
 }
 
-export const bridgeName = 'kauri0'
-
-/** Common to all state and run-time directories, as the bridge is; apart for each network namespace. */
-const stateRoot = '/run/kauri/network'
-
-/** Directory of the bridge's locks and leases. */
-export function bridgeDirectory(): string {
-  return path.join(stateRoot, readlinkSync('/proc/self/ns/net').replace(/\D/g, ''))
-}
-
 /** The bridge as it must be; a few calls where it is so already. @throws NETWORK_UNAVAILABLE, a system error for asUnavailable */
-export async function openBridge(options: BridgeOptions): Promise<Bridge> {
+export async function openBridge(spec: BridgeSpec, options: BridgeOptions): Promise<Bridge> {
   const uplink = findUplink()
-  const found = readBridge(uplink)
-  if (found !== undefined && isWhole(found, uplink)) return found
-  const lock = path.join(bridgeDirectory(), 'bridge.lock')
+  const found = readBridge(spec, uplink)
+  if (found !== undefined && isWhole(spec, found, uplink)) return found
+  const lock = path.join(networkDirectory(), 'bridge.lock')
   using _ = await lockFile(lock, 'exclusive', options.signal)
-  return await mendBridge(uplink, options)
+  return await mendBridge(spec, uplink, options)
 }
 
 /** What the kernel refused, and the way around it; other errors as they are. */
@@ -125,44 +118,65 @@ function findUplink(): Uplink {
   }
 }
 
-/** The bridge as it is; undefined where it is missing, down or without an address. */
-function readBridge({ mtu }: Uplink): Bridge | undefined {
-  const link = findLink(bridgeName)
-  const address = link?.isUp ? findAddress(link) : undefined
-  return link && address && bridgeOf(link, { ...address, mtu })
+/** The bridge as it is; undefined where it is missing, down or without the address that it must have. */
+function readBridge(spec: BridgeSpec, uplink: Uplink): Bridge | undefined {
+  const link = findLink(spec.name)
+  const address = link?.isUp ? findAddress(link, spec) : undefined
+  return link && address && bridgeOf(spec, link, { ...address, mtu: uplink.mtu })
 }
 
-function findAddress({ index }: Link): LinkAddress | undefined {
+function findAddress({ index }: Link, { addresses }: BridgeSpec): LinkAddress | undefined {
+  const isWanted = ({ address, prefixLength }: LinkAddress): boolean =>
+    addresses === undefined ||
+    (address === addresses.gateway && prefixLength === addresses.block.prefixLength)
   return route(listAddresses())
     .flatMap(reply => parseAddress(reply) ?? [])
-    .find(address => address.index === index)
+    .find(address => address.index === index && isWanted(address))
 }
 
 function bridgeOf(
+  { addresses, mtu: ownMtu }: BridgeSpec,
   { index }: Link,
   { address, prefixLength, mtu }: Omit<LinkAddress, 'index'> & Pick<Uplink, 'mtu'>,
 ): Bridge {
-  return { index, gateway: address, block: blockOf(address, prefixLength), mtu }
+  const block = blockOf(address, prefixLength)
+  const leased = addresses?.leased ?? leasedBlock(block)
+  return { index, gateway: address, block, leased, mtu: ownMtu ?? mtu }
 }
 
-function isWhole(bridge: Bridge, uplink: Uplink): boolean {
-  const record = readNetworkRecord(bridgeDirectory())
+function guardedBridge(
+  spec: BridgeSpec,
+  bridge: Bridge,
+  strangers: readonly string[],
+): GuardedBridge {
+  const { name, ports, table, servesBuilds, isInternal, masquerades, separates } = spec
+  const { gateway, block, leased } = bridge
+  const what = { name, ports, table, servesBuilds, isInternal, masquerades, separates }
+  return { ...what, gateway, block, leased, strangers }
+}
+
+function isWhole(spec: BridgeSpec, bridge: Bridge, uplink: Uplink): boolean {
+  const record = readNetworkRecord(networkDirectory())
   return (
     record !== undefined &&
     isForwarding() &&
-    hasBridgeRules({ ...bridge, ...record, name: bridgeName }) &&
-    hostFirewallPasses({ name: bridgeName, uplink: uplink.index })
+    hasBridgeRules(guardedBridge(spec, bridge, record.strangers)) &&
+    hostFirewallPasses({ name: spec.name, uplink: uplink.index })
   )
 }
 
 /** Makes what is missing; the caller holds the lock. */
-async function mendBridge(uplink: Uplink, { emit }: BridgeOptions): Promise<Bridge> {
-  const record = recordNetwork(bridgeDirectory(), bridgeName)
-  const bridge = readBridge(uplink) ?? makeWholeBridge(uplink)
+async function mendBridge(
+  spec: BridgeSpec,
+  uplink: Uplink,
+  { emit }: BridgeOptions,
+): Promise<Bridge> {
+  const record = recordNetwork(networkDirectory(), spec.name)
+  const bridge = readBridge(spec, uplink) ?? makeWholeBridge(spec, uplink)
   // Rules first: at no moment does the host let through what they hold back.
-  const guarded = { ...bridge, ...record, name: bridgeName }
+  const guarded = guardedBridge(spec, bridge, record.strangers)
   if (!hasBridgeRules(guarded)) await makeBridgeRules(guarded)
-  await openHostFirewall({ name: bridgeName, uplink: uplink.index })
+  await openHostFirewall({ name: spec.name, uplink: uplink.index })
   if (isForwarding()) return bridge
   startForwarding()
   emit?.({
@@ -173,42 +187,52 @@ async function mendBridge(uplink: Uplink, { emit }: BridgeOptions): Promise<Brid
   return bridge
 }
 
-function makeWholeBridge({ mtu }: Uplink): Bridge {
-  const link = findLink(bridgeName) ?? makeLink()
+function makeWholeBridge(spec: BridgeSpec, { mtu }: Uplink): Bridge {
+  const { name, addresses } = spec
+  const link = findLink(name) ?? makeLink(spec)
   if (link.kind !== 'bridge')
     throw new KauriError(
       'NETWORK_UNAVAILABLE',
-      `the interface ${bridgeName} is no bridge but ${link.kind || 'another kind'}`,
+      `the interface ${name} is no bridge but ${link.kind || 'another kind'}`,
       { hint: 'rename or remove it, or use --network none or --network host' },
     )
-  refuseIpv6()
+  refuseIpv6(name)
   route(bringUp(link.index))
-  const found = findAddress(link)
-  if (found !== undefined) return bridgeOf(link, { ...found, mtu })
-  const { address: first, prefixLength } = freeBlock()
-  const own = { address: first + 1, prefixLength }
+  const found = findAddress(link, spec)
+  if (found !== undefined) return bridgeOf(spec, link, { ...found, mtu })
+  const { block, gateway } = addresses ?? freeAddresses()
+  const own = { address: gateway, prefixLength: block.prefixLength }
   route(addAddress({ index: link.index, ...own }))
-  return bridgeOf(link, { ...own, mtu })
+  return bridgeOf(spec, link, { ...own, mtu })
 }
 
-function makeLink(): Link {
-  route(makeBridge(bridgeName, hardwareAddressOf(0)))
-  const link = findLink(bridgeName)
+function makeLink({ name, addresses }: BridgeSpec): Link {
+  route(makeBridge(name, hardwareAddressOf(addresses?.gateway ?? 0)))
+  const link = findLink(name)
   if (link !== undefined) return link
-  throw new Error(`${bridgeName} went away while it was made`)
+  throw new Error(`${name} went away while it was made`)
+}
+
+function freeAddresses(): { readonly block: Ipv4Block; readonly gateway: Ipv4 } {
+  const block = freeBlock()
+  return { block, gateway: block.address + 1 }
 }
 
 /** @throws NETWORK_UNAVAILABLE where this host has a route for every block */
 function freeBlock(): Ipv4Block {
-  const used = [
+  const block = chooseSubnet(usedBlocks())
+  if (block !== undefined) return block
+  throw new KauriError('NETWORK_UNAVAILABLE', 'no addresses are free for the bridge network', {
+    hint: 'make a bridge kauri0 with an address of your choice, or use --network none or --network host',
+  })
+}
+
+/** Blocks that this host knows of: routes, a default one among them, and its resolvers. @throws a system error */
+export function usedBlocks(): readonly Ipv4Block[] {
+  return [
     ...route(listRoutes()).flatMap(reply => parseRoute(reply)?.destination ?? []),
     ...resolverAddresses().map(address => ({ address, prefixLength: 32 })),
   ]
-  const block = chooseSubnet(used)
-  if (block !== undefined) return block
-  throw new KauriError('NETWORK_UNAVAILABLE', 'no addresses are free for the bridge network', {
-    hint: `make a bridge ${bridgeName} with an address of your choice, or use --network none or --network host`,
-  })
 }
 
 /** Resolvers that the host reaches by its default route are in no route of their own. */
@@ -220,7 +244,7 @@ function resolverAddresses(): readonly Ipv4[] {
 }
 
 /** With IPv6 on it the host would take routes and addresses from what containers advertise. */
-function refuseIpv6(): void {
-  const file = `/proc/sys/net/ipv6/conf/${bridgeName}/disable_ipv6`
+function refuseIpv6(name: string): void {
+  const file = `/proc/sys/net/ipv6/conf/${name}/disable_ipv6`
   if (existsSync(file)) writeFileSync(file, '1')
 }

@@ -68,6 +68,6 @@ const loopback = 1
 function otherLinks(bridge: string): readonly string[] {
   return netlinkRequest(netlinkProtocol.route, [listLinks()])
     .flatMap(reply => parseLink(reply) ?? [])
-    .filter(({ index, name }) => index !== loopback && !name.startsWith(bridge))
+    .filter(({ index, name }) => index !== loopback && name !== bridge && !name.startsWith('kauri'))
     .map(({ name }) => name)
 }

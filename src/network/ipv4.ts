@@ -53,3 +53,17 @@ export function overlap(a: Ipv4Block, b: Ipv4Block): boolean {
 export function formatBlock({ address, prefixLength }: Ipv4Block): string {
   return `${formatIpv4(address)}/${prefixLength}`
 }
+
+/** True for an address of the block. */
+export function within(address: Ipv4, block: Ipv4Block): boolean {
+  return overlap({ address, prefixLength: 32 }, block)
+}
+
+/** `172.20.0.0/16`, any address of the block before the slash; undefined for any other text. */
+export function parseBlock(text: string): Ipv4Block | undefined {
+  const [, address = '', length = ''] = /^([\d.]+)\/(\d{1,2})$/.exec(text) ?? []
+  const parsed = parseIpv4(address)
+  const prefixLength = Number(length)
+  if (parsed === undefined || prefixLength > 32) return undefined
+  return blockOf(parsed, prefixLength)
+}

@@ -16,6 +16,7 @@ import {
 
 const message = {
   newLink: 16,
+  deleteLink: 17,
   getLink: 18,
   newAddress: 20,
   getAddress: 22,
@@ -140,6 +141,17 @@ export function bringUp(index: number): NetlinkMessage {
   }
 }
 
+/** Removes an interface, and with one end of a pair the other; ENODEV where there is none. */
+export function removeLink(index: number): NetlinkMessage {
+  return {
+    type: message.deleteLink,
+    flags: request | ack,
+    header: linkHeader(index, false),
+    attributes: [],
+    purpose: `removing the interface ${index}`,
+  }
+}
+
 export interface VethPair {
   /** Of the end that goes to the container. */
   readonly inner: {
@@ -155,13 +167,16 @@ export interface VethPair {
   readonly mtu: number
   /** The port reaches the bridge itself and no other isolated port. */
   readonly isolated: boolean
+  /** A process in the namespace that the inner one goes to, as the sender knows it; 1 where it is left out. */
+  readonly namespacePid?: number
 }
 
 /**
- * A pair of interfaces, both up. The inner one goes to the network namespace of the sender's process 1, which is the sender
- * itself where it is the first process of a pid namespace; the other to the namespace of the sender's socket.
+ * A pair of interfaces, both up. The inner one goes to the network namespace of a process: of the sender's process 1, which
+ * is the sender itself where it is the first process of a pid namespace; the other to the namespace of the sender's socket.
  */
-export function makeVethPair({ inner, port, bridge, mtu, isolated }: VethPair): NetlinkMessage[] {
+export function makeVethPair(asked: VethPair): NetlinkMessage[] {
+  const { inner, port, bridge, mtu, isolated, namespacePid = 1 } = asked
   const size: Attribute = [linkAttribute.mtu, u32(mtu)]
   const peer = [
     linkHeader(port.index, false),
@@ -174,7 +189,7 @@ export function makeVethPair({ inner, port, bridge, mtu, isolated }: VethPair): 
     attributes: [
       [linkAttribute.name, nameBytes(inner.name)],
       [linkAttribute.address, inner.hardwareAddress],
-      [linkAttribute.namespacePid, u32(1)],
+      [linkAttribute.namespacePid, u32(namespacePid)],
       size,
       [
         linkAttribute.linkInfo,

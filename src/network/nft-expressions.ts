@@ -172,9 +172,9 @@ export function translateDestination(map: string): Expression[] {
   ]
 }
 
-/** Six bytes of the packet with four others of it are not in the set. */
+/** Six bytes of the packet with four others of it are in none of the sets. */
 export function pairIsUnknown(
-  set: string,
+  sets: readonly string[],
   hardware: PayloadField,
   address: PayloadField,
 ): Expression[] {
@@ -188,11 +188,13 @@ export function pairIsUnknown(
   return [
     load(hardware, 6, firstHalf),
     load(address, 4, behindHardware),
-    expression('lookup', [
-      [1, nameBytes(set)],
-      [2, u32BigEndian(firstHalf)],
-      [5, u32BigEndian(notThere)],
-    ]),
+    ...sets.map(set =>
+      expression('lookup', [
+        [1, nameBytes(set)],
+        [2, u32BigEndian(firstHalf)],
+        [5, u32BigEndian(notThere)],
+      ]),
+    ),
   ]
 }
 

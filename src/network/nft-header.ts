@@ -14,6 +14,7 @@ export const nftMessage = {
   getRule: 0xa07,
   newSet: 0xa09,
   newElement: 0xa0c,
+  getElement: 0xa0d,
   deleteElement: 0xa0e,
 } as const
 

@@ -93,6 +93,17 @@ export function replaceTable(
   ]
 }
 
+/** ENOENT where there is none. */
+export function removeTable({ family, name }: NftTable): NetlinkMessage {
+  return {
+    type: nftMessage.deleteTable,
+    flags: request | ack,
+    header: familyHeader(family),
+    attributes: [[tableAttribute.name, nameBytes(name)]],
+    purpose: `removing the packet filter table ${name}`,
+  }
+}
+
 function chainAttributes(table: string, { name, base }: NftChain): Attribute[] {
   const named: Attribute[] = [
     [chainAttribute.table, nameBytes(table)],

@@ -1,11 +1,14 @@
 // Sets and maps of nf_tables, whose keys and values are put together of fields of whole four bytes.
 
-import { type Ipv4, toBytes } from './ipv4.ts'
+import { fromBytes, type Ipv4, toBytes } from './ipv4.ts'
 import {
   type Attribute,
+  listAttributes,
   type NetlinkMessage,
+  type NetlinkReply,
   nameBytes,
   netlinkFlag,
+  parseAttributes,
   u32BigEndian,
 } from './netlink.ts'
 import { familyHeader, type NftTable, nftMessage } from './nft-header.ts'
@@ -25,7 +28,7 @@ const elementAttribute = { key: 1, data: 2, timeout: 4 } as const
 const listElement = 1
 const dataValue = 1
 
-const { request, ack, create } = netlinkFlag
+const { request, ack, dump, create } = netlinkFlag
 
 /** NFT_SET_ bits. */
 const setFlag = { map: 0x08, timeout: 0x10 } as const
@@ -136,14 +139,48 @@ export function addPairs(
 ): NetlinkMessage[] {
   const messages: NetlinkMessage[] = []
   for (let at = 0; at < pairs.length; at += pairsInMessage) {
-    const added = pairs
-      .slice(at, at + pairsInMessage)
-      .map(({ hardwareAddress, address }): Attribute[] => [
-        keyAttribute(Uint8Array.of(...hardwareAddress, 0, 0, ...toBytes(address))),
-      ])
+    const added = pairs.slice(at, at + pairsInMessage).map((pair): Attribute[] => [pairKey(pair)])
     messages.push(elementsMessage(nftMessage.newElement, { table, set }, added))
   }
   return messages
+}
+
+export function removePairs(
+  table: NftTable,
+  set: string,
+  pairs: readonly AddressPair[],
+): NetlinkMessage {
+  const keys = pairs.map((pair): Attribute[] => [pairKey(pair)])
+  return elementsMessage(nftMessage.deleteElement, { table, set }, keys)
+}
+
+/** Every pair of a set. */
+export function listPairs({ family, name }: NftTable, set: string): NetlinkMessage {
+  return {
+    type: nftMessage.getElement,
+    flags: request | dump,
+    header: familyHeader(family),
+    attributes: [
+      [elementListAttribute.table, nameBytes(name)],
+      [elementListAttribute.set, nameBytes(set)],
+    ],
+    purpose: `listing the packet filter set ${set}`,
+  }
+}
+
+export function parsePairs({ type, body }: NetlinkReply): readonly AddressPair[] {
+  if (type !== nftMessage.newElement || body.length < 4) return []
+  const elements = parseAttributes(body.subarray(4)).get(elementListAttribute.elements)
+  return listAttributes(elements ?? Buffer.alloc(0)).flatMap(([, element]) => {
+    const key = parseAttributes(element).get(elementAttribute.key)
+    const bytes = key && parseAttributes(key).get(dataValue)
+    if (bytes?.length !== 12) return []
+    return [{ hardwareAddress: bytes.subarray(0, 6), address: fromBytes(bytes.subarray(8)) }]
+  })
+}
+
+function pairKey({ hardwareAddress, address }: AddressPair): Attribute {
+  return keyAttribute(Uint8Array.of(...hardwareAddress, 0, 0, ...toBytes(address)))
 }
 
 function keyAttribute(bytes: Uint8Array): Attribute {
