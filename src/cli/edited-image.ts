@@ -5,7 +5,7 @@ import { displayName, getImage } from '../image/find-image.ts'
 import type { Image } from '../image/image.ts'
 import { openImage } from '../image/open-image.ts'
 import { parsePlatform } from '../oci/platform.ts'
-import { parseReference } from '../oci/reference.ts'
+import { parseReference, type Reference } from '../oci/reference.ts'
 import type { DiskStore } from '../store/disk-store.ts'
 import type { CommandContext, OptionSpec, ParsedOptions } from './command.ts'
 import { creationTime } from './creation-time.ts'
@@ -27,6 +27,7 @@ export interface EditedImage {
   readonly image: Image
   /** As people write it. */
   readonly name: string
+  readonly reference: Reference | undefined
 }
 
 /** @throws IMAGE_NOT_FOUND */
@@ -38,7 +39,8 @@ export async function openEdited(
   const platform = options.text('platform')
   const wanted = platform === undefined ? undefined : parsePlatform(platform)
   const found = await getImage(store, text)
-  return { image: await openImage(store, found.descriptor, wanted), name: displayName(found) }
+  const image = await openImage(store, found.descriptor, wanted)
+  return { image, name: displayName(found), reference: found.reference }
 }
 
 /** The line of history for what a command does now. */

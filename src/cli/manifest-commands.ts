@@ -1,17 +1,22 @@
 // What the `manifest` commands have in common: an index by its name, and a new one in its place.
 
 import { KauriError } from '../core/errors.ts'
-import { readIndex, storeIndex } from '../image/edit-index.ts'
+import {
+  type EditedIndex,
+  indexDocument,
+  readIndex,
+  storeEditedIndex,
+} from '../image/edit-index.ts'
 import { findImage, getImage } from '../image/find-image.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
-import { type ImageIndex, isIndexType } from '../oci/manifest.ts'
+import { isIndexType } from '../oci/manifest.ts'
 import { parseReference, type Reference } from '../oci/reference.ts'
 import type { DiskStore } from '../store/disk-store.ts'
 import type { CommandContext, ParsedOptions } from './command.ts'
 
 export interface NamedIndex {
   readonly reference: Reference
-  readonly index: ImageIndex
+  readonly index: EditedIndex
 }
 
 /** @throws IMAGE_NOT_FOUND, USAGE for a single image, or where a name is needed and a digest was given */
@@ -26,10 +31,12 @@ export async function openNamedIndex(store: DiskStore, text: string): Promise<Na
 export async function findMember(
   store: DiskStore,
   text: string,
-  index: ImageIndex,
+  index: EditedIndex,
 ): Promise<Descriptor> {
   const hex = text.replace(/^sha256:/, '')
-  const members = index.manifests.filter(({ digest }) => digest.startsWith(`sha256:${hex}`))
+  const members = index.entries
+    .map(({ descriptor }) => descriptor)
+    .filter(({ digest }) => digest.startsWith(`sha256:${hex}`))
   const [member] = members
   if (/^[0-9a-f]{4,64}$/.test(hex) && member !== undefined && members.length === 1) return member
   const { descriptor } = await getImage(store, text)
@@ -44,10 +51,10 @@ export async function keepIndex(
   { print, printJson }: CommandContext,
 ): Promise<void> {
   using _ = store.openBatch()
-  const descriptor = await storeIndex(store, index)
+  const descriptor = await storeEditedIndex(store, index)
   await store.tagImage(reference, descriptor)
   print(descriptor.digest)
-  printJson({ digest: descriptor.digest, index })
+  printJson({ digest: descriptor.digest, index: indexDocument(index) })
 }
 
 /** The name for a new index. @throws NAME_IN_USE where it is taken, but with --amend */

@@ -25,9 +25,14 @@ export function noteOf(options: ParsedOptions): ImageNote | undefined {
       ['os.features', features.length === 0 ? undefined : features],
     ].filter(([, value]) => value !== undefined),
   )
-  const annotations = Object.fromEntries(options.texts('annotation').map(splitAnnotation))
+  const annotations = annotationsOf(options)
   const isSilent = Object.keys(platform).length + Object.keys(annotations).length === 0
   return isSilent ? undefined : { platform, annotations }
+}
+
+/** What `--annotation` says. @throws USAGE */
+export function annotationsOf(options: ParsedOptions): Readonly<Record<string, string>> {
+  return Object.fromEntries(options.texts('annotation').map(splitAnnotation))
 }
 
 function splitAnnotation(text: string): readonly [string, string] {

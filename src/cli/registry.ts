@@ -51,6 +51,7 @@ export const commandGroups: readonly CommandGroup[] = [
       'manifest annotate': () => import('./commands/manifest-annotate.ts'),
       'manifest create': () => import('./commands/manifest-create.ts'),
       'manifest inspect': () => import('./commands/manifest-inspect.ts'),
+      'manifest push': () => import('./commands/manifest-push.ts'),
       'manifest rm': () => import('./commands/manifest-rm.ts'),
       pull: () => import('./commands/pull.ts'),
       push: () => import('./commands/push.ts'),
@@ -67,6 +68,16 @@ export const commandGroups: readonly CommandGroup[] = [
       ps: () => import('./commands/ps.ts'),
       rm: () => import('./commands/rm.ts'),
       run: () => import('./commands/run.ts'),
+    },
+  },
+  {
+    title: 'Registries',
+    commands: {
+      'registry catalog': () => import('./commands/registry-catalog.ts'),
+      'registry referrers': () => import('./commands/registry-referrers.ts'),
+      'registry resolve': () => import('./commands/registry-resolve.ts'),
+      'registry rm': () => import('./commands/registry-rm.ts'),
+      'registry tags': () => import('./commands/registry-tags.ts'),
     },
   },
   {

@@ -24,6 +24,15 @@ export interface ImageParts {
   readonly layers: readonly LayerOfImage[]
   /** Of the manifest. */
   readonly annotations?: Readonly<Record<string, string>>
+  /** What the configuration of the image that this one is made from has beside. */
+  readonly foreign?: ForeignMembers
+}
+
+/** Members of a configuration that kauri does not know; they are kept as they are. */
+export interface ForeignMembers {
+  readonly config: Readonly<Record<string, unknown>>
+  /** Of its member `config`. */
+  readonly run: Readonly<Record<string, unknown>>
 }
 
 interface Document {
@@ -38,7 +47,12 @@ export interface ImageDocuments {
 }
 
 /** Makes the documents; pure. @throws INTERNAL where the history tells of other layers than there are */
-export function imageDocuments({ config, layers, annotations }: ImageParts): ImageDocuments {
+export function imageDocuments({
+  config,
+  layers,
+  annotations,
+  foreign,
+}: ImageParts): ImageDocuments {
   const told = config.history?.filter(entry => entry.empty_layer !== true).length
   if (told !== undefined && told !== layers.length)
     throw new KauriError(
@@ -49,7 +63,7 @@ export function imageDocuments({ config, layers, annotations }: ImageParts): Ima
     ...config,
     rootfs: { type: 'layers', diff_ids: layers.map(({ diffId }) => diffId) },
   }
-  const configDocument = documentOf(mediaTypes.config, imageConfig)
+  const configDocument = documentOf(mediaTypes.config, withForeign(imageConfig, foreign))
   const manifest: Manifest = {
     schemaVersion: 2,
     mediaType: mediaTypes.manifest,
@@ -61,6 +75,11 @@ export function imageDocuments({ config, layers, annotations }: ImageParts): Ima
     config: { ...configDocument, value: imageConfig },
     manifest: { ...documentOf(mediaTypes.manifest, manifest), value: manifest },
   }
+}
+
+function withForeign(config: ImageConfig, foreign: ForeignMembers | undefined): object {
+  if (foreign === undefined) return config
+  return { ...foreign.config, ...config, config: { ...foreign.run, ...config.config } }
 }
 
 function documentOf(mediaType: string, value: object): Document {

@@ -3,7 +3,10 @@
 
 import { KauriError } from '../core/errors.ts'
 import type { HistoryEntry, RunConfig } from '../oci/image-config.ts'
+import { documentPlace, objectReader, parseJsonText, readMembers } from '../oci/json-shape.ts'
 import { compressionOf, layerMediaType } from '../oci/media-types.ts'
+import type { BlobSource } from '../store/store.ts'
+import { readBlob } from '../store/verified-stream.ts'
 import type { ImageParts, LayerOfImage } from './create-image.ts'
 import type { Image } from './image.ts'
 
@@ -28,6 +31,40 @@ export function partsOf({ config, layers, manifest }: Image): ImageParts {
     }),
     ...(manifest.annotations === undefined ? {} : { annotations: manifest.annotations }),
   }
+}
+
+const knownMembers = new Set(
+  'architecture author config created history os os.features os.version rootfs variant'.split(' '),
+)
+
+/** They tell of the container that made the image, or of its layers as they were. */
+const staleMembers = new Set(['container', 'container_config', 'moby.buildkit.cache.v0'])
+
+const knownRunMembers = new Set(
+  'ArgsEscaped Cmd Entrypoint Env ExposedPorts Healthcheck Labels OnBuild Shell StopSignal User Volumes WorkingDir'.split(
+    ' ',
+  ),
+)
+
+/** The parts with what the image's configuration has beside what kauri knows. @throws BLOB_NOT_FOUND, BLOB_CORRUPT */
+export async function wholePartsOf(store: BlobSource, image: Image): Promise<ImageParts> {
+  const { config } = image.manifest
+  const place = documentPlace(`config ${config.digest}`, 'ARCHIVE_INVALID')
+  const value = parseJsonText(await readBlob(store, config), place)
+  const members = objectReader(value, place)
+  const run = members.optional('config', readMembers) ?? {}
+  const foreign = {
+    config: membersBut(readMembers(value, place), knownMembers.union(staleMembers)),
+    run: membersBut(run, knownRunMembers),
+  }
+  return { ...partsOf(image), foreign }
+}
+
+function membersBut(
+  members: Readonly<Record<string, unknown>>,
+  left: ReadonlySet<string>,
+): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(members).filter(([key]) => !left.has(key)))
 }
 
 /** An entry for each layer: what the history leaves out is made up, so that new lines stand at their place. */

@@ -1,9 +1,12 @@
 // Images and indexes made from stored ones, as a person types it.
 
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
 import test from 'ava'
+import { digestOf } from '../../src/oci/digest.ts'
 import { type KauriProgram, kauriProgram } from '../helpers/kauri-program.ts'
 import { testWith } from '../helpers/needs.ts'
+import { serveRegistry } from '../helpers/registry-server.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { tarOf } from '../helpers/tar.ts'
 
@@ -45,6 +48,38 @@ test('a configuration changes without a build; the same change gives the same im
   await ok(kauri, 'verify', 'app:2')
 })
 
+test('members of a configuration that kauri does not know outlive its changes', async t => {
+  using kauri = kauriProgram()
+  using scratch = makeScratch()
+  const layer = tarOf({ name: 'file', body: 'x' })
+  const config = JSON.stringify({
+    os: 'linux',
+    architecture: 'amd64',
+    docker_version: '19.03',
+    container_config: { Cmd: ['stale'] },
+    'org.example.future': [1],
+    config: { Hostname: 'h', StopTimeout: 7, Cmd: ['old'] },
+    rootfs: { type: 'layers', diff_ids: [digestOf(layer)] },
+  })
+  const manifest = '[{"Config":"c","RepoTags":["foreign:1"],"Layers":["l"]}]'
+  writeFileSync(
+    scratch.at('foreign.tar'),
+    tarOf(
+      { name: 'c', body: config },
+      { name: 'l', body: layer },
+      { name: 'manifest.json', body: manifest },
+    ),
+  )
+  await ok(kauri, 'load', '-i', scratch.at('foreign.tar'))
+  await ok(kauri, 'image', 'config', 'foreign:1', '-c', 'CMD ["new"]', '-t', 'foreign:2')
+  const { Manifest } = await inspect(kauri, 'foreign:2')
+  const blob = path.join(kauri.dataRoot, 'oci/blobs/sha256', Manifest.Config.digest.slice(7))
+  const changed = JSON.parse(readFileSync(blob, 'utf8'))
+  t.like(changed, { docker_version: '19.03', 'org.example.future': [1] })
+  t.deepEqual(changed.config, { Hostname: 'h', StopTimeout: 7, Cmd: ['new'] })
+  t.false('container_config' in changed)
+})
+
 test('tars become layers on top, and whiteouts in them remove', async t => {
   using kauri = kauriProgram()
   using scratch = makeScratch()
@@ -72,6 +107,28 @@ test('what stands on one base is put onto another', async t => {
   const [image, base] = [await inspect(kauri, 'app:new'), await inspect(kauri, 'new')]
   t.deepEqual(image.RootFS.Layers.slice(0, 1), base.RootFS.Layers)
   await ok(kauri, 'verify', 'app:new')
+  t.like(image.Manifest.Annotations, {
+    'org.opencontainers.image.base.name': 'docker.io/library/new:latest',
+    'org.opencontainers.image.base.digest': base.Id,
+  })
+  writeFileSync(scratch.at('more.tar'), tarOf({ name: 'more', body: 'more' }))
+  await ok(
+    kauri,
+    'image',
+    'append',
+    'new',
+    scratch.at('more.tar'),
+    scratch.at('layer.tar'),
+    '-t',
+    'wide',
+  )
+  await ok(kauri, 'image', 'rebase', 'app', '--from', 'old', '--onto', 'wide', '-t', 'app:wide')
+  const wide = await inspect(kauri, 'wide')
+  t.deepEqual((await inspect(kauri, 'app:wide')).RootFS.Layers, [
+    ...wide.RootFS.Layers,
+    image.RootFS.Layers[1],
+  ])
+  await ok(kauri, 'verify', 'app:wide')
   const wrong = ['image', 'rebase', 'app', '--from', 'new', '--onto', 'old']
   t.regex((await kauri.run(wrong)).stderr, /does not stand on the layers of the old base/)
 })
@@ -117,8 +174,39 @@ test('notes of an index’s images are changed, and the images are not', async t
     platform: { os: 'linux', architecture: 'arm64', variant: 'v8', 'os.version': '12' },
   })
   await ok(kauri, 'verify', 'app')
+  await ok(kauri, 'manifest', 'annotate', 'app', '--annotation', 'of=itself')
+  const whole = JSON.parse(await ok(kauri, 'manifest', 'inspect', 'app'))
+  t.is(whole.annotations.of, 'itself')
+  t.is((await kauri.run(['manifest', 'annotate', 'app', '--arch', 'arm'])).code, 2)
   t.is((await kauri.run(['manifest', 'annotate', 'app', 'app:arm'])).code, 2)
   t.is((await kauri.run(['manifest', 'annotate', 'app:arm', 'app:arm', '--os', 'x'])).code, 2)
+})
+
+test('an index goes into a registry with all its images, and only whole', async t => {
+  using kauri = kauriProgram()
+  await using server = await serveRegistry()
+  const digests = [
+    await importOf(kauri, 'app:amd', '--platform', 'linux/amd64'),
+    await importOf(kauri, 'app:arm', '--platform', 'linux/arm64'),
+  ]
+  const index = await ok(
+    kauri,
+    'manifest',
+    'create',
+    '--annotation',
+    'a=b',
+    'app',
+    'app:amd',
+    'app:arm',
+  )
+  const target = `${server.host}/team/app:1`
+  t.is(await ok(kauri, 'manifest', 'push', 'app', target), `${target} ${index}`)
+  const stored = server.manifests.get('team/app')
+  for (const name of ['1', ...digests]) t.true(stored?.has(name), name)
+  t.is(JSON.parse(stored?.get('1')?.bytes.toString('utf8') ?? '').annotations.a, 'b')
+  t.is((await kauri.run(['manifest', 'push', 'app:amd', target])).code, 2)
+  await ok(kauri, 'manifest', 'push', '--purge', 'app', target)
+  t.is((await kauri.run(['manifest', 'inspect', 'app'])).code, 1)
 })
 
 testWith({ root: true })('many layers become one, or one above those that stay', async t => {

@@ -5,7 +5,7 @@ import { gzipSync, zstdCompressSync } from 'node:zlib'
 import test from 'ava'
 import { ignoreEvents } from '../../src/core/events.ts'
 import { dockerArchive } from '../../src/image/docker-archive.ts'
-import { addToIndex, emptyIndex, storeIndex } from '../../src/image/edit-index.ts'
+import { addToIndex, newIndex, storeEditedIndex } from '../../src/image/edit-index.ts'
 import type { Image } from '../../src/image/image.ts'
 import { loadDirectory } from '../../src/image/load-directory.ts'
 import { ociArchive, writeOciDirectory } from '../../src/image/oci-archive.ts'
@@ -76,9 +76,9 @@ async function makeIndex(store: DiskStore): Promise<{ index: Descriptor; images:
     await makeImage(store, { layers: ['amd'], codec: 'gzip' }),
     await makeImage(store, { layers: ['arm'], codec: 'gzip', config: { architecture: 'arm64' } }),
   ]
-  let document = emptyIndex
+  let document = newIndex
   for (const { descriptor } of images) document = await addToIndex(store, document, descriptor)
-  return { index: await storeIndex(store, document), images }
+  return { index: await storeEditedIndex(store, document), images }
 }
 
 /** What `docker save` writes where containerd keeps the images: both forms, blobs as they are, one platform in manifest.json. */

@@ -2,7 +2,7 @@
 
 import { statSync } from 'node:fs'
 import { KauriError } from '../../core/errors.ts'
-import { appendLayer, partsOf } from '../../image/edit-image.ts'
+import { appendLayer, wholePartsOf } from '../../image/edit-image.ts'
 import { fileSource } from '../../image/file-source.ts'
 import type { CommandSpec } from '../command.ts'
 import { editLine, editOptions, keepEdited, openEdited } from '../edited-image.ts'
@@ -21,7 +21,7 @@ export const command: CommandSpec = {
     const store = openStore(context)
     const { image } = await openEdited(store, name, options)
     const { storeLayerTar } = await import('../../image/store-layer.ts')
-    let parts = partsOf(image)
+    let parts = await wholePartsOf(store, image)
     using batch = store.openBatch()
     for (const file of files) {
       const found = statSync(file, { throwIfNoEntry: false })

@@ -1,7 +1,7 @@
 // `kauri image config`: another configuration for an image, without a build.
 
 import { changeConfig } from '../../dockerfile/config-change.ts'
-import { partsOf, reconfigure } from '../../image/edit-image.ts'
+import { reconfigure, wholePartsOf } from '../../image/edit-image.ts'
 import type { CommandSpec } from '../command.ts'
 import { editLine, editOptions, keepEdited, openEdited } from '../edited-image.ts'
 import { openStore } from '../open-store.ts'
@@ -31,7 +31,8 @@ export const command: CommandSpec = {
     const { image } = await openEdited(store, name, options)
     const changes = options.texts('change')
     const line = editLine(changes.join(' '), options)
-    const parts = reconfigure(partsOf(image), config => changeConfig(config, changes), line)
+    const before = await wholePartsOf(store, image)
+    const parts = reconfigure(before, config => changeConfig(config, changes), line)
     await keepEdited(store, parts, { options, context })
     return 0
   },

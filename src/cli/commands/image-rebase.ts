@@ -1,8 +1,10 @@
 // `kauri image rebase`: puts what stands on one base image onto another.
 
-import { partsOf, rebase } from '../../image/edit-image.ts'
+import type { ImageParts } from '../../image/create-image.ts'
+import { partsOf, rebase, wholePartsOf } from '../../image/edit-image.ts'
+import { formatReference } from '../../oci/reference.ts'
 import type { CommandSpec } from '../command.ts'
-import { editOptions, keepEdited, openEdited } from '../edited-image.ts'
+import { type EditedImage, editOptions, keepEdited, openEdited } from '../edited-image.ts'
 import { openStore } from '../open-store.ts'
 
 export const command: CommandSpec = {
@@ -21,13 +23,31 @@ export const command: CommandSpec = {
   ],
   async run({ options, positionals: [name = ''], context }) {
     const store = openStore(context)
-    const open = async (text: string) => partsOf((await openEdited(store, text, options)).image)
-    const [image, from, onto] = [
+    const open = async (text: string): Promise<EditedImage> =>
+      await openEdited(store, text, options)
+    const [edited, from, onto] = [
       await open(name),
       await open(options.requiredText('from')),
       await open(options.requiredText('onto')),
     ]
-    await keepEdited(store, rebase(image, from, onto), { options, context })
+    const image = await wholePartsOf(store, edited.image)
+    const rebased = rebase(image, partsOf(from.image), partsOf(onto.image))
+    await keepEdited(store, withBase(rebased, onto), { options, context })
     return 0
   },
+}
+
+/** What image-spec's annotations say of the base that an image stands on. */
+function withBase(parts: ImageParts, { image, reference }: EditedImage): ImageParts {
+  const { 'org.opencontainers.image.base.name': _, ...annotations } = parts.annotations ?? {}
+  return {
+    ...parts,
+    annotations: {
+      ...annotations,
+      'org.opencontainers.image.base.digest': image.descriptor.digest,
+      ...(reference === undefined
+        ? {}
+        : { 'org.opencontainers.image.base.name': formatReference(reference) }),
+    },
+  }
 }

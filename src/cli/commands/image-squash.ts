@@ -2,7 +2,7 @@
 
 import { KauriError } from '../../core/errors.ts'
 import { inStep } from '../../core/events.ts'
-import { partsOf, squashed } from '../../image/edit-image.ts'
+import { squashed, wholePartsOf } from '../../image/edit-image.ts'
 import type { CommandSpec } from '../command.ts'
 import { editLine, editOptions, keepEdited, openEdited } from '../edited-image.ts'
 import { requireRoot } from '../host-needs.ts'
@@ -35,7 +35,8 @@ export const command: CommandSpec = {
       squashLayers(image, keep, { store, snapshotter, signal, emit }),
     )
     const edit = editLine(`kauri image squash ${shown}`, options)
-    await keepEdited(store, squashed(partsOf(image), layer, { keep, edit }), { options, context })
+    const parts = await wholePartsOf(store, image)
+    await keepEdited(store, squashed(parts, layer, { keep, edit }), { options, context })
     return 0
   },
 }

@@ -1,9 +1,10 @@
 // `kauri manifest create`: one name for the images of several platforms.
 
-import { addToIndex, emptyIndex } from '../../image/edit-index.ts'
+import { addToIndex, annotateIndex, newIndex } from '../../image/edit-index.ts'
 import { getImage } from '../../image/find-image.ts'
 import type { CommandSpec } from '../command.ts'
 import { keepIndex, newIndexName } from '../manifest-commands.ts'
+import { annotationsOf } from '../manifest-note.ts'
 import { openStore } from '../open-store.ts'
 
 export const command: CommandSpec = {
@@ -14,11 +15,21 @@ export const command: CommandSpec = {
   ],
   operands: 'NAME [IMAGE...]',
   minOperands: 1,
-  options: [{ long: 'amend', short: 'a', summary: 'Replace an image that has the name' }],
+  options: [
+    { long: 'amend', short: 'a', summary: 'Replace an image that has the name' },
+    {
+      long: 'annotation',
+      value: 'NAME=VALUE',
+      repeat: true,
+      summary: 'Annotation of the index itself',
+    },
+  ],
   async run({ options, positionals: [name = '', ...images], context }) {
     const store = openStore(context)
     const reference = await newIndexName(store, name, options)
-    let index = emptyIndex
+    const annotations = annotationsOf(options)
+    let index =
+      Object.keys(annotations).length === 0 ? newIndex : annotateIndex(newIndex, annotations)
     for (const image of images)
       index = await addToIndex(store, index, (await getImage(store, image)).descriptor)
     await keepIndex(store, { reference, index }, context)
