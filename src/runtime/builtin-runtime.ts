@@ -1,121 +1,66 @@
 // The runtime that kauri brings along: decides everything here, records what it is about to make, lets the launcher do
 // it, and removes what was made.
 
-import { existsSync, rmSync } from 'node:fs'
-import path from 'node:path'
-import process from 'node:process'
 import { KauriError } from '../core/errors.ts'
-import { cancelled } from '../core/process.ts'
-import type { RuntimeConfig } from '../oci/runtime-config.ts'
-import {
-  type ContainerCgroup,
-  createCgroup,
-  hadOutOfMemory,
-  planCgroup,
-  removeCgroup,
-} from './cgroup.ts'
 import { type CgroupLayout, readCgroupLayout } from './cgroup-layout.ts'
-import { type LaunchReport, launch } from './launch.ts'
-import { launchPlan } from './launch-plan.ts'
+import { readContainerStats } from './cgroup-stats.ts'
+import { containerDirectory, storedIds } from './container-files.ts'
+import type { ContainerRuntime } from './container-runtime.ts'
 import {
-  type MountPointLayer,
-  makeMountPoints,
-  planMountPoints,
-  removeMadeEntries,
-} from './mount-points.ts'
-import { ownIdentity, writeRecord } from './run-record.ts'
-import type { Bundle, ContainerExit, RootMount, RunOptions, Runtime } from './runtime.ts'
-import { seccompFilter } from './seccomp-cache.ts'
-
-export interface BuiltinRuntimeOptions {
-  /** Run-time state, such as /run/kauri; made when needed. */
-  readonly runRoot: string
-  /** Where compiled seccomp filters are kept; undefined: compiled each time. */
-  readonly cacheRoot?: string | undefined
-}
+  freezeContainer,
+  killContainer,
+  processesOf,
+  updateContainer,
+} from './control-container.ts'
+import { createContainer } from './create-container.ts'
+import { deleteContainer } from './delete-container.ts'
+import { execInContainer } from './exec-container.ts'
+import { getStored, requireRunning, statusOf } from './find-container.ts'
+import { runBundle } from './run-bundle.ts'
+import { type BuiltinRuntimeOptions, type RuntimeHost, requireRoot } from './runtime-host.ts'
+import { startContainer } from './start-container.ts'
+import { waitForContainer } from './wait-for-container.ts'
 
 /** Runs bundles with kauri's own launcher. */
-export function createBuiltinRuntime(options: BuiltinRuntimeOptions): Runtime {
+export function createBuiltinRuntime(options: BuiltinRuntimeOptions): ContainerRuntime {
+  const { runRoot } = options
   let layout: CgroupLayout | undefined
+  const host = (): RuntimeHost => {
+    requireRoot()
+    layout ??= readCgroupLayout()
+    return { ...options, layout }
+  }
+  /** Ends of containers whose launcher stays with this process. */
+  const ends = new Map<string, Promise<number | undefined>>()
   return {
     name: 'builtin',
-    run: (bundle, runOptions) => {
-      layout ??= readCgroupLayout()
-      return runBundle(bundle, runOptions, { ...options, layout })
+    run: (bundle, runOptions) => runBundle(bundle, runOptions, host()),
+    async create(bundle, createOptions) {
+      const { supervision } = createOptions
+      const launched = await createContainer(bundle, createOptions, host())
+      if (supervision.kind === 'caller' && supervision.stay === true)
+        ends.set(bundle.id, launched.ended)
+      return statusOf(runRoot, bundle.id) ?? gone(bundle.id)
     },
+    start: (id, startOptions) => startContainer(runRoot, id, startOptions),
+    exec: (id, process, execOptions) => execInContainer(id, process, execOptions, host()),
+    state: id => statusOf(runRoot, id),
+    list: () => storedIds(runRoot).flatMap(id => statusOf(runRoot, id) ?? []),
+    kill: (id, signal, { all = false } = {}) => killContainer(runRoot, id, { signal, all }),
+    pause: id => freezeContainer(runRoot, id, true),
+    resume: id => freezeContainer(runRoot, id, false),
+    update: (id, resources) => updateContainer(id, resources, host()),
+    wait: (id, signal) => waitForContainer(runRoot, id, { staying: ends.get(id), signal }),
+    delete: (id, { force = false } = {}) => deleteContainer(runRoot, id, force),
+    stats(id) {
+      const { pid } = requireRunning(runRoot, id)
+      return readContainerStats(getStored(runRoot, id).cgroup.directories, pid)
+    },
+    processes: id => processesOf(getStored(runRoot, id)),
+    directoryOf: id => containerDirectory(runRoot, id),
   }
 }
 
-interface Host extends BuiltinRuntimeOptions {
-  readonly layout: CgroupLayout
-}
-
-async function runBundle(bundle: Bundle, options: RunOptions, host: Host): Promise<ContainerExit> {
-  const { id, config, root } = bundle
-  const { signal } = options
-  if (signal?.aborted) throw cancelled(signal)
-  if (process.geteuid?.() !== 0)
-    throw new KauriError('NOT_ROOT', 'running a container needs root', { hint: 'use sudo' })
-  const seccomp = await seccompFilter(config, filterDirectory(host))
-  const resources = config.linux.resources ?? {}
-  const planned = planCgroup(host.layout, id, { resources, allHierarchies: showsCgroups(config) })
-  const mountPoints = planMountPoints(config, root, path.join(host.runRoot, id))
-  await using traces = new AsyncDisposableStack()
-  const cgroups = planned.map(({ directory }) => directory)
-  const layer = mountPoints === undefined ? {} : { mountPoints: mountPoints.directory }
-  const record = writeRecord(host.runRoot, { id, owner: ownIdentity(), cgroups, ...layer })
-  traces.defer(async () => {
-    removeMountPoints(mountPoints)
-    await removeCgroup(cgroups)
-    // Last, and only when all of it is gone: what could not be removed is the next sweep's.
-    record[Symbol.dispose]()
-  })
-  const cgroup = createCgroup(host.layout, planned, resources)
-  if (mountPoints !== undefined) makeMountPoints(mountPoints)
-  clearVolatileMark(root)
-  const plan = launchPlan(config, {
-    root,
-    io: options.io,
-    layout: host.layout,
-    cgroup,
-    mountPoints: mountPoints?.directory,
-    network: bundle.network,
-    seccomp,
-  })
-  const report = await launch(plan, options)
-  removeMade(root, report)
-  return exitOf(report, cgroup, options)
-}
-
-function filterDirectory({ cacheRoot }: Host): string | undefined {
-  return cacheRoot === undefined ? undefined : path.join(cacheRoot, 'seccomp')
-}
-
-function showsCgroups({ mounts }: RuntimeConfig): boolean {
-  return mounts.some(({ type }) => type === 'cgroup' || type === 'cgroup2')
-}
-
-function removeMountPoints(mountPoints: MountPointLayer | undefined): void {
-  if (mountPoints !== undefined) rmSync(mountPoints.directory, { recursive: true, force: true })
-}
-
-/** The kernel marks a volatile overlay so that nobody trusts it after a crash; here whoever needs it whole has synced it. */
-function clearVolatileMark(root: RootMount): void {
-  if (root.kind !== 'overlay' || root.work === undefined) return
-  const mark = path.join(root.work, 'work', 'incompat')
-  if (existsSync(mark)) rmSync(mark, { recursive: true, force: true })
-}
-
-function removeMade(root: RootMount, { made }: LaunchReport): void {
-  const directory = root.kind === 'directory' ? root.path : root.upper
-  if (directory !== undefined) removeMadeEntries(directory, made)
-}
-
-function exitOf(report: LaunchReport, cgroup: ContainerCgroup, options: RunOptions): ContainerExit {
-  if (options.signal?.aborted) throw cancelled(options.signal)
-  for (const message of report.warnings) options.emit?.({ kind: 'warning', message })
-  if (report.failure !== undefined) throw report.failure
-  if (report.exitCode === undefined)
-    throw new KauriError('LAUNCH_FAILED', 'the launcher was killed, and the container with it')
-  return { code: report.exitCode, outOfMemory: hadOutOfMemory(cgroup.directories) }
+function gone(id: string): never {
+  throw new KauriError('CONTAINER_NOT_FOUND', `the container ${id} was removed while it was made`)
 }

@@ -43,11 +43,12 @@ const parentName = 'kauri'
 export function planCgroup(
   layout: CgroupLayout,
   id: string,
-  use: { readonly resources: Resources; readonly allHierarchies: boolean },
+  use: CgroupUse,
 ): readonly PlannedDirectory[] {
   const needed = neededControllers(use.resources)
   const deviceHolder = deviceHierarchy(layout, use.resources)
   const shown = use.allHierarchies ? visibleHierarchies(layout) : []
+  const place = placeOf(id, use.cgroupsPath)
   return layout.hierarchies
     .filter(
       hierarchy =>
@@ -57,8 +58,34 @@ export function planCgroup(
     )
     .map(hierarchy => ({
       hierarchy,
-      directory: path.join(parentDirectory(hierarchy), id),
+      directory: place(hierarchy),
     }))
+}
+
+export interface CgroupUse {
+  readonly resources: Resources
+  readonly allHierarchies: boolean
+  /** As the configuration has it: absolute below each mount point, else below this process's own cgroup. */
+  readonly cgroupsPath?: string | undefined
+}
+
+/** @throws USAGE for a path that would lead out of the hierarchy */
+function placeOf(
+  id: string,
+  cgroupsPath: string | undefined,
+): (hierarchy: CgroupHierarchy) => string {
+  if (cgroupsPath === undefined || cgroupsPath === '')
+    return hierarchy => path.join(parentDirectory(hierarchy), id)
+  const isClean = path.posix.join('/', cgroupsPath) === path.posix.resolve('/', cgroupsPath)
+  if (
+    cgroupsPath.split('/').includes('..') ||
+    !isClean ||
+    path.posix.resolve('/', cgroupsPath) === '/'
+  )
+    throw new KauriError('USAGE', `${JSON.stringify(cgroupsPath)} is no place for a cgroup`)
+  if (cgroupsPath.startsWith('/')) return ({ mountPoint }) => path.join(mountPoint, cgroupsPath)
+  return ({ version, mountPoint, ownDirectory }) =>
+    path.join(version === 2 ? mountPoint : ownDirectory, cgroupsPath)
 }
 
 export interface PlannedDirectory {
@@ -127,6 +154,52 @@ export function createCgroup(
     limitsDevices: deviceHolder !== undefined,
     ...(needsProgram ? { deviceProgram: compileDeviceRules(resources.devices ?? []) } : {}),
   }
+}
+
+/** Sets limits of cgroups that are there. @throws LIMIT_UNAVAILABLE */
+export function changeLimits(
+  layout: CgroupLayout,
+  directories: readonly string[],
+  resources: Resources,
+): void {
+  const { devices: _, ...limits } = resources
+  const planned = layout.hierarchies.flatMap(hierarchy => {
+    const directory = directories.find(place => place.startsWith(`${hierarchy.mountPoint}/`))
+    return directory === undefined ? [] : [{ hierarchy, directory }]
+  })
+  refuseMissing(planned, neededControllers(limits))
+  for (const { hierarchy, directory } of planned) {
+    const writes =
+      hierarchy.version === 1
+        ? version1Writes(hierarchy, directory, limits)
+        : version2Writes(hierarchy, directory, limits)
+    for (const write of inPossibleOrder(writes)) applyWrite(write)
+  }
+}
+
+/** The kernel keeps memory below memory plus swap at every moment, so which goes first depends on what was. */
+function inPossibleOrder(writes: readonly CgroupWrite[]): readonly CgroupWrite[] {
+  const memory = writes.find(({ file }) => file.endsWith('/memory.limit_in_bytes'))
+  const both = writes.find(({ file }) => file.endsWith('/memory.memsw.limit_in_bytes'))
+  if (memory === undefined || both === undefined) return writes
+  const before = Number(readFileSync(both.file, 'utf8'))
+  const wanted = Number(memory.value)
+  if (wanted >= 0 && wanted <= before) return writes
+  return [both, ...writes.filter(write => write !== both)]
+}
+
+/** Ids of the processes in a cgroup and those below it. */
+export function processesIn(directory: string): readonly number[] {
+  let below: readonly string[]
+  try {
+    below = readdirSync(directory, { withFileTypes: true })
+      .filter(entry => entry.isDirectory())
+      .map(({ name }) => path.join(directory, name))
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT', 'ENODEV')) return []
+    throw error
+  }
+  return [...readPids(path.join(directory, 'cgroup.procs')), ...below.flatMap(processesIn)]
 }
 
 function refuseMissing(planned: readonly PlannedDirectory[], needed: ReadonlySet<string>): void {

@@ -1,18 +1,24 @@
 // A bundle as the launcher's plan: every decision is taken and every value checked here.
 
 import { KauriError } from '../core/errors.ts'
-import type { NamespaceType, Rlimit, RuntimeConfig } from '../oci/runtime-config.ts'
+import type {
+  IdMapping,
+  NamespaceType,
+  ProcessConfig,
+  Rlimit,
+  RuntimeConfig,
+} from '../oci/runtime-config.ts'
 import { capabilityBits } from './capabilities.ts'
 import type { ContainerCgroup } from './cgroup.ts'
 import type { CgroupLayout } from './cgroup-layout.ts'
 import { mountAttribute, overlayMountOptions } from './mount-options.ts'
 import { mountRecords } from './mount-records.ts'
 import { type PlanRecord, planTag } from './plan-writer.ts'
-import type { ContainerIo, NetworkSetup, RootMount } from './runtime.ts'
+import type { NetworkSetup, RootMount } from './runtime.ts'
 
 export interface LaunchContext {
   readonly root: RootMount
-  readonly io: ContainerIo
+  readonly io: PlanStreams
   readonly layout: CgroupLayout
   readonly cgroup: ContainerCgroup
   /** A directory with mount points that the root lacks; the lowest layer of an overlay. */
@@ -22,18 +28,41 @@ export interface LaunchContext {
   readonly seccomp?: Uint8Array | undefined
 }
 
+/** What the plan must say of the program's streams. */
+export type PlanStreams =
+  /** They stay what the launcher has. */
+  | { readonly kind: 'inherit' }
+  /** Standard error goes where standard output does. */
+  | { readonly kind: 'lines' }
+  | { readonly kind: 'terminal'; readonly consoleSocket?: string | undefined }
+
 /** CLONE_NEW bits of linux/sched.h. */
-const namespaceBits: Readonly<Partial<Record<NamespaceType, number>>> = {
+const namespaceBits: Readonly<Record<NamespaceType, number>> = {
   mount: 0x00020000,
   cgroup: 0x02000000,
   uts: 0x04000000,
   ipc: 0x08000000,
+  user: 0x10000000,
   pid: 0x20000000,
   network: 0x40000000,
+  time: 0x00000080,
 }
 
-/** Namespaces of the host that a container may share by a path. */
-const joinable: ReadonlySet<NamespaceType> = new Set(['network', 'ipc', 'uts'])
+/** Those of others that a container may be in; its mounts are always its own. */
+const joinable: ReadonlySet<NamespaceType> = new Set([
+  'network',
+  'ipc',
+  'uts',
+  'pid',
+  'user',
+  'cgroup',
+  'time',
+])
+
+/** CLONE_NEW bits of all namespaces that a container does not share with the host by its configuration. */
+export function ownNamespaceBits({ linux: { namespaces } }: RuntimeConfig): number {
+  return namespaces.reduce((bits, { type }) => bits | namespaceBits[type], 0)
+}
 
 const rlimitNumbers: Readonly<Record<string, number>> = {
   RLIMIT_CPU: 0,
@@ -69,38 +98,39 @@ export function launchPlan(config: RuntimeConfig, context: LaunchContext): reado
       layout: context.layout,
       limitsDevices: context.cgroup.limitsDevices,
     }),
-    ...streamRecords(config, context.io),
-    ...processRecords(config),
-    ...(context.seccomp === undefined
-      ? []
-      : [[planTag.seccomp, seccompSpecAllow, context.seccomp] as const]),
+    ...streamRecords(config.process, context.io),
+    ...processRecords(config.process),
+    ...seccompRecords(context.seccomp),
   ]
 }
 
-function namespaceRecords(
-  { hostname, linux: { namespaces } }: RuntimeConfig,
-  { network }: LaunchContext,
-): PlanRecord[] {
+export function seccompRecords(filter: Uint8Array | undefined): PlanRecord[] {
+  return filter === undefined ? [] : [[planTag.seccomp, seccompSpecAllow, filter]]
+}
+
+function namespaceRecords(config: RuntimeConfig, { network }: LaunchContext): PlanRecord[] {
+  const {
+    hostname,
+    linux: { namespaces },
+  } = config
   let bits = 0
   const joins: PlanRecord[] = []
   for (const { type, path } of namespaces) {
     const bit = namespaceBits[type]
-    if (bit === undefined || (path !== undefined && !joinable.has(type)))
-      throw new KauriError(
-        'UNSUPPORTED',
-        `this runtime cannot ${path === undefined ? 'make' : 'join'} a ${type} namespace`,
-      )
+    if (path !== undefined && !joinable.has(type))
+      throw new KauriError('UNSUPPORTED', `this runtime cannot join a ${type} namespace`)
     if (path === undefined) bits |= bit
     else joins.push([planTag.join, bit, path])
   }
-  const isNew = (type: NamespaceType): boolean => (bits & (namespaceBits[type] ?? 0)) !== 0
-  if (!isNew('pid') || !isNew('mount'))
-    throw new KauriError('UNSUPPORTED', 'a container needs its own pid and mount namespace')
+  const isNew = (type: NamespaceType): boolean => (bits & namespaceBits[type]) !== 0
+  if (!isNew('mount'))
+    throw new KauriError('UNSUPPORTED', 'a container needs its own mount namespace')
   return [
     [planTag.namespaces, bits],
     ...joins,
     ...(hostname !== undefined && isNew('uts') ? [[planTag.hostname, hostname] as const] : []),
     ...(isNew('network') ? [[planTag.loopback] as const] : []),
+    ...mappingRecords(config, { user: isNew('user'), time: isNew('time') }),
     ...networkRecords(network, isNew('network')),
   ]
 }
@@ -114,6 +144,36 @@ function networkRecords(network: NetworkSetup | undefined, isNew: boolean): Plan
     [planTag.netlinkOutside, network.outside],
     [planTag.netlinkInside, network.inside],
   ]
+}
+
+/** What can only be said of namespaces that are new. @throws USAGE for maps without a user namespace, and the other way */
+function mappingRecords(
+  { linux: { uidMappings = [], gidMappings = [], timeOffsets } }: RuntimeConfig,
+  isNew: { readonly user: boolean; readonly time: boolean },
+): PlanRecord[] {
+  const hasMaps = uidMappings.length > 0 || gidMappings.length > 0
+  if (isNew.user && (uidMappings.length === 0 || gidMappings.length === 0))
+    throw new KauriError('USAGE', 'a user namespace needs uidMappings and gidMappings')
+  if (!isNew.user && hasMaps)
+    throw new KauriError('USAGE', 'ids are mapped only in a user namespace of the container’s own')
+  if (!isNew.time && timeOffsets !== undefined)
+    throw new KauriError('USAGE', 'clocks are set only in a time namespace of the container’s own')
+  const offsets = Object.entries(timeOffsets ?? {}).map(
+    ([clock, { secs = 0, nanosecs = 0 }]) => `${clock} ${secs} ${nanosecs}\n`,
+  )
+  return [
+    ...(isNew.user
+      ? [[planTag.userMap, mapText(uidMappings), mapText(gidMappings), 0] as const]
+      : []),
+    ...(offsets.length > 0 ? [[planTag.timeOffsets, offsets.join('')] as const] : []),
+  ]
+}
+
+/** As /proc/PID/uid_map takes it. */
+function mapText(mappings: readonly IdMapping[]): string {
+  return mappings
+    .map(({ containerID, hostID, size }) => `${containerID} ${hostID} ${size}\n`)
+    .join('')
 }
 
 function cgroupRecords(cgroup: ContainerCgroup): PlanRecord[] {
@@ -147,13 +207,16 @@ function rootRecord(
   return [planTag.rootOverlay, attributes, root.upper, root.work, options, lower]
 }
 
-function streamRecords({ process: { consoleSize } }: RuntimeConfig, io: ContainerIo): PlanRecord[] {
-  if (io.kind === 'terminal')
-    return [[planTag.terminal, consoleSize?.height ?? 0, consoleSize?.width ?? 0]]
-  return io.kind === 'lines' ? [[planTag.mergeOutput]] : []
+export function streamRecords({ consoleSize }: ProcessConfig, io: PlanStreams): PlanRecord[] {
+  if (io.kind === 'inherit') return []
+  if (io.kind === 'lines') return [[planTag.mergeOutput]]
+  return [
+    [planTag.terminal, consoleSize?.height ?? 0, consoleSize?.width ?? 0],
+    ...(io.consoleSocket === undefined ? [] : [[planTag.consoleSocket, io.consoleSocket] as const]),
+  ]
 }
 
-function processRecords({ process }: RuntimeConfig): PlanRecord[] {
+export function processRecords(process: ProcessConfig): PlanRecord[] {
   const { user, capabilities, args } = process
   if (args.length === 0) throw new KauriError('USAGE', 'no command to run in the container')
   return [

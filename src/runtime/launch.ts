@@ -1,51 +1,69 @@
 // Starts the launcher with a plan and follows it to its end. Plan and signals go to it over a socket, reports come back.
 
-import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import process from 'node:process'
 import type { Duplex } from 'node:stream'
 import { hasErrno, KauriError } from '../core/errors.ts'
 import { compiledPath } from '../native/compile-native.ts'
 import { readLines } from './container-output.ts'
-import type { MadeEntry } from './mount-points.ts'
+import { type LaunchReport, reportReader } from './launcher-reports.ts'
 import { encodePlan, type PlanRecord } from './plan-writer.ts'
 import type { ContainerIo, RunOptions } from './runtime.ts'
 
-/** What the launcher told until it ended. */
-export interface LaunchReport {
-  /** Exit code of the container's first process; undefined where the launcher did not live to tell. */
-  readonly exitCode: number | undefined
-  readonly warnings: readonly string[]
-  readonly made: readonly MadeEntry[]
-  /** Why the container's program was not started. */
-  readonly failure: KauriError | undefined
-}
+/** What the launcher is to do with the plan (launcher/supervise.h). */
+export type LaunchMode = 'run' | 'monitor' | 'create' | 'exec'
 
 const controlFd = 3
 
-/** Runs the plan; when it resolves nothing of the container is left but its cgroups. Abort kills everything in it. */
-export async function launch(
+export interface Launcher {
+  readonly child: ChildProcess
+  /** Plan and signals go out, reports come in; its end kills what was started. */
+  readonly control: Duplex
+  readonly ended: Promise<void>
+}
+
+interface LauncherStreams {
+  readonly streams: readonly ('ignore' | 'inherit' | 'pipe')[]
+  readonly more?: readonly ('pipe' | number)[]
+}
+
+/** Starts the launcher; the first of `more` is descriptor 4 there. */
+export function startLauncher(
+  mode: LaunchMode,
   plan: readonly PlanRecord[],
-  { io, signal, onStart }: RunOptions,
-): Promise<LaunchReport> {
+  { streams, more = [] }: LauncherStreams,
+): Launcher {
   const bytes = encodePlan(plan)
-  const child = spawn(compiledPath('launcher'), ['run', String(process.pid)], {
+  const child = spawn(compiledPath('launcher'), [mode, String(process.pid)], {
     // A session of its own: what the user types reaches kauri alone, which passes on what is meant for the container.
     detached: true,
     env: {},
     cwd: '/',
-    stdio: streamsFor(io),
+    stdio: [...streams, 'pipe', ...more],
   })
   const ended = endOf(child)
   const control = child.stdio[controlFd] as Duplex
   // The launcher may end before it has read everything; why, it reports.
   control.on('error', () => {})
   control.write(bytes)
+  return { child, control, ended }
+}
+
+/** Runs the plan; when it resolves nothing of the container is left but its cgroups. Abort kills everything in it. */
+export async function launch(
+  plan: readonly PlanRecord[],
+  { io, signal, onStart }: RunOptions,
+  mode: 'run' | 'exec' = 'run',
+): Promise<LaunchReport> {
+  const { child, control, ended } = startLauncher(mode, plan, { streams: streamsFor(io) })
   const kill = (): void => void control.end()
   signal?.addEventListener('abort', kill, { once: true })
   if (signal?.aborted) kill()
   writeInput(child, io)
-  const report = reportReader(control, onStart)
+  const report = reportReader({
+    onStarted: pid => onStart?.({ pid, kill: name => send(control, name) }),
+  })
   const reading = [readReports(control, report.onLine), ended]
   if (io.kind === 'lines' && child.stdout !== null) reading.push(readLines(child.stdout, io.onLine))
   try {
@@ -62,21 +80,26 @@ export async function launch(
 }
 
 /** A launcher that ends with a part of the plan unread resets the socket; its reports have come before. */
-async function readReports(control: Duplex, onLine: (line: string) => void): Promise<void> {
+export async function readReports(control: Duplex, onLine: (line: string) => void): Promise<void> {
   try {
     await readLines(control, onLine)
   } catch (error) {
-    if (!hasErrno(error, 'ECONNRESET')) throw error
+    if (!hasErrno(error, 'ECONNRESET') && !isPremature(error)) throw error
   }
 }
 
-function streamsFor(io: ContainerIo): StdioOptions {
+/** This process has closed its side while it was read. */
+function isPremature(error: unknown): boolean {
+  return hasErrno(error, 'ERR_STREAM_PREMATURE_CLOSE')
+}
+
+function streamsFor(io: ContainerIo): LauncherStreams['streams'] {
   switch (io.kind) {
     case 'inherit':
     case 'terminal':
-      return [io.input === false ? 'ignore' : 'inherit', 'inherit', 'inherit', 'pipe']
+      return [io.input === false ? 'ignore' : 'inherit', 'inherit', 'inherit']
     case 'lines':
-      return [io.input === undefined ? 'ignore' : 'pipe', 'pipe', 'ignore', 'pipe']
+      return [io.input === undefined ? 'ignore' : 'pipe', 'pipe', 'ignore']
     default:
       return io satisfies never
   }
@@ -98,52 +121,6 @@ function writeInput({ stdin }: ChildProcess, io: ContainerIo): void {
   stdin.end(io.input)
 }
 
-/** Codes by the second word of an `error` report. */
-const codeByFailure = {
-  launch: 'LAUNCH_FAILED',
-  network: 'NETWORK_UNAVAILABLE',
-  'not-found': 'COMMAND_NOT_FOUND',
-  'not-executable': 'COMMAND_NOT_EXECUTABLE',
-} as const
-
-interface ReportReader {
-  readonly onLine: (line: string) => void
-  readonly result: () => LaunchReport
-}
-
-/** Lines of launcher/report.h: `kind text`. */
-function reportReader(control: Duplex, onStart: RunOptions['onStart']): ReportReader {
-  const warnings: string[] = []
-  const made: MadeEntry[] = []
-  let exitCode: number | undefined
-  let failure: KauriError | undefined
-  const onLine = (line: string): void => {
-    const [, kind = '', text = ''] = /^(\S+) (.*)$/.exec(line) ?? []
-    if (kind === 'started') onStart?.({ pid: Number(text), kill: name => send(control, name) })
-    else if (kind === 'ended') exitCode = Number(text)
-    else if (kind === 'warning') warnings.push(text)
-    else if (kind === 'made') made.push(parseMade(text))
-    else if (kind === 'error') failure ??= parseFailure(text)
-  }
-  return { onLine, result: () => ({ exitCode, warnings, made, failure }) }
-}
-
 function send(control: Duplex, name: NodeJS.Signals): void {
   if (control.writable) control.write(Buffer.of(constants.signals[name]))
-}
-
-function parseMade(text: string): MadeEntry {
-  const space = text.indexOf(' ')
-  return {
-    kind: text.slice(0, space) === 'file' ? 'file' : 'directory',
-    path: text.slice(space + 1),
-  }
-}
-
-function parseFailure(text: string): KauriError {
-  const [, word = '', message = text] = /^(\S+) (.*)$/.exec(text) ?? []
-  const code =
-    word in codeByFailure ? codeByFailure[word as keyof typeof codeByFailure] : 'LAUNCH_FAILED'
-  const hint = code === 'NETWORK_UNAVAILABLE' ? 'use --network none or --network host' : undefined
-  return new KauriError(code, message, { hint })
 }

@@ -14,6 +14,8 @@ export interface RunRecord {
   readonly cgroups: readonly string[]
   /** A directory that only serves as the overlay's lowest layer. */
   readonly mountPoints?: string
+  /** It has files by which others find it, which go with its owner. */
+  readonly isFindable?: boolean
 }
 
 /** A process id can be used again, but not with the same start. */
@@ -28,6 +30,19 @@ const idPattern = /^\w[\w.-]{0,127}$/
 /** Directory of the records of one run-time directory. */
 export function recordDirectory(runRoot: string): string {
   return path.join(runRoot, 'runtime')
+}
+
+/** Puts another owner in; whoever reads it meanwhile finds the one or the other. */
+export function changeRecord(runRoot: string, record: RunRecord): void {
+  const file = path.join(recordDirectory(runRoot), `${record.id}.json`)
+  const temporary = path.join(recordDirectory(runRoot), `.${record.id}.${process.pid}`)
+  writeFileSync(temporary, JSON.stringify(record), { mode: 0o600 })
+  renameSync(temporary, file)
+}
+
+/** Removes the record; idempotent. */
+export function removeRecord(runRoot: string, id: string): void {
+  rmSync(path.join(recordDirectory(runRoot), `${id}.json`), { force: true })
 }
 
 /** Writes the record whole or not at all; the caller removes it at the end. @throws USAGE, LAUNCH_FAILED when the id is taken */
@@ -106,14 +121,20 @@ function readRecord(file: string): RunRecord | undefined {
 
 function parseRecord(value: unknown): RunRecord | undefined {
   if (typeof value !== 'object' || value === null) return undefined
-  const { id, owner, cgroups, mountPoints } = value as Partial<RunRecord>
+  const { id, owner, cgroups, mountPoints, isFindable } = value as Partial<RunRecord>
   const isWhole =
     typeof id === 'string' &&
     typeof owner?.pid === 'number' &&
     typeof owner.startTicks === 'string' &&
     Array.isArray(cgroups)
   return isWhole
-    ? { id, owner, cgroups, ...(mountPoints === undefined ? {} : { mountPoints }) }
+    ? {
+        id,
+        owner,
+        cgroups,
+        ...(mountPoints === undefined ? {} : { mountPoints }),
+        ...(isFindable === true ? { isFindable } : {}),
+      }
     : undefined
 }
 
@@ -125,16 +146,35 @@ export function ownIdentity(): ProcessIdentity {
   return own
 }
 
-/** True while the very process is there. */
+/** The process that has this id now; undefined where none has. */
+export function identityOf(pid: number): ProcessIdentity | undefined {
+  const startTicks = startTicksOf(pid)
+  return startTicks === undefined ? undefined : { pid, startTicks }
+}
+
+/** True while the very process is there, be it as a zombie. */
 export function isAlive({ pid, startTicks }: ProcessIdentity): boolean {
   return startTicksOf(pid) === startTicks
 }
 
-/** Field 22 of /proc/PID/stat; the name before it may have spaces and parentheses. */
+/** True while the very process runs: a zombie has ended, whoever may still want its exit code. */
+export function isRunning({ pid, startTicks }: ProcessIdentity): boolean {
+  const fields = statOf(pid)
+  return fields?.[startField] === startTicks && fields[0] !== 'Z' && fields[0] !== 'X'
+}
+
 function startTicksOf(pid: number): string | undefined {
+  return statOf(pid)?.[startField]
+}
+
+/** Field 22 of /proc/PID/stat, counted from field 3. */
+const startField = 19
+
+/** From field 3 on, the process's state; the name before it may have spaces and parentheses. */
+function statOf(pid: number): readonly string[] | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   } catch {
     return undefined
   }

@@ -7,11 +7,12 @@ import path from 'node:path'
 import type { RuntimeConfig } from '../../src/oci/runtime-config.ts'
 import { createBuiltinRuntime } from '../../src/runtime/builtin-runtime.ts'
 import { readCgroupLayout } from '../../src/runtime/cgroup-layout.ts'
+import type { ContainerRuntime } from '../../src/runtime/container-runtime.ts'
 import {
   type DefaultConfigOptions,
   defaultRuntimeConfig,
 } from '../../src/runtime/default-config.ts'
-import type { ContainerExit, RootMount, RunOptions, Runtime } from '../../src/runtime/runtime.ts'
+import type { ContainerExit, RootMount, RunOptions } from '../../src/runtime/runtime.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { smallRoot } from './small-root.ts'
 
@@ -23,7 +24,7 @@ export interface RunResult extends ContainerExit {
 }
 
 export interface ContainerBench extends Disposable {
-  readonly runtime: Runtime
+  readonly runtime: ContainerRuntime
   readonly root: RootMount & { readonly kind: 'overlay' }
   readonly upper: string
   /** A layer of the bench's own on top of the small root. */

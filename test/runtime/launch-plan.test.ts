@@ -197,16 +197,56 @@ for (const { name, change, code } of [
     t.throws(() => launchPlan(config(change), context), { code })
   })
 
-for (const { name, namespaces } of [
-  { name: 'a namespace of users', namespaces: [{ type: 'user' }] },
-  { name: 'somebody else’s pid namespace', namespaces: [{ type: 'pid', path: '/proc/1/ns/pid' }] },
-  { name: 'no pid namespace', namespaces: [{ type: 'mount' }] },
-  { name: 'no mount namespace', namespaces: [{ type: 'pid' }] },
+for (const { name, namespaces, code } of [
+  {
+    name: 'a namespace of users without maps',
+    namespaces: [{ type: 'mount' }, { type: 'user' }],
+    code: 'USAGE',
+  },
+  {
+    name: 'somebody else’s mount namespace',
+    namespaces: [{ type: 'mount', path: '/proc/1/ns/mnt' }],
+    code: 'UNSUPPORTED',
+  },
+  { name: 'no mount namespace', namespaces: [{ type: 'pid' }], code: 'UNSUPPORTED' },
 ] as const)
   test(`${name} is refused`, t => {
     const base = config()
     const changed = { ...base, linux: { ...base.linux, namespaces } }
-    t.throws(() => launchPlan(changed, context), { code: 'UNSUPPORTED' })
+    t.throws(() => launchPlan(changed, context), { code })
+  })
+
+test('maps of users and offsets of clocks are as the kernel reads them', t => {
+  const base = config()
+  const namespaces = [
+    { type: 'mount' as const },
+    { type: 'user' as const },
+    { type: 'time' as const },
+  ]
+  const uidMappings = [{ containerID: 0, hostID: 100_000, size: 65_536 }]
+  const gidMappings = [
+    { containerID: 0, hostID: 1000, size: 1 },
+    { containerID: 1, hostID: 200_000, size: 9 },
+  ]
+  const timeOffsets = { monotonic: { secs: -5 }, boottime: { secs: 7, nanosecs: 8 } }
+  const linux = { ...base.linux, namespaces, uidMappings, gidMappings, timeOffsets }
+  const plan = launchPlan({ ...base, linux }, context)
+  t.deepEqual(recordsOf(planTag.userMap, plan), [
+    [planTag.userMap, '0 100000 65536\n', '0 1000 1\n1 200000 9\n', 0],
+  ])
+  t.deepEqual(recordsOf(planTag.timeOffsets, plan), [
+    [planTag.timeOffsets, 'monotonic -5 0\nboottime 7 8\n'],
+  ])
+})
+
+for (const { name, change } of [
+  { name: 'maps', change: { uidMappings: [{ containerID: 0, hostID: 1, size: 1 }] } },
+  { name: 'offsets', change: { timeOffsets: { monotonic: { secs: 1 } } } },
+] as const)
+  test(`${name} without a namespace for them are refused`, t => {
+    const base = config()
+    const changed = { ...base, linux: { ...base.linux, ...change } }
+    t.throws(() => launchPlan(changed, context), { code: 'USAGE' })
   })
 
 test('another container’s network is joined', t => {
