@@ -29,6 +29,8 @@ export interface CopyTargetParts {
   readonly registries: Registries
   /** Of a docker-archive, which holds one. */
   readonly platform: Platform | undefined
+  /** Copies what refers to the image, too, between registries. */
+  readonly withReferrers: boolean
 }
 
 type Kind<K extends CopyLocation['kind']> = Extract<CopyLocation, { kind: K }>
@@ -69,12 +71,19 @@ async function copyToStore(
 async function copyToRegistry(
   reference: Reference,
   source: CopySource,
-  { context, registries }: CopyTargetParts,
+  { context, registries, withReferrers }: CopyTargetParts,
 ): Promise<Descriptor> {
   const { emit, signal } = context
   const mountFrom = mountSources(reference, source)
   const options = { registries, emit, signal, mountFrom }
-  return await pushImage(source.blobs, source.descriptor, reference, options)
+  const pushed = await pushImage(source.blobs, source.descriptor, reference, options)
+  if (withReferrers && source.repository !== undefined) {
+    const { copyReferrers } = await import('../registry/copy-referrers.ts')
+    const from = registries.repository(source.repository)
+    const to = registries.repository(reference)
+    await copyReferrers(from, to, pushed, { emit, signal, mountFrom })
+  }
+  return pushed
 }
 
 /** A registry that has the blobs takes them from itself. */

@@ -1,6 +1,9 @@
 // Options of every command that speaks to registries.
 
 import { KauriError } from '../core/errors.ts'
+import type { Reference } from '../oci/reference.ts'
+import type { Registries } from '../registry/registry.ts'
+import { canonicalRegistry, dockerHub } from '../registry/registry-host.ts'
 import type { OptionSpec, ParsedOptions } from './command.ts'
 
 export const registryOptions: readonly OptionSpec[] = [
@@ -61,4 +64,24 @@ function parseCreds(text: string): RegistryChoices['credentials'] & object {
       hint: 'kauri login keeps a password without showing it to other users of the machine',
     })
   return { kind: 'password', username: text.slice(0, colon), password: text.slice(colon + 1) }
+}
+
+/** A registry as typed; docker.io where none is. @throws USAGE for what is no host */
+export function parseRegistry(text: string | undefined): string {
+  const registry = text === undefined ? dockerHub.name : canonicalRegistry(text)
+  if (/^(?:[a-zA-Z0-9][a-zA-Z0-9.-]*|\[[0-9a-fA-F:]+\])(?::\d{1,5})?$/.test(registry))
+    return registry
+  throw new KauriError('USAGE', `"${(text ?? '').slice(0, 200)}" is not the name of a registry`, {
+    hint: 'write HOST or HOST:PORT',
+  })
+}
+
+/** The name of a repository, which has neither tag nor digest. @throws USAGE, REFERENCE_INVALID */
+export function parseRepository(
+  registries: Pick<Registries, 'parseName'>,
+  word: string,
+): Pick<Reference, 'registry' | 'repository'> {
+  const { registry, repository, digest } = registries.parseName(word)
+  if (digest === undefined && !/:[^/]*$/.test(word)) return { registry, repository }
+  throw new KauriError('USAGE', `a repository has no tag or digest: ${word}`)
 }

@@ -85,6 +85,27 @@ export const commandGroups: readonly CommandGroup[] = [
     commands: { serve: () => import('./commands/serve.ts') },
   },
   {
+    title: 'For container engines',
+    commands: {
+      oci: () => import('./commands/oci.ts'),
+      'oci create': () => import('./commands/oci-create.ts'),
+      'oci delete': () => import('./commands/oci-delete.ts'),
+      'oci events': () => import('./commands/oci-events.ts'),
+      'oci exec': () => import('./commands/oci-exec.ts'),
+      'oci features': () => import('./commands/oci-features.ts'),
+      'oci kill': () => import('./commands/oci-kill.ts'),
+      'oci list': () => import('./commands/oci-list.ts'),
+      'oci pause': () => import('./commands/oci-pause.ts'),
+      'oci ps': () => import('./commands/oci-ps.ts'),
+      'oci resume': () => import('./commands/oci-resume.ts'),
+      'oci run': () => import('./commands/oci-run.ts'),
+      'oci spec': () => import('./commands/oci-spec.ts'),
+      'oci start': () => import('./commands/oci-start.ts'),
+      'oci state': () => import('./commands/oci-state.ts'),
+      'oci update': () => import('./commands/oci-update.ts'),
+    },
+  },
+  {
     title: 'About kauri',
     commands: {
       help: () => import('./commands/help.ts'),

@@ -15,7 +15,7 @@ import { mediaTypes } from '../oci/media-types.ts'
 import type { Endpoint } from './endpoints.ts'
 import type { AskOptions, FetchedManifest, Signalled } from './registry.ts'
 import { deleteScopes, pullScopes, pushScopes } from './scopes.ts'
-import { requireStatus, type Session, type SessionDocument } from './session.ts'
+import { requireStatus, type Session, type SessionAnswer, type SessionDocument } from './session.ts'
 import { dropBody } from './transport.ts'
 
 /** Schema 1 is named so that registries say they have it, and people are told, instead of a conversion. */
@@ -53,7 +53,8 @@ export async function findManifest(
   const digest = digestOf(bytes)
   requireNamed(target, answer, digest, what)
   const mediaType = typeOf(answer, bytes, what)
-  return { bytes, descriptor: { mediaType, digest, size: bytes.byteLength } }
+  const descriptor = { mediaType, digest, size: bytes.byteLength }
+  return { bytes, descriptor, etag: answer.header('etag') }
 }
 
 /** By HEAD, which Docker Hub does not count against limits; by GET where a registry leaves out what is asked. */
@@ -85,23 +86,23 @@ export async function resolveManifest(
   return { mediaType, digest: parseDigest(digest), size }
 }
 
+interface PutDocument {
+  readonly bytes: Uint8Array
+  readonly mediaType: string
+  readonly target: string
+  /** The ETag that the document to be replaced must still have. */
+  readonly ifMatch?: string | undefined
+}
+
 /** Also tells whether the registry keeps the list of referrers itself. */
 export async function putManifest(
   session: Session,
   endpoint: Endpoint,
-  manifest: { readonly bytes: Uint8Array; readonly mediaType: string; readonly target: string },
-  { signal }: Signalled,
+  document: PutDocument,
+  options: Signalled,
 ): Promise<{ readonly descriptor: Descriptor; readonly knowsSubject: boolean }> {
-  const { bytes, mediaType, target } = manifest
-  const answer = await session.send({
-    endpoint,
-    method: 'PUT',
-    target: manifestPath(endpoint, target),
-    headers: { 'content-type': mediaType, 'content-length': String(bytes.byteLength) },
-    body: bytes,
-    scopes: pushScopes(endpoint),
-    signal,
-  })
+  const { bytes, mediaType } = document
+  const answer = await sendDocument(session, endpoint, document, options)
   await requireStatus(answer, 'PUT', 201, 200, 202)
   await dropBody(answer)
   const digest = digestOf(bytes)
@@ -112,6 +113,40 @@ export async function putManifest(
     descriptor: { mediaType, digest, size: bytes.byteLength },
     knowsSubject: answer.header('oci-subject') !== undefined,
   }
+}
+
+/** False where somebody else has changed the document meanwhile, and the registry noticed. */
+export async function replaceManifest(
+  session: Session,
+  endpoint: Endpoint,
+  document: PutDocument,
+  options: Signalled,
+): Promise<boolean> {
+  const answer = await sendDocument(session, endpoint, document, options)
+  if (answer.status !== 412) await requireStatus(answer, 'PUT', 201, 200, 202)
+  await dropBody(answer)
+  return answer.status !== 412
+}
+
+async function sendDocument(
+  session: Session,
+  endpoint: Endpoint,
+  { bytes, mediaType, target, ifMatch }: PutDocument,
+  { signal }: Signalled,
+): Promise<SessionAnswer> {
+  return await session.send({
+    endpoint,
+    method: 'PUT',
+    target: manifestPath(endpoint, target),
+    headers: {
+      'content-type': mediaType,
+      'content-length': String(bytes.byteLength),
+      ...(ifMatch === undefined ? {} : { 'if-match': ifMatch }),
+    },
+    body: bytes,
+    scopes: pushScopes(endpoint),
+    signal,
+  })
 }
 
 /** False where it was not there. */

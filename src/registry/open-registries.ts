@@ -15,6 +15,7 @@ import {
 } from './registry.ts'
 import { openRepository } from './repository.ts'
 import { openSession, requireStatus, type Session } from './session.ts'
+import { listRepositories } from './tags.ts'
 import { tlsFinder } from './tls-files.ts'
 import { openTransport, type ProxySettings } from './transport.ts'
 import type { UploadWays } from './upload-blob.ts'
@@ -54,6 +55,10 @@ export async function openRegistries(options: RegistryOptions): Promise<Registri
         onMirrorFailed: (host, error) =>
           emit({ kind: 'warning', message: `the mirror ${host} is left out: ${error.message}` }),
       }),
+    async listRepositories(host, signalled = {}) {
+      const { primary } = endpointsOf({ registry: host, repository: '' }, conf, { tlsVerify })
+      return await listRepositories(session, primary, signalled)
+    },
     async checkCredentials(host, credentials, signalled = {}) {
       const { primary } = endpointsOf({ registry: host, repository: '' }, conf, { tlsVerify })
       await ping(open(credentials), primary, signalled)

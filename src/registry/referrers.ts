@@ -3,23 +3,30 @@
 
 import { canonicalJson } from '../core/canonical-json.ts'
 import { KauriError } from '../core/errors.ts'
-import { type Descriptor } from '../oci/descriptor.ts'
-import { type Digest, hexOf } from '../oci/digest.ts'
-import { documentLimits } from '../oci/json-shape.ts'
-import { isIndexType, type Manifest, parseIndex } from '../oci/manifest.ts'
+import type { Descriptor } from '../oci/descriptor.ts'
+import { type Digest, hexOf, parseDigest } from '../oci/digest.ts'
+import {
+  definedMembers,
+  documentPlace,
+  mapOf,
+  type ObjectReader,
+  objectReader,
+  parseJsonText,
+  type ReadJson,
+  readText,
+} from '../oci/json-shape.ts'
+import { isIndexType, parseIndex } from '../oci/manifest.ts'
 import { mediaTypes } from '../oci/media-types.ts'
 import type { Endpoint } from './endpoints.ts'
-import { nextPage } from './link-header.ts'
-import { findManifest, putManifest } from './manifests.ts'
+import { findManifest, replaceManifest } from './manifests.ts'
+import { readPages } from './read-pages.ts'
 import type { Signalled } from './registry.ts'
 import { pullScopes } from './scopes.ts'
-import { requireStatus, type Session } from './session.ts'
+import type { Session } from './session.ts'
 
 export interface ReferrerOptions extends Signalled {
   readonly artifactType?: string | undefined
 }
-
-const maxPages = 100
 
 /** Empty where nothing refers to it. */
 export async function listReferrers(
@@ -31,7 +38,7 @@ export async function listReferrers(
   const { artifactType } = options
   const found =
     (await askForReferrers(session, endpoint, digest, options)) ??
-    (await readFallback(session, endpoint, digest, options))
+    (await readFallback(session, endpoint, digest, options)).manifests
   // Whether the registry filtered by itself or not.
   return found.filter(item => artifactType === undefined || item.artifactType === artifactType)
 }
@@ -46,28 +53,14 @@ async function askForReferrers(
   const query =
     artifactType === undefined ? '' : `?${new URLSearchParams({ artifactType }).toString()}`
   const what = `the referrers of ${digest} at ${endpoint.host}`
-  const found: Descriptor[] = []
-  let target: string | URL = `/v2/${endpoint.repository}/referrers/${digest}${query}`
-  for (let page = 0; page < maxPages; page++) {
-    const answer = await session.read(
-      {
-        endpoint,
-        method: 'GET',
-        target,
-        headers: { accept: mediaTypes.index },
-        scopes: pullScopes(endpoint),
-        signal,
-      },
-      { what, maxBytes: documentLimits.maxBytes },
-    )
-    if (answer.status === 404 && page === 0) return undefined
-    await requireStatus(answer, 'GET', 200)
-    found.push(...parseIndex(answer.bytes, what).manifests)
-    const next = nextPage(answer)
-    if (next === undefined) return found
-    target = next
+  const list = {
+    what,
+    target: `/v2/${endpoint.repository}/referrers/${digest}${query}`,
+    scopes: pullScopes(endpoint),
+    accept: mediaTypes.index,
   }
-  throw new KauriError('REGISTRY_FAILED', `${what} have more than ${maxPages} pages`)
+  const pages = await readPages(session, endpoint, list, { signal })
+  return pages?.flatMap(({ bytes }) => parseIndex(bytes, what).manifests)
 }
 
 /** The tag of distribution-spec v1.1 "Referrers Tag Schema". */
@@ -75,15 +68,22 @@ export function fallbackTag(digest: Digest): string {
   return `sha256-${hexOf(digest)}`
 }
 
+interface Fallback {
+  readonly manifests: readonly Descriptor[]
+  readonly etag: string | undefined
+}
+
 async function readFallback(
   session: Session,
   endpoint: Endpoint,
   digest: Digest,
   { signal }: Signalled,
-): Promise<readonly Descriptor[]> {
+): Promise<Fallback> {
   const found = await findManifest(session, endpoint, fallbackTag(digest), { signal })
-  if (found === undefined || !isIndexType(found.descriptor.mediaType)) return []
-  return parseIndex(found.bytes, `the index ${fallbackTag(digest)}`).manifests
+  if (found === undefined || !isIndexType(found.descriptor.mediaType))
+    return { manifests: [], etag: undefined }
+  const { manifests } = parseIndex(found.bytes, `the index ${fallbackTag(digest)}`)
+  return { manifests, etag: found.etag }
 }
 
 /** Adds a manifest to the list of its subject where the registry does not do so; idempotent. */
@@ -93,24 +93,86 @@ export async function addReferrer(
   { subject, referrer }: { readonly subject: Digest; readonly referrer: Descriptor },
   options: Signalled,
 ): Promise<void> {
-  const before = await readFallback(session, endpoint, subject, options)
-  if (before.some(item => item.digest === referrer.digest)) return
-  const index = {
-    schemaVersion: 2,
-    mediaType: mediaTypes.index,
-    manifests: [...before, referrer],
+  const change: Change = before =>
+    before.some(({ digest }) => digest === referrer.digest) ? undefined : [...before, referrer]
+  await changeFallback(session, { endpoint, subject, change }, options)
+}
+
+/** Takes a manifest that is gone out of that list; registries with a list of their own have none. */
+export async function removeReferrer(
+  session: Session,
+  endpoint: Endpoint,
+  { subject, referrer }: { readonly subject: Digest; readonly referrer: Digest },
+  options: Signalled,
+): Promise<void> {
+  const change: Change = before => {
+    const after = before.filter(({ digest }) => digest !== referrer)
+    return after.length === before.length ? undefined : after
   }
-  const bytes = Buffer.from(canonicalJson(index))
-  const manifest = { bytes, mediaType: mediaTypes.index, target: fallbackTag(subject) }
-  await putManifest(session, endpoint, manifest, options)
+  await changeFallback(session, { endpoint, subject, change }, options)
+}
+
+/** undefined where nothing is to be changed. */
+type Change = (before: readonly Descriptor[]) => readonly Descriptor[] | undefined
+
+interface FallbackChange {
+  readonly endpoint: Endpoint
+  readonly subject: Digest
+  readonly change: Change
+}
+
+const mostAttempts = 5
+
+/**
+ * Reads the list, changes it and writes it. Others may do the same at once: registries that know conditions refuse what is
+ * based on an older list, and with all others what was written is read again.
+ */
+async function changeFallback(
+  session: Session,
+  { endpoint, subject, change }: FallbackChange,
+  options: Signalled,
+): Promise<void> {
+  for (let attempt = 0; attempt < mostAttempts; attempt++) {
+    const { manifests: before, etag } = await readFallback(session, endpoint, subject, options)
+    const manifests = change(before)
+    if (manifests === undefined) return
+    const index = { schemaVersion: 2, mediaType: mediaTypes.index, manifests }
+    const bytes = Buffer.from(canonicalJson(index))
+    const target = fallbackTag(subject)
+    const document = { bytes, mediaType: mediaTypes.index, target, ifMatch: etag }
+    await replaceManifest(session, endpoint, document, options)
+  }
+  const { manifests } = await readFallback(session, endpoint, subject, options)
+  if (change(manifests) === undefined) return
+  throw new KauriError(
+    'REGISTRY_FAILED',
+    `others change the list ${fallbackTag(subject)} of ${endpoint.host}/${endpoint.repository} again and again`,
+    { hint: 'try again' },
+  )
+}
+
+/** What a manifest or an index of that content is about. @throws ARCHIVE_INVALID where it is none */
+export function subjectOf(bytes: Uint8Array): Digest | undefined {
+  return readAbout(bytes).optional('subject', readSubject)
 }
 
 /** The entry that a manifest gets in the list of its subject: what it is, and its own annotations. */
-export function referrerOf(descriptor: Descriptor, manifest: Manifest): Descriptor {
-  const { annotations, artifactType = manifest.config.mediaType } = manifest
-  return {
-    ...descriptor,
-    artifactType,
-    ...(annotations === undefined ? {} : { annotations }),
-  }
+export function referrerOf(descriptor: Descriptor, bytes: Uint8Array): Descriptor {
+  const members = readAbout(bytes)
+  const annotations = members.optional('annotations', mapOf(readText))
+  // Of an image without a type of its own its configuration's stands for it; an index without one has none.
+  const artifactType =
+    members.optional('artifactType', readText) ?? members.optional('config', readMediaType)
+  return definedMembers({ ...descriptor, artifactType, annotations })
 }
+
+function readAbout(bytes: Uint8Array): ObjectReader {
+  const place = documentPlace('the manifest', 'ARCHIVE_INVALID')
+  return objectReader(parseJsonText(bytes, place), place)
+}
+
+const readSubject: ReadJson<Digest> = (value, place) =>
+  parseDigest(objectReader(value, place).required('digest', readText))
+
+const readMediaType: ReadJson<string | undefined> = (value, place) =>
+  objectReader(value, place).optional('mediaType', readText)

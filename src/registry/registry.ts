@@ -16,6 +16,8 @@ export interface Registries extends AsyncDisposable {
   parseName(text: string): Reference
   /** Asks nobody yet. @throws REGISTRY_DENIED where the configuration blocks the name */
   repository(name: RepositoryName): RegistryRepository
+  /** Every repository that the registry shows. @throws UNSUPPORTED where it shows none, REGISTRY_DENIED, REGISTRY_FAILED */
+  listRepositories(host: string, options?: Signalled): Promise<string[]>
   /** Asks whether the registry takes these credentials, without keeping them. @throws REGISTRY_DENIED, REGISTRY_FAILED */
   checkCredentials(host: string, credentials: Credentials, options?: Signalled): Promise<void>
 }
@@ -44,6 +46,8 @@ export interface AskOptions extends Signalled {
 export interface FetchedManifest {
   readonly descriptor: Descriptor
   readonly bytes: Uint8Array
+  /** The registry's own name for this version of what was asked for. */
+  readonly etag?: string | undefined
 }
 
 export interface UploadOptions extends Signalled {
@@ -68,7 +72,10 @@ export interface RegistryRepository {
     target: string | undefined,
     options?: Signalled,
   ): Promise<Descriptor>
-  /** By tag or digest; false where it was not there. */
+  /**
+   * By tag or digest; false where it was not there. Who deletes a manifest about another one also takes it out of the list of
+   * referrers that the registry does not keep itself.
+   */
   deleteManifest(target: string, options?: Signalled): Promise<boolean>
   hasBlob(digest: Digest, options?: AskOptions): Promise<boolean>
   /** The blob's bytes, verified at their end; the caller consumes or destroys them. @throws BLOB_NOT_FOUND */

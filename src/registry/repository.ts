@@ -3,12 +3,11 @@
 
 import { KauriError } from '../core/errors.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
-import { digestOf, isDigest } from '../oci/digest.ts'
-import { isManifestType, parseManifest } from '../oci/manifest.ts'
+import { type Digest, digestOf, isDigest } from '../oci/digest.ts'
 import { downloadBlob, hasBlob, hashed } from './download-blob.ts'
 import type { Endpoint, Endpoints } from './endpoints.ts'
 import { deleteManifest, findManifest, putManifest, resolveManifest } from './manifests.ts'
-import { addReferrer, listReferrers, referrerOf } from './referrers.ts'
+import { addReferrer, listReferrers, referrerOf, removeReferrer, subjectOf } from './referrers.ts'
 import type { RegistryRepository, RepositoryName, Signalled } from './registry.ts'
 import { pullScopes, pushScopes } from './scopes.ts'
 import type { Session } from './session.ts'
@@ -58,7 +57,12 @@ export function openRepository(parts: RepositoryParts): RegistryRepository {
       if (!knowsSubject) await keepReferrer(parts, descriptor, bytes, options)
       return descriptor
     },
-    deleteManifest: (target, options = {}) => deleteManifest(session, primary, target, options),
+    async deleteManifest(target, options = {}) {
+      const about = isDigest(target) ? await subjectAt(parts, target, options) : undefined
+      const wasThere = await deleteManifest(session, primary, target, options)
+      if (wasThere && about !== undefined) await removeReferrer(session, primary, about, options)
+      return wasThere
+    },
     hasBlob: (digest, options = {}) => {
       const scopes = options.forPush === true ? pushScopes(primary) : pullScopes(primary)
       return hasBlob(session, primary, { digest, scopes }, options)
@@ -85,12 +89,22 @@ async function keepReferrer(
   bytes: Uint8Array,
   options: Signalled,
 ): Promise<void> {
-  if (!isManifestType(descriptor.mediaType)) return
-  const manifest = parseManifest(bytes, `manifest ${descriptor.digest}`)
-  if (manifest.subject === undefined) return
-  const referrer = referrerOf(descriptor, manifest)
-  const entry = { subject: manifest.subject.digest, referrer }
+  const subject = subjectOf(bytes)
+  if (subject === undefined) return
+  const entry = { subject, referrer: referrerOf(descriptor, bytes) }
   await addReferrer(session, endpoints.primary, entry, options)
+}
+
+/** What a manifest that is to be deleted is about; undefined: nothing, or it is not there. */
+async function subjectAt(
+  { session, endpoints }: RepositoryParts,
+  target: string,
+  options: Signalled,
+): Promise<{ readonly subject: Digest; readonly referrer: Digest } | undefined> {
+  const found = await findManifest(session, endpoints.primary, target, options)
+  const subject = found === undefined ? undefined : subjectOf(found.bytes)
+  if (found === undefined || subject === undefined) return undefined
+  return { subject, referrer: found.descriptor.digest }
 }
 
 interface MirrorWalk {

@@ -18,3 +18,6 @@ export function pushScopes({ repository }: Named, mountFrom?: string): readonly 
 export function deleteScopes({ repository }: Named): readonly string[] {
   return [`repository:${repository}:delete,pull,push`]
 }
+
+/** Distribution's own name for its list of repositories. */
+export const catalogScopes: readonly string[] = ['registry:catalog:*']

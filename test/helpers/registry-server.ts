@@ -247,6 +247,7 @@ async function issueToken({ logins, tokens }: State, exchange: Exchange): Promis
 async function answer(state: State, exchange: Exchange): Promise<void> {
   const { request, response, path } = exchange
   if (path === '/v2/') return void response.writeHead(200).end('{}')
+  if (path === '/v2/_catalog') return answerCatalog(state, exchange)
   const [, repository = '', kind = '', rest = ''] = pathForm.exec(path) ?? []
   if (kind === 'manifests') return await answerManifest(state, exchange, { repository, rest })
   if (kind === 'blobs' && rest.startsWith('uploads/'))
@@ -434,6 +435,12 @@ function answerTags({ server }: State, { response, url }: Exchange, repository: 
       : { link: `</v2/${repository}/tags/list?n=2&last=${page.at(-1)}>; rel="next"` }),
   })
   response.end(JSON.stringify({ name: repository, tags: page }))
+}
+
+function answerCatalog({ server }: State, { response }: Exchange): void {
+  const repositories = [...server.manifests.keys()].toSorted()
+  response.writeHead(200, { 'content-type': 'application/json' })
+  response.end(JSON.stringify({ repositories }))
 }
 
 function answerReferrers(

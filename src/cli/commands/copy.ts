@@ -21,6 +21,10 @@ export const command: CommandSpec = {
   ],
   options: [
     { long: 'platform', value: 'OS/ARCH', summary: 'Only the image for this platform' },
+    {
+      long: 'referrers',
+      summary: 'Between registries: copy signatures and what else refers to the image, too',
+    },
     ...registryOptions,
   ],
   run: runCopy,
@@ -31,11 +35,14 @@ async function runCopy({ options, positionals, context }: CommandInput): Promise
   const [from, to] = [parseCopyLocation(sourceText), parseCopyLocation(targetText)]
   if (sourceText === targetText)
     throw new KauriError('USAGE', `${sourceText} would be copied onto itself`)
+  const withReferrers = options.flag('referrers')
+  if (withReferrers && (from.kind !== 'registry' || to.kind !== 'registry'))
+    throw new KauriError('USAGE', '--referrers copies from docker://NAME to docker://NAME alone')
   const platform =
     wantedPlatform(options) ?? (to.kind === 'docker-archive' ? hostPlatform() : undefined)
   await using registries = await openRegistries(context, options)
   await using source = await openCopySource(from, platform, { context, registries })
-  const descriptor = await copyTo(to, source, { context, registries, platform })
+  const descriptor = await copyTo(to, source, { context, registries, platform, withReferrers })
   context.print(descriptor.digest)
   context.printJson({ source: sourceText, target: targetText, ...descriptor })
   return 0

@@ -4,11 +4,10 @@ import process from 'node:process'
 import { KauriError } from '../../core/errors.ts'
 import { keepCredentials } from '../../registry/keep-credentials.ts'
 import type { Credentials } from '../../registry/registry.ts'
-import { canonicalRegistry, dockerHub } from '../../registry/registry-host.ts'
 import { askTerminal } from '../ask-terminal.ts'
 import type { CommandContext, CommandInput, CommandSpec, ParsedOptions } from '../command.ts'
 import { openRegistries } from '../registry-access.ts'
-import { loginOptions, readRegistryOptions } from '../registry-options.ts'
+import { loginOptions, parseRegistry, readRegistryOptions } from '../registry-options.ts'
 import { standardInput } from '../standard-input.ts'
 
 export const command: CommandSpec = {
@@ -34,7 +33,7 @@ export const command: CommandSpec = {
 }
 
 async function runLogin({ options, positionals, context }: CommandInput): Promise<number> {
-  const registry = registryOf(positionals[0])
+  const registry = parseRegistry(positionals[0])
   const credentials = await readCredentials(options, context)
   const { signal } = context
   await using registries = await openRegistries(context, options, loginOptions)
@@ -54,16 +53,6 @@ async function runLogin({ options, positionals, context }: CommandInput): Promis
   context.print('Login Succeeded')
   context.printJson({ registry, keptBy: kept })
   return 0
-}
-
-/** @throws USAGE for what is no host */
-export function registryOf(text: string | undefined): string {
-  const registry = text === undefined ? dockerHub.name : canonicalRegistry(text)
-  if (/^(?:[a-zA-Z0-9][a-zA-Z0-9.-]*|\[[0-9a-fA-F:]+\])(?::\d{1,5})?$/.test(registry))
-    return registry
-  throw new KauriError('USAGE', `"${(text ?? '').slice(0, 200)}" is not the name of a registry`, {
-    hint: 'write HOST or HOST:PORT',
-  })
 }
 
 async function readCredentials(

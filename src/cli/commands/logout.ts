@@ -5,8 +5,7 @@ import { KauriError } from '../../core/errors.ts'
 import { forgetCredentials, keptRegistries } from '../../registry/keep-credentials.ts'
 import { canonicalRegistry } from '../../registry/registry-host.ts'
 import type { CommandInput, CommandSpec } from '../command.ts'
-import { readRegistryOptions, registryOptions } from '../registry-options.ts'
-import { registryOf } from './login.ts'
+import { parseRegistry, readRegistryOptions, registryOptions } from '../registry-options.ts'
 
 const fileOption = registryOptions.filter(({ long }) => long === 'authfile')
 
@@ -27,7 +26,7 @@ async function runLogout({ options, positionals, context }: CommandInput): Promi
   const place = { environment: process.env, userId: process.geteuid?.() ?? 0, ...choices }
   const registries = options.flag('all')
     ? [...new Set(keptRegistries(place).map(canonicalRegistry))]
-    : [registryOf(operand)]
+    : [parseRegistry(operand)]
   const forgotten: string[] = []
   for (const registry of registries) {
     const { wasKept, stillIn } = await forgetCredentials(place, registry, context)

@@ -9,7 +9,7 @@ import type { Registries } from '../../registry/registry.ts'
 import type { CommandInput, CommandSpec, ParsedOptions } from '../command.ts'
 import { openStore } from '../open-store.ts'
 import { openRegistries } from '../registry-access.ts'
-import { registryOptions } from '../registry-options.ts'
+import { parseRepository, registryOptions } from '../registry-options.ts'
 
 export const command: CommandSpec = {
   name: 'pull',
@@ -68,9 +68,7 @@ async function everyTag(
   word: string,
   signal: AbortSignal,
 ): Promise<Reference[]> {
-  const { tag: _, ...name } = registries.parseName(word)
-  if (name.digest !== undefined || /:[^/]*$/.test(word))
-    throw new KauriError('USAGE', `--all-tags wants a name without a tag, not ${word}`)
+  const name = parseRepository(registries, word)
   const tags = await registries.repository(name).listTags({ signal })
   if (tags === undefined || tags.length === 0)
     throw new KauriError('IMAGE_NOT_FOUND', `there is no image ${word}`)
