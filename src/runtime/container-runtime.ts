@@ -81,6 +81,8 @@ export interface CallerSupervision {
   readonly preserveFds: number
   /** This process stays until the container's end, which `wait` tells; streams and a terminal are relayed. */
   readonly stay?: boolean
+  /** The program has this process's session keyring, not one of its own. */
+  readonly keepKeyring?: boolean
 }
 
 /** Where the output goes: files, the older ones `file.1`, `file.2` …; `maxFiles` counts the one being written. */

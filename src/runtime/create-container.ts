@@ -7,7 +7,7 @@ import { cancelled } from '../core/process.ts'
 import type { HookConfig, RuntimeConfig } from '../oci/runtime-config.ts'
 import { type ContainerCgroup, createCgroup, planCgroup, removeCgroup } from './cgroup.ts'
 import { makeContainerDirectory, type StoredContainer, writeStored } from './container-files.ts'
-import type { CreateOptions, Supervision } from './container-runtime.ts'
+import type { CallerSupervision, CreateOptions, Supervision } from './container-runtime.ts'
 import { type CreatedLaunch, launchCreated } from './launch-created.ts'
 import { launchPlan, type PlanStreams } from './launch-plan.ts'
 import { monitorRecords } from './monitor.ts'
@@ -149,11 +149,9 @@ function lifeRecords(
   ]
 }
 
-function callerRecords({
-  preserveFds,
-  stay,
-}: Extract<Supervision, { kind: 'caller' }>): PlanRecord[] {
+function callerRecords({ preserveFds, stay, keepKeyring }: CallerSupervision): PlanRecord[] {
   return [
+    ...(keepKeyring === true ? [[planTag.keepKeyring] as const] : []),
     ...(preserveFds > 0 ? [[planTag.inherited, preserveFds] as const] : []),
     ...(stay === true ? [] : [[planTag.detached] as const]),
   ]

@@ -21,6 +21,7 @@ import { type LaunchReport, reportReader } from './launcher-reports.ts'
 import { type PlanRecord, planTag } from './plan-writer.ts'
 import { filterDirectory, type RuntimeHost } from './runtime-host.ts'
 import { seccompFilter } from './seccomp-cache.ts'
+import { addedProcessSettings } from './settings-records.ts'
 
 /** @throws what ContainerRuntime.exec throws */
 export async function execInContainer(
@@ -45,6 +46,7 @@ export async function execInContainer(
     ...cgroupRecords(stored),
     ...streamRecords(config.process, planStreams(options.io, config.process)),
     ...processRecords(config.process),
+    ...addedProcessSettings(config.process),
     ...seccompRecords(seccomp),
     ...descriptorRecords(options),
   ]

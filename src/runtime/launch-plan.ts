@@ -15,6 +15,7 @@ import { mountAttribute, overlayMountOptions } from './mount-options.ts'
 import { mountRecords } from './mount-records.ts'
 import { type PlanRecord, planTag } from './plan-writer.ts'
 import type { NetworkSetup, RootMount } from './runtime.ts'
+import { settingsRecords } from './settings-records.ts'
 
 export interface LaunchContext {
   readonly root: RootMount
@@ -96,10 +97,13 @@ export function launchPlan(config: RuntimeConfig, context: LaunchContext): reado
     rootRecord(config, context),
     ...mountRecords(config, {
       layout: context.layout,
-      limitsDevices: context.cgroup.limitsDevices,
+      // Nobody may make device nodes in a user namespace, but the host's can be bound.
+      limitsDevices: context.cgroup.limitsDevices && !hasOwnUsers(config),
+      cgroupDirectories: context.cgroup.directories,
     }),
     ...streamRecords(config.process, context.io),
     ...processRecords(config.process),
+    ...settingsRecords(config),
     ...seccompRecords(context.seccomp),
   ]
 }
