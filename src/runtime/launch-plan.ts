@@ -112,6 +112,10 @@ export function seccompRecords(filter: Uint8Array | undefined): PlanRecord[] {
   return filter === undefined ? [] : [[planTag.seccomp, seccompSpecAllow, filter]]
 }
 
+function hasOwnUsers({ linux: { namespaces } }: RuntimeConfig): boolean {
+  return namespaces.some(({ type, path }) => type === 'user' && path === undefined)
+}
+
 function namespaceRecords(config: RuntimeConfig, { network }: LaunchContext): PlanRecord[] {
   const {
     hostname,
