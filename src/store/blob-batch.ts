@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import {
   closeSync,
+  existsSync,
   fchmodSync,
   fsyncSync,
   mkdirSync,
@@ -24,7 +25,7 @@ import { namesIn } from '../core/directory-names.ts'
 import { hasErrno, KauriError } from '../core/errors.ts'
 import { type FileLock, tryLockFile } from '../native/file-lock.ts'
 import { createDigester, type Digest } from '../oci/digest.ts'
-import { ensureLayout, lockStore } from './layout-lock.ts'
+import { ensureLayout, lockForUse } from './layout-lock.ts'
 import { blobPathIn, type LayoutPaths } from './layout-paths.ts'
 import type { PutOptions, StoredBlob } from './store.ts'
 import { writePieces } from './write-pieces.ts'
@@ -192,7 +193,7 @@ async function publish(
 ): Promise<void> {
   if (blobs.length === 0) return
   await mapConcurrent(blobs, syncsAtOnce, ({ file, synced }) => synced ?? syncFile(file))
-  using _ = await lockStore(paths.sweepLock, 'shared', signal)
+  using _ = await lockForUse(paths, signal)
   for (const { file, stored } of blobs) {
     const target = blobPathIn(paths, stored.digest)
     if (isThere(target, stored.size)) markUsed(target)
@@ -217,11 +218,15 @@ function isThere(target: string, size: number): boolean {
 
 /** True when the blob is there; garbage collection then takes it for newly written. */
 export async function useBlob(paths: LayoutPaths, digest: Digest): Promise<boolean> {
-  const target = blobPathIn(paths, digest)
-  if (statSync(target, { throwIfNoEntry: false }) === undefined) return false
-  using _ = await lockStore(paths.sweepLock, 'shared')
+  if (!existsSync(blobPathIn(paths, digest))) return false
+  using _ = await lockForUse(paths)
+  return useBlobLocked(paths, digest)
+}
+
+/** The same for who holds the lock. */
+export function useBlobLocked(paths: LayoutPaths, digest: Digest): boolean {
   try {
-    markUsed(target)
+    markUsed(blobPathIn(paths, digest))
     return true
   } catch (error) {
     if (hasErrno(error, 'ENOENT')) return false

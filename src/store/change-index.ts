@@ -1,14 +1,17 @@
 // Changes index.json: under a lock among kauri's own processes, from the beginning again where another program changed
 // the file meanwhile, and with everything that kauri does not know kept as it is.
 
-import { readdirSync, rmSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
-import path from 'node:path'
-import { asDiskFull, syncDirectory, temporaryBeside, temporaryPrefix } from '../core/atomic-file.ts'
+import {
+  asDiskFull,
+  sweepTemporaries,
+  syncDirectory,
+  temporaryBeside,
+} from '../core/atomic-file.ts'
 import { type Descriptor, refNameAnnotation } from '../oci/descriptor.ts'
 import { mediaTypes } from '../oci/media-types.ts'
 import { formatReference, type Reference } from '../oci/reference.ts'
-import { type LayoutEntry, readLayoutIndex, stampOf } from './layout-index.ts'
+import { type LayoutEntry, readLayoutIndex, requireIndex, stampOf } from './layout-index.ts'
 import { ensureLayout, lockStore } from './layout-lock.ts'
 import type { LayoutPaths } from './layout-paths.ts'
 
@@ -33,6 +36,7 @@ export async function changeLayoutEntries(
 ): Promise<boolean> {
   ensureLayout(paths)
   using _ = await lockStore(paths.indexLock, 'exclusive')
+  requireIndex(paths)
   for (;;) {
     const index = await readLayoutIndex(paths)
     const changed = change(index.entries)
@@ -47,9 +51,9 @@ export async function changeLayoutEntries(
   }
 }
 
-/** False when the file is no longer what was read. What a killed writer left is swept here: the caller holds the lock. */
+/** False when the file is no longer what was read. What killed writers left is swept here. */
 async function replaceIndex(paths: LayoutPaths, text: string, stamp: string): Promise<boolean> {
-  sweepTemporaries(paths)
+  sweepTemporaries(paths.index)
   const temporary = temporaryBeside(paths.index)
   try {
     const file = await open(temporary, 'wx', 0o644)
@@ -68,9 +72,4 @@ async function replaceIndex(paths: LayoutPaths, text: string, stamp: string): Pr
   } finally {
     await rm(temporary, { force: true })
   }
-}
-
-function sweepTemporaries({ root }: LayoutPaths): void {
-  for (const name of readdirSync(root))
-    if (name.startsWith(temporaryPrefix)) rmSync(path.join(root, name), { force: true })
 }

@@ -15,7 +15,7 @@ import { sweepIngest } from './blob-batch.ts'
 import { childrenOf } from './children.ts'
 import type { DiskStore } from './disk-store.ts'
 import { sweepLayerRecords } from './layer-records.ts'
-import { lockStore } from './layout-lock.ts'
+import { lockForSweep } from './layout-lock.ts'
 import { type LayoutPaths, layoutPaths } from './layout-paths.ts'
 import type { StoredImage } from './layout-reader.ts'
 
@@ -63,9 +63,9 @@ export async function checkStore(
   for (const image of images.found)
     findings.push(...(await checkImage(store, image, { damaged, signal: options.signal })))
   if (options.repair) {
-    using _ = await lockStore(paths.sweepLock, 'exclusive', options.signal)
+    using _ = await lockForSweep(paths, options.signal)
     const stored = new Set(namesIn(paths.blobs))
-    await sweepLayerRecords(paths, hex => stored.has(hex))
+    await sweepLayerRecords(paths, { isStored: hex => stored.has(hex) })
   }
   return { findings, blobs: read.blobs, bytes: read.bytes, images: images.found.length }
 }

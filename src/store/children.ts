@@ -2,6 +2,7 @@
 
 import { KauriError } from '../core/errors.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
+import type { Digest } from '../oci/digest.ts'
 import { isIndexType, isManifestType, parseIndex, parseManifest } from '../oci/manifest.ts'
 import type { BlobSource } from './store.ts'
 import { readBlob } from './verified-stream.ts'
@@ -37,14 +38,31 @@ export function childrenIn({ mediaType, digest }: Descriptor, bytes: Uint8Array)
   }))
 }
 
-/** Nobody may find a name whose image cannot be opened. @throws BLOB_NOT_FOUND */
-export async function requireWhole(store: BlobSource, descriptor: Descriptor): Promise<void> {
+/**
+ * Nobody may find a name whose image cannot be opened. `sizeOf` tells the length of a stored blob where that is known.
+ * @throws BLOB_NOT_FOUND, ARCHIVE_INVALID where a manifest lies about the size of what it refers to
+ */
+export async function requireWhole(
+  store: BlobSource,
+  descriptor: Descriptor,
+  sizeOf: (digest: Digest) => number | undefined = () => undefined,
+): Promise<void> {
   if (!(await store.hasBlob(descriptor.digest)))
     throw new KauriError('BLOB_NOT_FOUND', `the manifest ${descriptor.digest} is not stored`)
-  for (const { descriptor: child, optional } of await childrenOf(store, descriptor))
-    if (!(await store.hasBlob(child.digest)) && !optional)
+  for (const { descriptor: child, optional } of await childrenOf(store, descriptor)) {
+    if (!(await store.hasBlob(child.digest))) {
+      if (optional) continue
       throw new KauriError(
         'BLOB_NOT_FOUND',
         `the image ${descriptor.digest} needs the blob ${child.digest}, which is not stored`,
       )
+    }
+    const actual = sizeOf(child.digest) ?? child.size
+    if (actual !== child.size)
+      throw new KauriError(
+        'ARCHIVE_INVALID',
+        `the image ${descriptor.digest} says that ${child.digest} has ${child.size} bytes; it has ${actual}`,
+        { hint: 'if the image is a good one, kauri fsck tells which of its blobs is damaged' },
+      )
+  }
 }

@@ -9,10 +9,10 @@ import type { Descriptor } from '../oci/descriptor.ts'
 import { type Digest, parseDigest } from '../oci/digest.ts'
 import { sweepIngest, syncBlobs } from './blob-batch.ts'
 import { sweepLayerRecords } from './layer-records.ts'
-import { readLayoutIndex, stampOf } from './layout-index.ts'
-import { lockStore } from './layout-lock.ts'
+import { readLayoutIndex, requireIndex, stampOf } from './layout-index.ts'
+import { lockForSweep } from './layout-lock.ts'
 import { blobPathIn, type LayoutPaths } from './layout-paths.ts'
-import { markBlobs, markCandidates, markForeignEntries } from './mark-blobs.ts'
+import { hexesInBlob, markBlobs, markCandidates, markForeignEntries } from './mark-blobs.ts'
 import type { BlobSource } from './store.ts'
 
 export interface CollectOptions {
@@ -53,16 +53,17 @@ export async function collectGarbage(
 ): Promise<Collected> {
   const { graceMs, dryRun = false, signal } = options
   if (!existsSync(paths.marker)) return { blobs: 0, bytes: 0 }
-  using _ = await lockStore(paths.sweepLock, 'exclusive', signal)
+  using _ = await lockForSweep(paths, signal)
+  requireIndex(paths)
   // In this order: a batch opened after this line is younger than the grace time.
   const beforeMs = Math.min(Date.now() - graceMs, sweepIngest(paths))
   const marks = await markNeeded(store, paths, options)
-  const collected = await sweep(paths, { marks, beforeMs, options })
-  if (dryRun || collected.blobs === 0) return collected
-  syncBlobs(paths)
-  const stored = new Set(blobNames(paths))
-  await sweepLayerRecords(paths, hex => stored.has(hex))
-  return collected
+  const garbage = await listGarbage(paths, { marks, beforeMs, options })
+  if (!dryRun && garbage.length > 0) await removeGarbage(paths, { marks, garbage, options })
+  const staying = new Set(garbage.filter(({ hex }) => marks.isNeeded(hex)))
+  const gone = garbage.filter(blob => !staying.has(blob))
+  for (const blob of gone) options.onBlob?.(blob)
+  return { blobs: gone.length, bytes: gone.reduce((sum, { bytes }) => sum + bytes, 0) }
 }
 
 interface Marks {
@@ -73,32 +74,58 @@ interface Marks {
   refresh(): Promise<void>
 }
 
-interface Sweep {
+interface Listing {
   readonly marks: Marks
   readonly beforeMs: number
   readonly options: CollectOptions
 }
 
-const sweptBetweenLooks = 256
+interface Garbage extends CollectedBlob {
+  readonly hex: string
+}
 
-async function sweep(paths: LayoutPaths, { marks, beforeMs, options }: Sweep): Promise<Collected> {
-  let bytes = 0
-  let blobs = 0
-  let looked = 0
+async function listGarbage(
+  paths: LayoutPaths,
+  { marks, beforeMs, options }: Listing,
+): Promise<Garbage[]> {
+  const garbage: Garbage[] = []
   for (const hex of marks.candidates) {
-    if (looked++ % sweptBetweenLooks === 0) await marks.refresh()
     if (marks.isNeeded(hex)) continue
     const digest = parseDigest(`sha256:${hex}`)
     if (options.isWanted?.(digest) === false) continue
-    const file = blobPathIn(paths, digest)
-    const found = statSync(file, { throwIfNoEntry: false })
+    const found = statSync(blobPathIn(paths, digest), { throwIfNoEntry: false })
     if (found === undefined || !found.isFile() || found.mtimeMs >= beforeMs) continue
-    if (options.dryRun !== true) rmSync(file, { force: true })
-    options.onBlob?.({ digest, bytes: found.size, usedMs: found.mtimeMs })
-    blobs++
-    bytes += found.size
+    garbage.push({ hex, digest, bytes: found.size, usedMs: found.mtimeMs })
   }
-  return { blobs, bytes }
+  return garbage
+}
+
+interface Removal {
+  readonly marks: Marks
+  readonly garbage: readonly Garbage[]
+  readonly options: CollectOptions
+}
+
+const removedBetweenLooks = 256
+
+/** Records first: a kill in between leaves no record of a blob that is gone. */
+async function removeGarbage(
+  paths: LayoutPaths,
+  { marks, garbage, options }: Removal,
+): Promise<void> {
+  const going = new Set(garbage.map(({ hex }) => hex))
+  // Where one image goes, its configuration mentions the diff IDs that may have records.
+  const diffIds =
+    options.within === undefined ? undefined : garbage.flatMap(({ hex }) => hexesInBlob(paths, hex))
+  await sweepLayerRecords(paths, { isStored: hex => !going.has(hex), diffIds })
+  for (const [index, { hex, digest, usedMs }] of garbage.entries()) {
+    if (index % removedBetweenLooks === 0) await marks.refresh()
+    const file = blobPathIn(paths, digest)
+    // Some programs write a blob that is there once more.
+    const isUnused = statSync(file, { throwIfNoEntry: false })?.mtimeMs === usedMs
+    if (isUnused && !marks.isNeeded(hex)) rmSync(file, { force: true })
+  }
+  syncBlobs(paths)
 }
 
 async function markNeeded(

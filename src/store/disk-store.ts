@@ -4,14 +4,14 @@
 import { statSync } from 'node:fs'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { DiffId, Digest } from '../oci/digest.ts'
-import { type BlobBatch, openBlobBatch, useBlob } from './blob-batch.ts'
+import { type BlobBatch, openBlobBatch, useBlob, useBlobLocked } from './blob-batch.ts'
 import { changeLayoutEntries, layoutEntry } from './change-index.ts'
 import { requireWhole } from './children.ts'
 import { type Collected, type CollectOptions, collectGarbage } from './collect-garbage.ts'
 import { keptName, nameKey, requireSameDigest } from './image-names.ts'
 import { type LayerRecord, readLayerRecords, writeLayerRecord } from './layer-records.ts'
 import { type LayoutEntry, mayBeNamed } from './layout-index.ts'
-import { lockStore } from './layout-lock.ts'
+import { lockForUse } from './layout-lock.ts'
 import { blobPathIn, type LayoutPaths, layoutPaths } from './layout-paths.ts'
 import { type LayoutReader, layoutReader, type StoredImage } from './layout-reader.ts'
 import type { BlobSource, ImageStore, PutOptions, StoredBlob } from './store.ts'
@@ -39,14 +39,16 @@ export function diskStore(root: string): DiskStore {
   const paths = layoutPaths(root)
   const reader = layoutReader(root, paths)
   const blobs: BlobSource = { ...reader, hasBlob: digest => useBlob(paths, digest) }
+  const held: BlobSource = { ...reader, hasBlob: async digest => useBlobLocked(paths, digest) }
   return {
     root,
     ...reader,
     ...blobs,
+    takesLent: true,
     blobPath: digest => blobPathIn(paths, digest),
     openBatch: () => openBlobBatch(paths),
     putBlob: (source, options = {}) => putBlob(paths, source, options),
-    ...imageNames(paths, blobs),
+    ...imageNames(paths, held),
     rememberLayer: record => writeLayerRecord(paths, record),
     findLayers: diffId => findLayers(paths, diffId),
     collectGarbage: options => collectGarbage(blobs, paths, options),
@@ -55,8 +57,7 @@ export function diskStore(root: string): DiskStore {
 
 function findLayers(paths: LayoutPaths, diffId: DiffId): LayerRecord[] {
   return readLayerRecords(paths, diffId).filter(
-    ({ digest, size }) =>
-      statSync(blobPathIn(paths, digest), { throwIfNoEntry: false })?.size === size,
+    ({ digest, size }) => sizeOfBlob(paths, digest) === size,
   )
 }
 
@@ -85,15 +86,22 @@ type ImageNames = Pick<
   'tagImage' | 'untagImage' | 'keepImage' | 'dropImage' | 'dropListed'
 >
 
-/** What is named is whole, and stays so while the name is written: no sweep runs between the two. */
-function imageNames(paths: LayoutPaths, blobs: BlobSource): ImageNames {
+function sizeOfBlob(paths: LayoutPaths, digest: Digest): number | undefined {
+  return statSync(blobPathIn(paths, digest), { throwIfNoEntry: false })?.size
+}
+
+/**
+ * What is named is whole, and stays so while the name is written: no sweep runs between the two. `held` is for who holds
+ * the lock that says so.
+ */
+function imageNames(paths: LayoutPaths, held: BlobSource): ImageNames {
   return {
     async tagImage(reference, descriptor) {
       requireSameDigest(reference, descriptor)
       const key = nameKey(reference)
       const entry = layoutEntry(descriptor, keptName(reference))
-      using _ = await lockStore(paths.sweepLock, 'shared')
-      await requireWhole(blobs, descriptor)
+      using _ = await lockForUse(paths)
+      await requireWhole(held, descriptor, digest => sizeOfBlob(paths, digest))
       await changeLayoutEntries(paths, entries => {
         const namesakes = new Set(mayBeNamed(entries, reference).filter(e => hasName(e, key)))
         const makesWay = (other: LayoutEntry): boolean =>
@@ -109,8 +117,8 @@ function imageNames(paths: LayoutPaths, blobs: BlobSource): ImageNames {
       })
     },
     async keepImage(descriptor) {
-      using _ = await lockStore(paths.sweepLock, 'shared')
-      await requireWhole(blobs, descriptor)
+      using _ = await lockForUse(paths)
+      await requireWhole(held, descriptor, digest => sizeOfBlob(paths, digest))
       await changeLayoutEntries(paths, entries =>
         entries.some(entry => isOf(entry, descriptor.digest))
           ? undefined

@@ -1,7 +1,8 @@
 // index.json of the store: which images there are and what they are called. Other programs may write it at any moment,
 // some of them in place and without a lock, so a torn file is read again for a while.
 
-import { readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { namesIn } from '../core/directory-names.ts'
 import { hasErrno, KauriError } from '../core/errors.ts'
 import { type Descriptor, readDescriptor, refNameAnnotation } from '../oci/descriptor.ts'
 import {
@@ -58,6 +59,17 @@ export function mayBeNamed(
   return entries.filter(entry => {
     const name = writtenName(entry)
     return name !== undefined && name.includes(last) && name.includes(written)
+  })
+}
+
+/**
+ * For those who write the index, or remove what it does not name: where it is gone and blobs are there, nobody knows what
+ * they are. @throws STORE_INVALID
+ */
+export function requireIndex(paths: LayoutPaths): void {
+  if (existsSync(paths.index) || namesIn(paths.blobs).length === 0) return
+  throw new KauriError('STORE_INVALID', `${paths.index} is missing, but there are blobs`, {
+    hint: 'put it back, or let kauri fsck --rebuild list the images that it finds',
   })
 }
 

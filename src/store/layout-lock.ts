@@ -1,10 +1,12 @@
 // What only writers of a store need: the layout itself, and its locks.
 
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { KauriError } from '../core/errors.ts'
+import { asDiskFull, temporaryBeside } from '../core/atomic-file.ts'
+import { hasErrno, KauriError } from '../core/errors.ts'
 import { cancelled } from '../core/process.ts'
 import { type FileLock, type LockMode, lockFile } from '../native/file-lock.ts'
+import { mediaTypes } from '../oci/media-types.ts'
 import type { LayoutPaths } from './layout-paths.ts'
 
 /**
@@ -15,13 +17,45 @@ export function ensureLayout(paths: LayoutPaths): void {
   mkdirSync(path.dirname(paths.root), { recursive: true, mode: 0o711 })
   mkdirSync(paths.root, { recursive: true, mode: 0o700 })
   mkdirSync(paths.blobs, { recursive: true })
+  // The index first: a layout has one, and where it is missing later somebody has removed it.
+  writeNew(paths.index, JSON.stringify(emptyIndex))
+  writeNew(paths.marker, layoutMarker)
+}
+
+/** What `oci-layout` holds (image-spec v1.1.1 image-layout.md#oci-layout-file). */
+export const layoutMarker = '{"imageLayoutVersion":"1.0.0"}'
+
+const emptyIndex = { schemaVersion: 2, mediaType: mediaTypes.index, manifests: [] } as const
+
+/** Whole or not at all; what is there already stays. */
+function writeNew(file: string, text: string): void {
+  const temporary = temporaryBeside(file)
   try {
-    writeFileSync(paths.marker, '{"imageLayoutVersion":"1.0.0"}', {
-      flag: 'wx',
-    })
+    writeFileSync(temporary, text, { flag: 'wx', mode: 0o644, flush: true })
+    linkSync(temporary, file)
   } catch (error) {
-    if (!existsSync(paths.marker)) throw error
+    if (!hasErrno(error, 'EEXIST')) throw asDiskFull(error, file)
+  } finally {
+    rmSync(temporary, { force: true })
   }
+}
+
+/**
+ * Held for the moment in which a blob appears, is found, or is named. Not to be taken by who holds it already: a sweep
+ * that waits lets nobody in any more.
+ * @throws LOCK_BUSY, CANCELLED
+ */
+export async function lockForUse(paths: LayoutPaths, signal?: AbortSignal): Promise<FileLock> {
+  using _ = await lockStore(paths.sweepGate, 'shared', signal)
+  return await lockStore(paths.sweepLock, 'shared', signal)
+}
+
+/** Held while garbage is swept. The gate keeps newcomers out, so that it is had also where somebody always uses the store. */
+export async function lockForSweep(paths: LayoutPaths, signal?: AbortSignal): Promise<Disposable> {
+  using locks = new DisposableStack()
+  locks.use(await lockStore(paths.sweepGate, 'exclusive', signal))
+  locks.use(await lockStore(paths.sweepLock, 'exclusive', signal))
+  return locks.move()
 }
 
 const longestLockWaitMs = 60_000

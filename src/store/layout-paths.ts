@@ -17,6 +17,8 @@ export interface LayoutPaths {
   readonly indexLock: string
   /** Held shared for the moment in which a blob appears or is found, exclusively while garbage is swept. */
   readonly sweepLock: string
+  /** Passed on the way to that lock; held exclusively by a sweep that waits for it. */
+  readonly sweepGate: string
 }
 
 export function layoutPaths(root: string): LayoutPaths {
@@ -29,6 +31,7 @@ export function layoutPaths(root: string): LayoutPaths {
     diffIds: path.join(root, 'diff-ids'),
     indexLock: path.join(root, 'index.lock'),
     sweepLock: path.join(root, 'sweep.lock'),
+    sweepGate: path.join(root, 'sweep-gate.lock'),
   }
 }
 

@@ -2,6 +2,7 @@
 // that is damaged, or of a kind that only its maker knows, everything is kept whose digest stands in it.
 
 import { closeSync, openSync, readFileSync, readSync, statSync } from 'node:fs'
+import path from 'node:path'
 import { hasErrno, KauriError } from '../core/errors.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { hexOf } from '../oci/digest.ts'
@@ -57,8 +58,7 @@ export function markForeignEntries(marking: Marking, entries: readonly LayoutEnt
     markMentioned(marking, hexesOf(JSON.stringify(raw)))
     const sha512 = /^sha512:([0-9a-f]{128})$/.exec(String(raw['digest']))?.[1]
     if (sha512 === undefined) continue
-    const file = `${marking.paths.blobs.replace(/sha256$/, 'sha512')}/${sha512}`
-    markMentioned(marking, hexesIn(file))
+    markMentioned(marking, hexesIn(path.join(marking.paths.root, 'blobs/sha512', sha512)))
   }
 }
 
@@ -77,9 +77,14 @@ export async function markCandidates(
     const hex = hexOf(root.digest)
     if (!isManifestType(root.mediaType) || candidates.has(hex)) await markBlobs(marking, [root])
     else
-      for (const mentioned of hexesIn(`${paths.blobs}/${hex}`))
+      for (const mentioned of hexesInBlob(paths, hex))
         if (candidates.has(mentioned)) marked.add(mentioned)
   }
+}
+
+/** The digests that a stored JSON document mentions; none for other blobs. */
+export function hexesInBlob({ blobs }: LayoutPaths, hex: string): readonly string[] {
+  return hexesIn(path.join(blobs, hex))
 }
 
 function isDocument({ mediaType }: Descriptor): boolean {
@@ -91,7 +96,7 @@ function markMentioned({ paths, marked }: Marking, hexes: readonly string[]): re
   const waiting = [...hexes]
   for (const hex of hexes) marked.add(hex)
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop())
-    for (const hex of hexesIn(`${paths.blobs}/${next}`)) {
+    for (const hex of hexesInBlob(paths, next)) {
       if (marked.has(hex)) continue
       marked.add(hex)
       waiting.push(hex)

@@ -165,7 +165,7 @@ function isUntouched({ store, kept }: Setting): boolean {
   const blobs = `${store.root}/blobs/sha256`
   return (
     kept.length === 0 &&
-    !existsSync(`${store.root}/index.json`) &&
+    readFileSync(`${store.root}/index.json`, 'utf8').includes('"manifests":[]') &&
     (!existsSync(blobs) || readdirSync(blobs).length === 0) &&
     readdirSync(`${store.root}/ingest`).length === 0
   )
