@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { hasErrno, KauriError } from '../core/errors.ts'
 import type { Resources } from '../oci/runtime-config.ts'
 import type { CgroupHierarchy, CgroupLayout } from './cgroup-layout.ts'
+import { hasController, neededControllers } from './cgroup-needs.ts'
 import { version1Writes } from './cgroup-v1.ts'
 import { version2Writes } from './cgroup-v2.ts'
 import { compileDeviceRules } from './device-program.ts'
@@ -54,7 +55,7 @@ export function planCgroup(
       hierarchy =>
         shown.includes(hierarchy) ||
         hierarchy === deviceHolder ||
-        hierarchy.controllers.some(controller => needed.has(controller)),
+        [...needed].some(controller => hasController(hierarchy.controllers, controller)),
     )
     .map(hierarchy => ({
       hierarchy,
@@ -106,16 +107,6 @@ export function visibleHierarchies({ hierarchies }: CgroupLayout): readonly Cgro
 function parentDirectory(hierarchy: CgroupHierarchy): string {
   const top = hierarchy.version === 2 ? hierarchy.mountPoint : hierarchy.ownDirectory
   return path.join(top, parentName)
-}
-
-function neededControllers(resources: Resources): ReadonlySet<string> {
-  const needed = new Set<string>()
-  if (resources.memory !== undefined) needed.add('memory')
-  if (resources.pids !== undefined) needed.add('pids')
-  const { shares, quota, period, cpus, mems } = resources.cpu ?? {}
-  if (shares !== undefined || quota !== undefined || period !== undefined) needed.add('cpu')
-  if (cpus !== undefined || mems !== undefined) needed.add('cpuset')
-  return needed
 }
 
 /** The hierarchy that limits devices: version 1's controller where it is mounted, else a program in version 2. */
@@ -204,7 +195,7 @@ export function processesIn(directory: string): readonly number[] {
 
 function refuseMissing(planned: readonly PlannedDirectory[], needed: ReadonlySet<string>): void {
   for (const controller of needed)
-    if (!planned.some(({ hierarchy }) => hierarchy.controllers.includes(controller)))
+    if (!planned.some(({ hierarchy }) => hasController(hierarchy.controllers, controller)))
       throw new KauriError(
         'LIMIT_UNAVAILABLE',
         `this machine has no cgroup controller for ${controller}, so the limit would not hold`,

@@ -1,0 +1,114 @@
+// What all commands of the OCI runtime share: where its state is, the log that the engine names, and the engine's words for
+// failures. Warnings go to the log; without one to standard error, but never to that of `create` and `run`, which is the
+// container's.
+
+import path from 'node:path'
+import { KauriError } from '../core/errors.ts'
+import type { BuildEvent } from '../core/events.ts'
+import type { LogFormat } from '../oci-runtime/engine-words.ts'
+import type { OciHost } from '../oci-runtime/oci-host.ts'
+import type {
+  CommandContext,
+  CommandInput,
+  CommandSpec,
+  OptionSpec,
+  ParsedOptions,
+} from './command.ts'
+
+/** Before or after the command's word, as runc and crun take them. */
+export const engineOptions: readonly OptionSpec[] = [
+  { long: 'root', value: 'DIR', summary: 'Where the state of containers is' },
+  { long: 'log', value: 'FILE', summary: 'Append failures and warnings to a file' },
+  {
+    long: 'log-format',
+    value: 'FORMAT',
+    choices: ['text', 'json'],
+    summary: 'Write the lines of the log as text or JSON',
+  },
+  { long: 'systemd-cgroup', summary: 'Let systemd make the cgroups' },
+  {
+    long: 'cgroup-manager',
+    value: 'MANAGER',
+    choices: ['cgroupfs', 'systemd'],
+    summary: 'Who makes the cgroups',
+  },
+]
+
+/** What a command of the OCI runtime gets beside its words. */
+export interface OciInput extends CommandInput {
+  readonly host: OciHost
+}
+
+export interface OciCommandSpec extends Omit<CommandSpec, 'run'> {
+  /** Standard error is the container's. */
+  readonly lendsStreams?: boolean
+  run(input: OciInput): Promise<number>
+}
+
+/** A command with the options of all, whose failures are told in the engine's words. */
+export function ociCommand(spec: OciCommandSpec): CommandSpec {
+  return {
+    ...spec,
+    options: [...spec.options, ...engineOptions],
+    async run(input) {
+      try {
+        return await spec.run({ ...input, host: await openHost(input, spec.lendsStreams === true) })
+      } catch (error) {
+        const { inEngineWords } = await import('../oci-runtime/engine-words.ts')
+        const told = inEngineWords(error)
+        const message = told instanceof Error ? told.message : String(told)
+        await log(input.options, { level: 'error', message })
+        throw told
+      }
+    },
+  }
+}
+
+async function openHost(
+  { options, context }: CommandInput,
+  lendsStreams: boolean,
+): Promise<OciHost> {
+  refuseSystemd(options)
+  const { createBuiltinRuntime } = await import('../runtime/builtin-runtime.ts')
+  const runRoot = path.resolve(options.text('root') ?? path.join(context.runRoot, 'oci'))
+  return {
+    runtime: createBuiltinRuntime({ runRoot, cacheRoot: path.join(context.dataRoot, 'cache') }),
+    emit: event => tell(event, { options, context, lendsStreams }),
+    signal: context.signal,
+  }
+}
+
+/** Cgroups that systemd does not know of would be taken for its own, so nothing is made in their place. */
+function refuseSystemd(options: ParsedOptions): void {
+  const isAsked = options.flag('systemd-cgroup') || options.text('cgroup-manager') === 'systemd'
+  if (!isAsked) return
+  throw new KauriError('UNSUPPORTED', 'cgroups made by systemd are not supported', {
+    hint: 'set the engine to cgroupfs: podman --cgroup-manager cgroupfs, dockerd --exec-opt native.cgroupdriver=cgroupfs',
+  })
+}
+
+interface Telling {
+  readonly options: ParsedOptions
+  readonly context: CommandContext
+  readonly lendsStreams: boolean
+}
+
+function tell(event: BuildEvent, { options, context, lendsStreams }: Telling): void {
+  if (event.kind !== 'warning') return
+  if (options.text('log') !== undefined)
+    void log(options, { level: 'warning', message: event.message })
+  else if (!lendsStreams) context.emit(event)
+}
+
+interface LogLine {
+  readonly level: 'error' | 'warning'
+  readonly message: string
+}
+
+async function log(options: ParsedOptions, line: LogLine): Promise<void> {
+  const file = options.text('log')
+  if (file === undefined) return
+  const format: LogFormat = options.text('log-format') === 'json' ? 'json' : 'text'
+  const { appendLog } = await import('../oci-runtime/engine-words.ts')
+  appendLog(file, format, line)
+}
