@@ -6,7 +6,7 @@ import { KauriError } from '../core/errors.ts'
 import { cancelled } from '../core/process.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { createDigester } from '../oci/digest.ts'
-import type { Endpoint } from './endpoints.ts'
+import { type Endpoint, repositoryPath } from './endpoints.ts'
 import type { Signalled } from './registry.ts'
 import { isPassing, reasonOf, unreachable } from './registry-error.ts'
 import { backOffMs, waitMs } from './retry.ts'
@@ -84,8 +84,8 @@ async function* hash(
     )
 }
 
-function blobPath({ repository }: Endpoint, digest: string): string {
-  return `/v2/${repository}/blobs/${digest}`
+function blobPath(endpoint: Endpoint, digest: string): string {
+  return `${repositoryPath(endpoint)}/blobs/${digest}`
 }
 
 interface Wish {

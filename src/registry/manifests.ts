@@ -12,7 +12,7 @@ import {
   readText,
 } from '../oci/json-shape.ts'
 import { mediaTypes } from '../oci/media-types.ts'
-import type { Endpoint } from './endpoints.ts'
+import { type Endpoint, repositoryPath } from './endpoints.ts'
 import type { AskOptions, FetchedManifest, Signalled } from './registry.ts'
 import { deleteScopes, pullScopes, pushScopes } from './scopes.ts'
 import { requireStatus, type Session, type SessionAnswer, type SessionDocument } from './session.ts'
@@ -176,8 +176,8 @@ export async function deleteManifest(
   return true
 }
 
-function manifestPath({ repository }: Endpoint, target: string): string {
-  return `/v2/${repository}/manifests/${target}`
+function manifestPath(endpoint: Endpoint, target: string): string {
+  return `${repositoryPath(endpoint)}/manifests/${target}`
 }
 
 type Headed = Pick<SessionDocument, 'header'>

@@ -4,6 +4,7 @@ import { ignoreEvents } from '../core/events.ts'
 import { parseReference } from '../oci/reference.ts'
 import { endpointsOf } from './endpoints.ts'
 import { credentialFinder } from './find-credentials.ts'
+import { readHostsFiles } from './hosts-toml.ts'
 import { type RegistriesConf, readRegistriesConf } from './registries-conf.ts'
 import {
   type Credentials,
@@ -24,6 +25,7 @@ import type { UploadWays } from './upload-blob.ts'
 export async function openRegistries(options: RegistryOptions): Promise<Registries> {
   const { emit = ignoreEvents, environment, tlsVerify = true } = options
   const conf = await readRegistriesConf(options)
+  const how = { tlsVerify, hosts: await readHostsFiles(options) }
   const limits: RegistryLimits = { ...defaultLimits, ...options.limits }
   const transport = openTransport(limits, proxiesOf(environment))
   const open = (credentials: Credentials | undefined): Session =>
@@ -50,17 +52,17 @@ export async function openRegistries(options: RegistryOptions): Promise<Registri
       openRepository({
         name,
         session,
-        endpoints: endpointsOf(name, conf, { tlsVerify }),
+        endpoints: endpointsOf(name, conf, how),
         ways,
         onMirrorFailed: (host, error) =>
           emit({ kind: 'warning', message: `the mirror ${host} is left out: ${error.message}` }),
       }),
     async listRepositories(host, signalled = {}) {
-      const { primary } = endpointsOf({ registry: host, repository: '' }, conf, { tlsVerify })
+      const { primary } = endpointsOf({ registry: host, repository: '' }, conf, how)
       return await listRepositories(session, primary, signalled)
     },
     async checkCredentials(host, credentials, signalled = {}) {
-      const { primary } = endpointsOf({ registry: host, repository: '' }, conf, { tlsVerify })
+      const { primary } = endpointsOf({ registry: host, repository: '' }, conf, how)
       await ping(open(credentials), primary, signalled)
     },
     [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
@@ -84,7 +86,7 @@ async function ping(
 ): Promise<void> {
   const what = `the answer of ${endpoint.host}`
   const answer = await session.read(
-    { endpoint, method: 'GET', target: '/v2/', scopes: [], signal },
+    { endpoint, method: 'GET', target: `${endpoint.apiRoot}/`, scopes: [], signal },
     { what, maxBytes: 1024 * 1024 },
   )
   await requireStatus(answer, 'GET', 200)

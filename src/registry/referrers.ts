@@ -17,7 +17,7 @@ import {
 } from '../oci/json-shape.ts'
 import { isIndexType, parseIndex } from '../oci/manifest.ts'
 import { mediaTypes } from '../oci/media-types.ts'
-import type { Endpoint } from './endpoints.ts'
+import { type Endpoint, repositoryPath } from './endpoints.ts'
 import { findManifest, replaceManifest } from './manifests.ts'
 import { readPages } from './read-pages.ts'
 import type { Signalled } from './registry.ts'
@@ -55,7 +55,7 @@ async function askForReferrers(
   const what = `the referrers of ${digest} at ${endpoint.host}`
   const list = {
     what,
-    target: `/v2/${endpoint.repository}/referrers/${digest}${query}`,
+    target: `${repositoryPath(endpoint)}/referrers/${digest}${query}`,
     scopes: pullScopes(endpoint),
     accept: mediaTypes.index,
   }

@@ -16,6 +16,7 @@ import {
   readBoolean,
   readText,
 } from '../oci/json-shape.ts'
+import { parseToml } from './parse-toml.ts'
 import type { RegistryOptions } from './registry.ts'
 
 /** A copy of a registry, or of a part of it. */
@@ -120,20 +121,6 @@ export async function parseRegistriesConf(text: string, file: string): Promise<R
     entries: members.optional('registry', listOf(readEntry)) ?? [],
     aliases: new Map(Object.entries(members.optional('aliases', mapOf(readText)) ?? {})),
     credentialHelpers: members.optional('credential-helpers', listOf(readText)) ?? [],
-  }
-}
-
-async function parseToml(text: string, file: string): Promise<unknown> {
-  const { parse, TomlError } = await import('smol-toml')
-  try {
-    return parse(text)
-  } catch (error) {
-    if (!(error instanceof TomlError)) throw error
-    const reason = error.message.split('\n', 1)[0] ?? ''
-    throw new KauriError('USAGE', `${file} cannot be read: ${reason}`, {
-      where: { file, line: error.line, column: error.column },
-      cause: error,
-    })
   }
 }
 

@@ -66,7 +66,7 @@ export interface SessionDocument extends WholeAnswer {
 export interface SessionParts {
   readonly transport: Transport
   readonly limits: RegistryLimits
-  readonly tlsOf: (host: string, insecure: boolean) => TlsSettings
+  readonly tlsOf: (host: string, insecure: boolean, own?: Endpoint['tls']) => TlsSettings
   readonly credentials: CredentialFinder
   /** No certificate is checked anywhere. */
   readonly isInsecure: boolean
@@ -89,7 +89,8 @@ interface Work extends SessionParts {
 export function openSession(parts: SessionParts): Session {
   const hosts = new Map<string, Host>()
   const hostOf = (endpoint: Endpoint): Host => {
-    const key = `${endpoint.host} ${endpoint.allowsHttp} ${endpoint.name.registry}`
+    const { host: name, allowsHttp, isHttp = false } = endpoint
+    const key = `${name} ${allowsHttp} ${isHttp} ${endpoint.name.registry}`
     const host = hosts.get(key) ?? newHost(endpoint)
     hosts.set(key, host)
     return host
@@ -107,10 +108,10 @@ export function openSession(parts: SessionParts): Session {
 }
 
 /** On this machine plain http is the usual way, and costs a certificate store less to try. */
-function newHost({ host: name, allowsHttp }: Endpoint): Host {
+function newHost({ host: name, allowsHttp, isHttp = false }: Endpoint): Host {
   const guess = new URL(`https://${name}`)
-  if (allowsHttp && isLoopbackHost(guess.hostname)) guess.protocol = 'http:'
-  const host: Host = { origin: guess, isKnown: false, auth: authorizer(name, () => host.origin) }
+  if (isHttp || (allowsHttp && isLoopbackHost(guess.hostname))) guess.protocol = 'http:'
+  const host: Host = { origin: guess, isKnown: isHttp, auth: authorizer(name, () => host.origin) }
   return host
 }
 
@@ -209,7 +210,7 @@ async function sendHome(work: Work, request: SessionRequest): Promise<Answered> 
   const host = work.hostOf(endpoint)
   const context = authContext(work, request)
   for (let round = 0; ; round++) {
-    const url = new URL(target, host.origin)
+    const url = targetOf(target, host.origin, endpoint)
     if (url.origin !== host.origin.origin)
       return { url, answer: await sendAway(work, request, url) }
     const authorization = await host.auth.header(scopes, context)
@@ -222,6 +223,13 @@ async function sendHome(work: Work, request: SessionRequest): Promise<Answered> 
     if (!isNew) return { url, answer }
     await dropBody(answer)
   }
+}
+
+/** An address that the registry gave is taken as it is; what is asked first says for whom a mirror is asked. */
+function targetOf(target: string | URL, origin: URL, { namespace }: Endpoint): URL {
+  const url = new URL(target, origin)
+  if (typeof target === 'string' && namespace !== undefined) url.searchParams.set('ns', namespace)
+  return url
 }
 
 const maxAuthRounds = 2
@@ -253,15 +261,19 @@ async function sendOrSwitch(
   { host, authorization }: Attempt,
 ): Promise<HttpAnswer | undefined> {
   const { endpoint, method, target, headers = {}, body, signal, answerMs } = request
-  const url = new URL(target, host.origin)
+  const url = targetOf(target, host.origin, endpoint)
   const mayGuess = !host.isKnown && endpoint.allowsHttp
   try {
     const answer = await work.transport.send({
       method,
       url,
-      headers: authorization === undefined ? headers : { ...headers, authorization },
+      headers: {
+        ...endpoint.headers,
+        ...headers,
+        ...(authorization === undefined ? {} : { authorization }),
+      },
       body,
-      tls: () => work.tlsOf(endpoint.host, endpoint.insecure),
+      tls: () => work.tlsOf(endpoint.host, endpoint.insecure, endpoint.tls),
       signal,
       answerMs,
     })

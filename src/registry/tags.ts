@@ -11,7 +11,7 @@ import {
   readText,
   wrongShape,
 } from '../oci/json-shape.ts'
-import type { Endpoint } from './endpoints.ts'
+import { type Endpoint, repositoryPath } from './endpoints.ts'
 import { readPages } from './read-pages.ts'
 import type { Signalled } from './registry.ts'
 import { catalogScopes, pullScopes } from './scopes.ts'
@@ -39,7 +39,7 @@ export async function listTags(
   options: Signalled,
 ): Promise<string[] | undefined> {
   const what = `the list of tags of ${endpoint.host}/${endpoint.repository}`
-  const target = `/v2/${endpoint.repository}/tags/list?n=${itemsOnPage}`
+  const target = `${repositoryPath(endpoint)}/tags/list?n=${itemsOnPage}`
   const list = { what, target, scopes: pullScopes(endpoint) }
   const pages = await readPages(session, endpoint, list, options)
   return pages?.flatMap(page => itemsOf(page, what, 'tags', readTag))
@@ -52,7 +52,11 @@ export async function listRepositories(
   options: Signalled,
 ): Promise<string[]> {
   const what = `the list of repositories of ${endpoint.host}`
-  const list = { what, target: `/v2/_catalog?n=${itemsOnPage}`, scopes: catalogScopes }
+  const list = {
+    what,
+    target: `${endpoint.apiRoot}/_catalog?n=${itemsOnPage}`,
+    scopes: catalogScopes,
+  }
   const pages = await readPages(session, endpoint, list, options)
   if (pages === undefined)
     throw new KauriError('UNSUPPORTED', `${endpoint.host} lists no repositories`)

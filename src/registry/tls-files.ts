@@ -5,24 +5,40 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import path from 'node:path'
 import { hasErrno, KauriError } from '../core/errors.ts'
+import type { Endpoint } from './endpoints.ts'
 import type { RegistryOptions } from './registry.ts'
 import type { TlsSettings } from './transport.ts'
 
 type Options = Pick<RegistryOptions, 'environment' | 'certDirectory'>
 
 /** Reads the settings of each host once. */
-export function tlsFinder(options: Options): (host: string, insecure: boolean) => TlsSettings {
+export function tlsFinder(
+  options: Options,
+): (host: string, insecure: boolean, own?: Endpoint['tls']) => TlsSettings {
   const known = new Map<string, TlsSettings>()
   let common: readonly string[] | undefined | null = null
-  return (host, insecure) => {
-    const key = `${host} ${insecure}`
+  return (host, insecure, own) => {
+    const key = JSON.stringify([host, insecure, own?.authorities, own?.client])
     common = common === null ? commonAuthorities(options.environment) : common
     const settings = known.get(key) ?? {
       ...readHostFiles(options, host, common),
+      ...ownFiles(own),
       verify: !insecure,
     }
     known.set(key, settings)
     return settings
+  }
+}
+
+/** What containerd's hosts.toml names; it lacks what it does not name. */
+function ownFiles(own: Endpoint['tls']): Partial<Omit<TlsSettings, 'verify'>> {
+  if (own === undefined) return {}
+  const { authorities, client } = own
+  return {
+    ...(authorities.length === 0 ? {} : { authorities: authorities.map(readPem) }),
+    ...(client === undefined
+      ? {}
+      : { certificate: readPem(client.certificate), key: readPem(client.key) }),
   }
 }
 

@@ -6,7 +6,7 @@ import { KauriError } from '../core/errors.ts'
 import { cancelled } from '../core/process.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { hasBlob } from './download-blob.ts'
-import type { Endpoint } from './endpoints.ts'
+import { type Endpoint, repositoryPath } from './endpoints.ts'
 import type { UploadOptions } from './registry.ts'
 import {
   isPassing,
@@ -107,7 +107,7 @@ async function post(
   return await session.send({
     endpoint,
     method: 'POST',
-    target: `/v2/${endpoint.repository}/blobs/uploads/${query}`,
+    target: `${repositoryPath(endpoint)}/blobs/uploads/${query}`,
     headers: { 'content-length': '0' },
     scopes: pushScopes(endpoint, from),
     signal,
