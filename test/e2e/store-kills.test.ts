@@ -71,29 +71,44 @@ interface KillRun {
   readonly kept: Set<string>
 }
 
-/** Ends one command after another in the middle, and looks at the store behind the next one; tells how many were done before. */
-async function killAll(t: ExecutionContext, { kauri, writings, kept }: KillRun): Promise<number> {
-  const words = Object.keys(writings)
+interface Turn {
+  readonly turn: number
+  readonly word: string
+  readonly afterMs: number
+}
+
+/** Ends a command in the middle, and looks at the store behind the next one; true where it was done before. */
+async function killOnce(
+  t: ExecutionContext,
+  run: KillRun,
+  { turn, word, afterMs }: Turn,
+): Promise<boolean> {
+  const { kauri, writings, kept } = run
+  const writing = writings[word]?.(turn) ?? { args: [], makes: [] }
+  const about = `kill ${turn} of ${word} after ${Math.round(afterMs)} ms`
+  const isDone = await runAndKill(kauri, writing, afterMs)
+  if (isDone && ['tag', 'import'].includes(word)) for (const name of writing.makes) kept.add(name)
+  const next = await kauri.run(['tag', 'seed', 'next:1'])
+  t.is(next.code, 0, `${about}: ${next.stderr}`)
+  await checkStore(t, kauri, about)
+  // So that there is something to be done the next time.
+  if (['pull', 'load'].includes(word)) await kauri.run(['rmi', '-f', ...writing.makes])
+  return isDone
+}
+
+/** Ends one command after another; tells how many were done before. */
+async function killAll(t: ExecutionContext, run: KillRun): Promise<number> {
+  const words = Object.keys(run.writings)
   const durations = new Map<string, number>()
   const random = fractions(seed)
   let done = 0
   for (let turn = 0; turn < kills; turn++) {
     const word = words[turn % words.length] ?? ''
-    const writing = writings[word]?.(turn)
-    if (writing === undefined) continue
     // The first time tells how long it takes here, and now.
-    const first = durations.has(word) ? undefined : writings[word]?.(kills + turn)
-    if (first !== undefined) durations.set(word, await timeOf(kauri, first))
+    const first = durations.has(word) ? undefined : run.writings[word]?.(kills + turn)
+    if (first !== undefined) durations.set(word, await timeOf(run.kauri, first))
     const afterMs = random.next().value * (durations.get(word) ?? 0)
-    const about = `kill ${turn} of ${word} after ${Math.round(afterMs)} ms`
-    const isDone = await runAndKill(kauri, writing, afterMs)
-    if (isDone) done++
-    if (isDone && (word === 'tag' || word === 'import')) kept.add(writing.makes[0] ?? '')
-    const next = await kauri.run(['tag', 'seed', 'next:1'])
-    t.is(next.code, 0, `${about}: ${next.stderr}`)
-    await checkStore(t, kauri, about)
-    // So that there is something to be done the next time.
-    if (word === 'pull' || word === 'load') await kauri.run(['rmi', '-f', ...writing.makes])
+    if (await killOnce(t, run, { turn, word, afterMs })) done++
   }
   return done
 }
