@@ -1,7 +1,7 @@
 // Files that are there whole or not at all: temporary file in the same directory, fsync, rename, fsync of the directory.
 
 import { randomUUID } from 'node:crypto'
-import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import process from 'node:process'
@@ -26,12 +26,20 @@ export function sweepTemporaries(target: string): void {
   }
 }
 
-/** Replaces a file atomically and durably; makes its directory. @throws DISK_FULL */
+/** True for what must be written into and never be replaced: pipes, devices such as /dev/null and /dev/stdout. */
+export function isSpecialFile(file: string): boolean {
+  const found = lstatSync(file, { throwIfNoEntry: false })
+  const target = found?.isSymbolicLink() ? statSync(file, { throwIfNoEntry: false }) : found
+  return target !== undefined && !target.isFile()
+}
+
+/** Replaces a file atomically and durably, or writes into a special one; makes its directory. @throws DISK_FULL */
 export async function writeFileAtomic(
   target: string,
   content: string | Uint8Array,
   mode = 0o644,
 ): Promise<void> {
+  if (isSpecialFile(target)) return await writeFile(target, content, { flag: 'a' })
   await mkdir(path.dirname(target), { recursive: true })
   const temporary = temporaryBeside(target)
   try {

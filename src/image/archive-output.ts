@@ -1,9 +1,14 @@
 // Where an archive's bytes go: a file that appears when it is complete, or a pipe or device that is already there.
 
-import { createWriteStream, lstatSync, statSync } from 'node:fs'
+import { createWriteStream } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
-import { asDiskFull, sweepTemporaries, temporaryBeside } from '../core/atomic-file.ts'
+import {
+  asDiskFull,
+  isSpecialFile,
+  sweepTemporaries,
+  temporaryBeside,
+} from '../core/atomic-file.ts'
 import { hasErrno, KauriError } from '../core/errors.ts'
 
 /** Writes a file atomically, or into what is there and is no regular file, such as /dev/stdout. @throws DISK_FULL, CANCELLED */
@@ -13,7 +18,7 @@ export async function writeArchive(
   signal?: AbortSignal,
 ): Promise<void> {
   const options = signal === undefined ? {} : { signal }
-  if (isSpecial(file))
+  if (isSpecialFile(file))
     return await pipeline(bytes, createWriteStream(file, { flags: 'a' }), options)
   try {
     sweepTemporaries(file)
@@ -29,12 +34,6 @@ export async function writeArchive(
   } finally {
     await rm(temporary, { force: true })
   }
-}
-
-function isSpecial(file: string): boolean {
-  const found = lstatSync(file, { throwIfNoEntry: false })
-  const target = found?.isSymbolicLink() ? statSync(file, { throwIfNoEntry: false }) : found
-  return target !== undefined && !target.isFile()
 }
 
 function missingDirectory(file: string, cause: unknown): KauriError {

@@ -1,12 +1,16 @@
+import { execFileSync } from 'node:child_process'
 import {
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import test, { type ExecutionContext } from 'ava'
@@ -39,6 +43,20 @@ test('a write that fails leaves the old file and nothing temporary', async t => 
   writeFileSync(path.join(target, 'old'), '')
   await t.throwsAsync(writeFileAtomic(target, 'x'), { code: 'EISDIR' })
   t.deepEqual(readdirSync(parent), ['target'])
+})
+
+test('a pipe, or what a link to one leads to, is written into and stays', async t => {
+  const parent = directory(t)
+  const pipe = path.join(parent, 'pipe')
+  execFileSync('mkfifo', [pipe])
+  symlinkSync('pipe', path.join(parent, 'link'))
+  for (const name of ['pipe', 'link']) {
+    const reading = readFile(pipe, 'utf8')
+    await writeFileAtomic(path.join(parent, name), name)
+    t.is(await reading, name)
+  }
+  t.true(lstatSync(pipe).isFIFO())
+  t.deepEqual(readdirSync(parent), ['link', 'pipe'])
 })
 
 test('a text that is not there is undefined, other failures are thrown', async t => {
