@@ -1,15 +1,23 @@
-// Downloads over HTTP(S) as a stream: redirects are followed, proxies of the environment are used, a broken connection is
-// resumed where the server can tell that the file is still the same.
+// Downloads over HTTP(S) as a stream: proxies of the environment are used, a broken connection is resumed where it can be
+// told that the file is still the same.
 
-import { setGlobalProxyFromEnv } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { KauriError, redactCredentials } from './errors.ts'
+import {
+  getOverHttp,
+  type HttpAnswer,
+  type HttpTarget,
+  reasonOf,
+  usualSilenceMs,
+} from './http-request.ts'
 import { cancelled } from './process.ts'
 
 export interface Download {
   readonly bytes: AsyncIterable<Uint8Array>
   /** Undefined where the server did not say. */
   readonly totalBytes: number | undefined
+  /** Without parameters, such as `text/html`; '' where the server did not say. */
+  readonly mediaType: string
   /** What to ask with next time. */
   readonly validators: Validators
 }
@@ -27,10 +35,17 @@ export interface DownloadOptions {
   readonly signal?: AbortSignal | undefined
   /** Value of the Authorization header; dropped where a redirect leads to another host. */
   readonly authorization?: string | undefined
+  /** The caller compares the whole with a checksum, so it may be put together of parts that no server vouches for. */
+  readonly isVerified?: boolean | undefined
+  /** How long the server may be silent, in milliseconds; a minute where it is left out. */
+  readonly silenceMs?: number | undefined
 }
 
+/** Attempts in a row that bring next to nothing. */
 const maxResumes = 5
 const firstWaitMs = 250
+/** After so many bytes the next break counts as the first. */
+const progressBytes = 1024 * 1024
 
 /** True for what a person means as an address and not as a file. */
 export function isWebAddress(text: string): boolean {
@@ -43,9 +58,7 @@ export async function openDownload(
   options: DownloadOptions = {},
 ): Promise<Download> {
   const target = parseAddress(address, options)
-  useProxies()
-  const response = await ask(target, {}, options.signal)
-  return await opened(target, response, options.signal)
+  return await opened(target, await getOverHttp(target, {}, options), options)
 }
 
 /** The same for a file that was downloaded before; undefined where the server says that it is still the same. */
@@ -55,15 +68,18 @@ export async function openDownloadIfChanged(
   options: DownloadOptions = {},
 ): Promise<Download | undefined> {
   const target = parseAddress(address, options)
-  useProxies()
-  const response = await ask(target, conditionsOf(known), options.signal)
+  const answer = await getOverHttp(target, conditionsOf(known), options)
   // Some servers send the whole file, with the tag that it had before.
-  const hasSameTag = known.etag !== undefined && response.headers.get('etag') === known.etag
-  if (response.status === 304 || (response.ok && hasSameTag)) {
-    await response.body?.cancel()
+  const hasSameTag = known.etag !== undefined && answer.headers.get('etag') === known.etag
+  if (answer.status === 304 || (isOk(answer) && hasSameTag)) {
+    await answer.drop()
     return undefined
   }
-  return await opened(target, response, options.signal)
+  return await opened(target, answer, options)
+}
+
+function isOk({ status }: HttpAnswer): boolean {
+  return status >= 200 && status < 300
 }
 
 /** Times are whole seconds, so a change in the second of the answer cannot be told by them (RFC 9110, section 8.8.2.2). */
@@ -82,23 +98,25 @@ function isAtRest(headers: Headers): boolean {
 }
 
 async function opened(
-  target: Target,
-  response: Response,
-  signal: AbortSignal | undefined,
+  target: HttpTarget,
+  answer: HttpAnswer,
+  options: DownloadOptions,
 ): Promise<Download> {
-  if (!response.ok) {
-    await response.body?.cancel()
-    throw refused(target, response)
+  if (!isOk(answer)) {
+    await answer.drop()
+    throw refused(target, answer)
   }
-  const { headers } = response
+  const { headers } = answer
   const length = headers.get('content-length')
   const etag = headers.get('etag')
   const lastModified = headers.get('last-modified')
   // fetch has unpacked such a body already: lengths and ranges count other bytes than those that arrive.
   const isEncoded = headers.has('content-encoding')
+  const totalBytes = length === null || isEncoded ? undefined : Number(length)
   return {
-    bytes: receive(target, response, { signal, canResume: !isEncoded }),
-    totalBytes: length === null || isEncoded ? undefined : Number(length),
+    bytes: receive(target, answer, { ...options, totalBytes, canResume: !isEncoded }),
+    totalBytes,
+    mediaType: (headers.get('content-type') ?? '').split(';')[0]?.trim().toLowerCase() ?? '',
     validators: {
       ...(etag === null ? {} : { etag }),
       ...(lastModified === null ? {} : { lastModified, isFirm: isAtRest(headers) }),
@@ -106,22 +124,15 @@ async function opened(
   }
 }
 
-interface Target {
-  readonly url: URL
-  readonly headers: Readonly<Record<string, string>>
-  /** The address without its password. */
-  readonly name: string
-}
-
-/** fetch refuses names and passwords in addresses; it drops the header when it is sent to another host. */
-function parseAddress(address: string, options: DownloadOptions): Target {
+/** fetch refuses names and passwords in addresses. */
+function parseAddress(address: string, options: DownloadOptions): HttpTarget {
   const url = URL.parse(address)
   if (url === null || !isWebAddress(address))
     throw new KauriError('USAGE', `${redactCredentials(address)} is no http or https address`)
   const { username, password } = url
   url.username = ''
   url.password = ''
-  const name = redactCredentials(address)
+  const name = redactCredentials(address.replace(/[?#].*$/s, ''))
   const headers = { 'accept-encoding': 'identity', 'user-agent': 'kauri' }
   const authorization = options.authorization ?? basicAuthorization(username, password)
   if (authorization === undefined) return { url, headers, name }
@@ -134,38 +145,7 @@ function basicAuthorization(username: string, password: string): string | undefi
   return `Basic ${Buffer.from(credentials).toString('base64')}`
 }
 
-let usesProxies = false
-
-/** Node reads http_proxy, https_proxy and no_proxy only when it is told to. */
-function useProxies(): void {
-  if (usesProxies) return
-  setGlobalProxyFromEnv()
-  usesProxies = true
-}
-
-async function ask(
-  { url, headers, name }: Target,
-  more: Readonly<Record<string, string>>,
-  signal: AbortSignal | undefined,
-): Promise<Response> {
-  try {
-    return await fetch(url, { headers: { ...headers, ...more }, signal: signal ?? null })
-  } catch (error) {
-    if (signal?.aborted) throw cancelled(signal)
-    throw new KauriError('DOWNLOAD_FAILED', `cannot reach ${name}: ${reasonOf(error)}`, {
-      hint: 'check the address, the network and http_proxy',
-      cause: error,
-    })
-  }
-}
-
-/** fetch says "fetch failed"; what happened is below it. */
-function reasonOf(error: unknown): string {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-  return cause instanceof Error ? cause.message || cause.name : String(cause)
-}
-
-function refused({ name }: Target, { status, statusText }: Response): KauriError {
+function refused({ name }: HttpTarget, { status, statusText }: HttpAnswer): KauriError {
   return new KauriError(
     'DOWNLOAD_FAILED',
     `${name} answered ${status}${statusText === '' ? '' : ` ${statusText}`}`,
@@ -173,65 +153,167 @@ function refused({ name }: Target, { status, statusText }: Response): KauriError
   )
 }
 
-interface ReceiveOptions {
-  readonly signal: AbortSignal | undefined
+interface ReceiveOptions extends DownloadOptions {
+  readonly totalBytes: number | undefined
   readonly canResume: boolean
 }
 
 async function* receive(
-  target: Target,
-  first: Response,
-  { signal, canResume }: ReceiveOptions,
+  target: HttpTarget,
+  first: HttpAnswer,
+  options: ReceiveOptions,
 ): AsyncGenerator<Uint8Array> {
-  const validator = canResume ? validatorOf(first) : undefined
-  let response = first
+  const { signal, totalBytes } = options
+  let part: Part = { answer: first, skippedBytes: 0 }
   let received = 0
-  for (let resumes = 0; ; resumes++) {
+  let resumes = 0
+  let receivedBefore = 0
+  for (;;) {
     try {
-      for await (const chunk of response.body ?? []) {
+      for await (const chunk of withoutStart(part)) {
         received += chunk.byteLength
+        if (totalBytes !== undefined && received > totalBytes) throw tooMuch(target, totalBytes)
         yield chunk
       }
-      return
+      if (totalBytes === undefined || received === totalBytes) return
+      throw new Error(`the server ended after ${received} of ${totalBytes} bytes`)
     } catch (error) {
       if (signal?.aborted) throw cancelled(signal)
-      if (validator === undefined || resumes >= maxResumes) throw broken(target, received, error)
-      await sleep(firstWaitMs * 2 ** resumes, undefined, signal === undefined ? {} : { signal })
-      response = await resume(target, { received, validator, signal, error })
+      if (error instanceof UnusableAnswer) throw error.reason
+      if (received - receivedBefore >= progressBytes) resumes = 0
+      receivedBefore = received
+      part = await resume(target, { ...options, first, received, error, resumes })
+      resumes++
     }
   }
 }
 
+/** What no further attempt makes good. */
+class UnusableAnswer extends Error {
+  readonly reason: KauriError
+  constructor(reason: KauriError) {
+    super(reason.message)
+    this.reason = reason
+  }
+}
+
+function tooMuch({ name }: HttpTarget, totalBytes: number): UnusableAnswer {
+  const message = `${name} sends more than the ${totalBytes} bytes that it spoke of`
+  return new UnusableAnswer(new KauriError('DOWNLOAD_FAILED', message))
+}
+
+/** An answer, and how much of its beginning is there already. */
+interface Part {
+  readonly answer: HttpAnswer
+  readonly skippedBytes: number
+}
+
+async function* withoutStart({ answer, skippedBytes }: Part): AsyncGenerator<Uint8Array> {
+  let left = skippedBytes
+  for await (const chunk of answer.bytes) {
+    const rest = chunk.subarray(Math.min(left, chunk.byteLength))
+    left -= chunk.byteLength - rest.byteLength
+    if (rest.byteLength > 0) yield rest
+  }
+}
+
 /** What proves to the server that both halves are of one file; a weak tag does not. */
-function validatorOf({ headers }: Response): string | undefined {
+function validatorOf({ headers }: HttpAnswer): string | undefined {
   const tag = headers.get('etag')
   if (tag !== null && !tag.startsWith('W/')) return tag
   return headers.get('last-modified') ?? undefined
 }
 
-interface BrokenOff {
+interface BrokenOff extends ReceiveOptions {
+  readonly first: HttpAnswer
   readonly received: number
-  readonly validator: string
-  readonly signal: AbortSignal | undefined
   readonly error: unknown
+  /** Attempts before this one. */
+  readonly resumes: number
 }
 
-async function resume(
-  target: Target,
-  { received, validator, signal, error }: BrokenOff,
-): Promise<Response> {
-  const range = { range: `bytes=${received}-`, 'if-range': validator }
-  const response = await ask(target, range, signal)
-  const from = /^bytes (\d+)-/.exec(response.headers.get('content-range') ?? '')?.[1]
-  if (response.status === 206 && Number(from) === received) return response
-  await response.body?.cancel()
-  throw broken(target, received, error)
+/** Asks for what is missing, until somebody answers. @throws DOWNLOAD_FAILED where the rest cannot be had, CANCELLED */
+async function resume(target: HttpTarget, broken: BrokenOff): Promise<Part> {
+  const { first, received, signal, canResume, isVerified = false } = broken
+  const validator = validatorOf(first)
+  if (!canResume || (validator === undefined && !isVerified)) throw brokenOff(target, broken)
+  const condition = validator === undefined ? {} : { 'if-range': validator }
+  for (let attempt = broken.resumes; attempt < maxResumes; attempt++) {
+    await sleep(firstWaitMs * 2 ** attempt, undefined, signal === undefined ? {} : { signal })
+    const range = { range: `bytes=${received}-`, ...condition }
+    // Whoever was silent once has less time to begin again.
+    const silenceMs = (broken.silenceMs ?? usualSilenceMs) / 4
+    const answer = await getOverHttp(target, range, { signal, silenceMs }).catch(
+      (error: unknown) => {
+        if (signal?.aborted) throw cancelled(signal)
+        return error instanceof KauriError ? undefined : Promise.reject(error)
+      },
+    )
+    if (answer === undefined) continue
+    if (answer.status === 206 || answer.status === 200) return usablePart(target, answer, broken)
+    await answer.drop()
+    if (answer.status < 500 && answer.status !== 429 && answer.status !== 408) break
+  }
+  throw brokenOff(target, broken)
 }
 
-function broken({ name }: Target, received: number, cause: unknown): KauriError {
+/** Takes an answer for the rest only where it is the rest, and of the same file. @throws DOWNLOAD_FAILED */
+async function usablePart(
+  target: HttpTarget,
+  answer: HttpAnswer,
+  broken: BrokenOff,
+): Promise<Part> {
+  const problem =
+    answer.status === 200
+      ? problemOfWhole(target, answer, broken)
+      : problemOfRest(target, answer, broken)
+  if (problem === undefined)
+    return { answer, skippedBytes: answer.status === 200 ? broken.received : 0 }
+  await answer.drop()
+  throw problem
+}
+
+/** The server does not know ranges, or the file is another one now. */
+function problemOfWhole(
+  target: HttpTarget,
+  answer: HttpAnswer,
+  { first, totalBytes, isVerified = false }: BrokenOff,
+): KauriError | undefined {
+  const validator = validatorOf(first)
+  const length = Number(answer.headers.get('content-length') ?? totalBytes)
+  const isWhole = totalBytes === undefined || length === totalBytes
+  const isSame = validatorOf(answer) === validator && (validator !== undefined || isVerified)
+  return isSame && isWhole ? undefined : changed(target)
+}
+
+function problemOfRest(
+  target: HttpTarget,
+  answer: HttpAnswer,
+  { first, received, totalBytes }: BrokenOff,
+): KauriError | undefined {
+  const said = answer.headers.get('content-range') ?? ''
+  const [, from, total = '*'] = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(said) ?? []
+  const fits = total === '*' || totalBytes === undefined || Number(total) === totalBytes
+  if (from === undefined || Number(from) !== received || !fits)
+    return new KauriError(
+      'DOWNLOAD_FAILED',
+      `${target.name} was asked for the bytes from ${received} on and answered with "${said.slice(0, 100)}"`,
+      { hint: 'do not trust this server' },
+    )
+  const validator = validatorOf(answer)
+  return validator === undefined || validator === validatorOf(first) ? undefined : changed(target)
+}
+
+function changed({ name }: HttpTarget): KauriError {
+  return new KauriError('DOWNLOAD_FAILED', `${name} changed while it was downloaded`, {
+    hint: 'try again',
+  })
+}
+
+function brokenOff({ name }: HttpTarget, { received, error }: BrokenOff): KauriError {
   return new KauriError(
     'DOWNLOAD_FAILED',
-    `the connection to ${name} broke after ${received} bytes: ${reasonOf(cause)}`,
-    { hint: 'try again', cause },
+    `the connection to ${name} broke after ${received} bytes: ${reasonOf(error)}`,
+    { hint: 'try again', cause: error },
   )
 }

@@ -12,6 +12,7 @@ import type { Platform } from '../oci/platform.ts'
 import type { Reference } from '../oci/reference.ts'
 import type { DiskStore } from '../store/disk-store.ts'
 import type { LayerRecord } from '../store/layer-records.ts'
+import { transferProgress } from '../store/transfer-progress.ts'
 import { createImage } from './create-image.ts'
 import type { Image } from './image.ts'
 import { type LayerSource, storeLayerTar } from './store-layer.ts'
@@ -92,9 +93,10 @@ async function keepTree(tree: ImportTree | undefined, { diffId }: LayerRecord): 
 
 function withProgress(source: LayerSource, emit: Emit): LayerSource {
   let done = 0
+  const onProgress = transferProgress(emit, { id: 'import', total: source.totalBytes })
   const tell = (chunk: Uint8Array): void => {
     done += chunk.byteLength
-    emit({ kind: 'step-progress', id: 'import', done, total: source.totalBytes, unit: 'bytes' })
+    onProgress(done)
   }
   return { ...source, bytes: tapped(source.bytes, tell) }
 }

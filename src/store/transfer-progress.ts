@@ -6,16 +6,16 @@ const leastMs = 100
 /** Rates are over this time, so that a pause shows and a hiccup does not. */
 const windowMs = 3000
 
-/** Call it with the bytes that are done; less than before means that a part is sent again. */
+/** Of an unknown total where it is undefined. Call it with the bytes that are done; less than before means that a part is sent again. */
 export function transferProgress(
   emit: Emit,
-  { id, total }: { readonly id: string; readonly total: number },
+  { id, total }: { readonly id: string; readonly total: number | undefined },
 ): (done: number) => void {
   const samples = [{ atMs: performance.now(), done: 0 }]
   let toldMs = 0
   return done => {
     const nowMs = performance.now()
-    if (nowMs - toldMs < leastMs && done < total) return
+    if (nowMs - toldMs < leastMs && done < (total ?? Number.POSITIVE_INFINITY)) return
     toldMs = nowMs
     const [oldest] = samples
     const elapsedMs = nowMs - (oldest?.atMs ?? nowMs)

@@ -189,6 +189,19 @@ for (const [name, args, wanted, message] of failures)
     t.is(stdout, '')
   })
 
+test('a web page is no archive, whatever its status; an archive that is called a page is one', async t => {
+  const url = await serve(t, (request, response) => {
+    response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' })
+    response.end(request.url === '/root.tar' ? tar : '<!DOCTYPE html><title>Log in</title>')
+  })
+  using kauri = kauriProgram()
+  const { code, stderr } = await kauri.run(['import', `${url}/login`, 'web:1'])
+  t.is(code, 1)
+  t.regex(stderr, /\/login is a web page and no archive[^]*login first/)
+  t.deepEqual(JSON.parse((await kauri.run(['images', '--json'])).stdout), [])
+  t.is((await kauri.run(['import', `${url}/root.tar`, 'web:1'])).code, 0)
+})
+
 test('an answer that is no file is an error with its status', async t => {
   const url = await serve(t, (_, response) => response.writeHead(404).end('no'))
   using kauri = kauriProgram()

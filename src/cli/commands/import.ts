@@ -54,7 +54,7 @@ async function runImport({ options, positionals, context }: CommandInput): Promi
   const expected = checksum === undefined ? undefined : parseDigest(checksum)
   const platform = options.text('platform')
   const target = platform === undefined ? hostPlatform() : parsePlatform(platform)
-  const source = await openSource(file, context.signal)
+  const source = await openSource(file, context.signal, expected !== undefined)
   const image = await importImage(openStore(context), source, {
     config,
     platform: target,
@@ -88,19 +88,46 @@ function nameOf([name, tag]: readonly string[]): Reference | undefined {
   return reference
 }
 
-async function openSource(file: string, signal: AbortSignal): Promise<LayerSource> {
+async function openSource(
+  file: string,
+  signal: AbortSignal,
+  isVerified: boolean,
+): Promise<LayerSource> {
   if (file === '-') {
     const input = standardInput(signal, 'pipe a tar into kauri import -')
     return { ...input, name: 'standard input' }
   }
   const { isWebAddress, openDownload } = await import('../../core/download.ts')
-  if (isWebAddress(file))
-    return { ...(await openDownload(file, { signal })), name: withoutSecrets(file) }
+  if (isWebAddress(file)) {
+    const { bytes, mediaType, totalBytes } = await openDownload(file, { signal, isVerified })
+    const name = withoutSecrets(file)
+    return { bytes: isPage(mediaType) ? refusePage(bytes, name) : bytes, totalBytes, name }
+  }
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(file))
     throw new KauriError('UNSUPPORTED', `cannot download ${withoutSecrets(file)}`, {
       hint: 'give an http or https address, or download the file yourself',
     })
   return openFile(file)
+}
+
+function isPage(mediaType: string): boolean {
+  return mediaType === 'text/html' || mediaType === 'application/xhtml+xml'
+}
+
+/** Servers that want a login answer with a page and say that all is well; others call every file a page. */
+async function* refusePage(
+  bytes: AsyncIterable<Uint8Array>,
+  name: string,
+): AsyncGenerator<Uint8Array> {
+  let isFirst = true
+  for await (const chunk of bytes) {
+    if (isFirst && /^\s*</.test(Buffer.from(chunk.subarray(0, 512)).toString('latin1')))
+      throw new KauriError('DOWNLOAD_FAILED', `${name} is a web page and no archive`, {
+        hint: 'take the address of the file itself; the server may want a login first',
+      })
+    isFirst = false
+    yield chunk
+  }
 }
 
 function openFile(file: string): LayerSource {
