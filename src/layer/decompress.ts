@@ -3,6 +3,7 @@
 
 import { KauriError } from '../core/errors.ts'
 import { cancelled } from '../core/process.ts'
+import { passedBy } from '../core/young-garbage.ts'
 import { magicBytes, type PackedFormat, packedFormatOf } from './compression-magic.ts'
 import { decompressByEngine } from './engine-decompressor.ts'
 import { type ArchiveLimits, defaultArchiveLimits } from './layer.ts'
@@ -134,5 +135,6 @@ async function* bounded(
         `${name} unpacks to more than ${maxRatio} times its size: ${counter.packedBytes} bytes became ${total}`,
       )
     yield chunk
+    passedBy(chunk.length)
   }
 }

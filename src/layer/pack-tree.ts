@@ -8,6 +8,7 @@
 import { constants } from 'node:fs'
 import { KauriError } from '../core/errors.ts'
 import { cancelled } from '../core/process.ts'
+import { passedBy } from '../core/young-garbage.ts'
 import { native } from '../native/native.ts'
 import { walkChanges } from './change-walk.ts'
 import { type Chunks, ChunkWriter } from './chunk-writer.ts'
@@ -36,6 +37,7 @@ export async function* packTree(
   for (const chunk of tarChunks(source, options)) {
     if (options.signal?.aborted) throw cancelled(options.signal)
     yield chunk
+    passedBy(chunk.length)
     await pause()
   }
 }
