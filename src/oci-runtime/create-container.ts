@@ -60,7 +60,7 @@ export async function createContainer(
     await undo(id, host)
     await runPoststop(
       config.hooks,
-      { ...creatingState(id, config, record), status: 'stopped' },
+      { ...createdState(id, config, record), status: 'stopped' },
       host,
     )
     throw error
@@ -81,7 +81,7 @@ async function create(
   const { config } = bundle
   const hooks = config.hooks ?? {}
   const prepared = async (pid: number): Promise<string> => {
-    const state = { ...creatingState(id, config, record), pid }
+    const state = { ...createdState(id, config, record), pid }
     const text = JSON.stringify(state)
     await runHooks('prestart', hooks.prestart, text)
     await runHooks('createRuntime', hooks.createRuntime, text)
@@ -117,13 +117,13 @@ export function pidInside({ linux: { namespaces } }: RuntimeConfig, pid: number)
   return isNew ? 1 : pid
 }
 
-function creatingState(id: string, config: RuntimeConfig, record: OciRecord): OciState {
+function createdState(id: string, config: RuntimeConfig, record: OciRecord): OciState {
   const { bundle, rootfs, created } = record
   const annotations = config.annotations ?? {}
   return {
     ociVersion: config.ociVersion,
     id,
-    status: 'creating',
+    status: 'created',
     bundle,
     rootfs,
     created,
