@@ -47,6 +47,13 @@ export function makeSmallRoot(root: string): void {
   for (const library of copied) copyLibrary(root, library)
 }
 
+/** Puts one more program into such a root, with its libraries; `target` is its path there. */
+export function copyProgram(root: string, program: string, target: string): void {
+  mkdirSync(path.dirname(path.join(root, target)), { recursive: true })
+  copyFileSync(program, path.join(root, target))
+  for (const library of librariesOf(program)) copyLibrary(root, library)
+}
+
 function findProgram(name: string): string | undefined {
   const found = searchPath
     .split(':')
