@@ -66,7 +66,6 @@ static void handle_endings(void (*handler)(int)) {
 }
 
 static int await_starter(int gate) {
-  handle_endings(end_by_signal);
   int starter;
   do starter = accept4(gate, NULL, NULL, SOCK_CLOEXEC);
   while (starter < 0 && errno == EINTR);
@@ -81,6 +80,8 @@ void wait_at_gate(const struct plan *plan, const struct inheritance *inheritance
   // Whoever made this container may end now.
   if (plan->is_detached && prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0) != 0)
     die_errno("prctl(PR_SET_PDEATHSIG)");
+  // Before anybody knows whom to send a signal.
+  handle_endings(end_by_signal);
   if (write(inheritance->progress, "c", 1) != 1) die_errno("telling of the container");
   report("created", "%s", "");
   close(CONTROL_FD);

@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileS
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { hasErrno, KauriError } from '../core/errors.ts'
+import { readTextSync } from '../core/text-file.ts'
 import type { Resources } from '../oci/runtime-config.ts'
 import type { CgroupHierarchy, CgroupLayout } from './cgroup-layout.ts'
 import { hasController, neededControllers } from './cgroup-needs.ts'
@@ -245,6 +246,7 @@ export function hadOutOfMemory(directories: readonly string[]): boolean {
 /** Kills what is left in the cgroups and removes them; idempotent. @throws LAUNCH_FAILED when processes outlast five seconds */
 export async function removeCgroup(directories: readonly string[]): Promise<void> {
   for (const directory of directories) {
+    thaw(directory, { killing: true })
     const deadline = performance.now() + 5000
     while (!removeDirectory(directory)) {
       killAll(directory)
@@ -254,6 +256,14 @@ export async function removeCgroup(directories: readonly string[]): Promise<void
     }
     removeIfEmpty(path.dirname(directory))
   }
+}
+
+/** In version 1 what stands still does not die either. With `killing` nothing of it runs on after that. */
+export function thaw(directory: string, { killing }: { readonly killing: boolean }): void {
+  const freezer = path.join(directory, 'freezer.state')
+  if (readTextSync(freezer)?.trim() !== 'FROZEN') return
+  if (killing) killAll(directory)
+  writeFileSync(freezer, 'THAWED')
 }
 
 /** False while processes are in it. */

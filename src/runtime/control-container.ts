@@ -7,7 +7,7 @@ import process from 'node:process'
 import { setTimeout as delay } from 'node:timers/promises'
 import { hasErrno, KauriError } from '../core/errors.ts'
 import type { Resources } from '../oci/runtime-config.ts'
-import { changeLimits, processesIn } from './cgroup.ts'
+import { changeLimits, processesIn, thaw } from './cgroup.ts'
 import { type StoredContainer, writeStored } from './container-files.ts'
 import { getStored, requireRunning } from './find-container.ts'
 import type { RuntimeHost } from './runtime-host.ts'
@@ -24,9 +24,16 @@ export function killContainer(runRoot: string, id: string, { signal, all }: Kill
   if (all) {
     const pids = processesOf(stored)
     for (const pid of pids) sendSignal(pid, number)
-    if (pids.length > 0) return
+    if (pids.length > 0) return letDie(stored, number)
   }
   sendSignal(requireRunning(runRoot, id).pid, number)
+  letDie(stored, number)
+}
+
+/** A paused container ends by SIGKILL, too. */
+function letDie({ cgroup: { directories } }: StoredContainer, number: number): void {
+  if (number === constants.signals.SIGKILL)
+    for (const directory of directories) thaw(directory, { killing: false })
 }
 
 const lastSignal = 64

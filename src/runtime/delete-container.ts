@@ -4,7 +4,7 @@ import { rmSync } from 'node:fs'
 import process from 'node:process'
 import { setTimeout as delay } from 'node:timers/promises'
 import { hasErrno, KauriError } from '../core/errors.ts'
-import { removeCgroup } from './cgroup.ts'
+import { removeCgroup, thaw } from './cgroup.ts'
 import { containerDirectory, type StoredContainer } from './container-files.ts'
 import { getStored, statusOf } from './find-container.ts'
 import { isMountPointDirectory, removeMadeEntries } from './mount-points.ts'
@@ -30,7 +30,7 @@ export async function deleteContainer(runRoot: string, id: string, force: boolea
 
 const endLimitMs = 10_000
 
-async function endFirstProcess({ id, process: first }: StoredContainer): Promise<void> {
+async function endFirstProcess({ id, process: first, cgroup }: StoredContainer): Promise<void> {
   if (first === undefined) return
   const deadline = performance.now() + endLimitMs
   while (isRunning(first)) {
@@ -39,6 +39,7 @@ async function endFirstProcess({ id, process: first }: StoredContainer): Promise
     } catch (error) {
       if (!hasErrno(error, 'ESRCH')) throw error
     }
+    for (const directory of cgroup.directories) thaw(directory, { killing: true })
     if (performance.now() > deadline)
       throw new KauriError('CONTAINER_RUNNING', `the container ${id} does not end`)
     await delay(1)
