@@ -43,6 +43,8 @@ export interface CommandContext {
   readonly dataRoot: string
   /** Run-time state: `/run/kauri` for root, or KAURI_RUN_ROOT. */
   readonly runRoot: string
+  /** The snapshotter that was asked for on the command line. */
+  readonly snapshotter?: string | undefined
   readonly json: boolean
   readonly quiet: boolean
   readonly emit: Emit

@@ -13,6 +13,11 @@ export const globalOptions: readonly OptionSpec[] = [
     value: 'DIR',
     summary: 'state directory (KAURI_DATA_ROOT; /var/lib/kauri for root)',
   },
+  {
+    long: 'snapshotter',
+    value: 'NAME',
+    summary: 'how trees are kept: auto, overlay, btrfs, copy or vfs (KAURI_SNAPSHOTTER)',
+  },
   { long: 'json', summary: 'write the result as JSON' },
   {
     long: 'quiet',

@@ -5,7 +5,7 @@ import { KauriError } from '../../src/core/errors.ts'
 import {
   parseSnapshotterChoice,
   type SnapshotterChoice,
-} from '../../src/rootfs/open-snapshotter.ts'
+} from '../../src/rootfs/snapshotter-choice.ts'
 
 const choices: readonly [string | undefined, SnapshotterChoice][] = [
   [undefined, 'auto'],
