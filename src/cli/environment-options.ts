@@ -27,7 +27,7 @@ async function readEnvironmentFile(
   callers: Readonly<Record<string, string | undefined>>,
 ): Promise<string[]> {
   const variables: string[] = []
-  for (const [index, line] of (await readLines(file)).entries()) {
+  for (const [index, line] of (await readLines(file, '--env-file')).entries()) {
     const text = line.trimStart()
     if (text === '' || text.startsWith('#')) continue
     const [name = ''] = text.split('=', 1)
@@ -42,12 +42,22 @@ async function readEnvironmentFile(
   return variables
 }
 
-async function readLines(file: string): Promise<string[]> {
+/** Lines of --label-file: `KEY=VALUE` or `KEY`. */
+export async function readLabelFiles(files: readonly string[]): Promise<string[]> {
+  const labels: string[] = []
+  for (const file of files) {
+    const lines = (await readLines(file, '--label-file')).map(line => line.trimStart())
+    labels.push(...lines.filter(line => line !== '' && !line.startsWith('#')))
+  }
+  return labels
+}
+
+async function readLines(file: string, option: string): Promise<string[]> {
   try {
     const text = await readFile(file, 'utf8')
     return text.replace(/^\uFEFF/, '').split(/\r?\n/)
   } catch (error) {
     if (!hasErrno(error, 'ENOENT', 'EISDIR', 'EACCES')) throw error
-    throw new KauriError('USAGE', `the file ${file} of --env-file cannot be read`, { cause: error })
+    throw new KauriError('USAGE', `the file ${file} of ${option} cannot be read`, { cause: error })
   }
 }

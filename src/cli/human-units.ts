@@ -13,6 +13,13 @@ export function humanSize(bytes: number): string {
   return `${Number(value.toPrecision(3))}${sizeUnits[unit]}`
 }
 
+/** Bytes in binary units with four digits, as docker shows memory: `1.504GiB`, `64MiB`. */
+export function binarySize(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']
+  const unit = bytes < 1024 ? 0 : Math.min(Math.floor(Math.log2(bytes) / 10), units.length - 1)
+  return `${Number((bytes / 1024 ** unit).toPrecision(4))}${units[unit]}`
+}
+
 const second = 1000
 const minute = 60 * second
 const hour = 60 * minute

@@ -39,7 +39,7 @@ export async function readCreateRequest(
         hint: 'leave it out, or run from a root that is no initial ramdisk',
       },
     )
-  const { LISTEN_FDS } = process.env
+  const { LISTEN_FDS, KAURI_INHERITED_FDS } = process.env
   const { preservedDescriptors, withListening } = await import(
     '../oci-runtime/preserved-descriptors.ts'
   )
@@ -49,7 +49,11 @@ export async function readCreateRequest(
     configFile: options.text('config'),
     pidFile: options.text('pid-file'),
     consoleSocket: options.text('console-socket'),
-    preserveFds: preservedDescriptors(options.text('preserve-fds'), LISTEN_FDS),
+    preserveFds: preservedDescriptors({
+      preserved: options.text('preserve-fds'),
+      listening: LISTEN_FDS,
+      inherited: KAURI_INHERITED_FDS,
+    }),
     keepKeyring: options.flag('no-new-keyring'),
     stays,
     adjust: config => ({ ...config, process: withListening(config.process, LISTEN_FDS) }),

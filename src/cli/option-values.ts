@@ -74,6 +74,17 @@ export function parseLabels(option: string, texts: readonly string[]): Record<st
   )
 }
 
+/** `KEY=VALUE` texts; the last word on a key wins. @throws USAGE where there is no value */
+export function parseKeyValues(option: string, texts: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    texts.map(text => {
+      const equals = text.indexOf('=')
+      if (equals <= 0) throw badValue(option, text, 'write KEY=VALUE')
+      return [text.slice(0, equals), text.slice(equals + 1)]
+    }),
+  )
+}
+
 /** `true` or `false` as docker's options spell them. @throws USAGE */
 export function parseBoolean(option: string, text: string): boolean {
   if (/^(?:1|t|true)$/i.test(text)) return true

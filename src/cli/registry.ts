@@ -10,6 +10,8 @@ export interface CommandGroup {
   readonly title: string
   /** By the words as typed: `images`, `system build`. */
   readonly commands: Readonly<Record<string, LoadCommand>>
+  /** Left out of overviews. */
+  readonly isHidden?: boolean
 }
 
 export const commandGroups: readonly CommandGroup[] = [
@@ -65,9 +67,27 @@ export const commandGroups: readonly CommandGroup[] = [
   {
     title: 'Containers',
     commands: {
+      attach: () => import('./commands/attach.ts'),
+      'container prune': () => import('./commands/container-prune.ts'),
+      create: () => import('./commands/create.ts'),
+      events: () => import('./commands/events.ts'),
+      exec: () => import('./commands/exec.ts'),
+      kill: () => import('./commands/kill.ts'),
+      logs: () => import('./commands/logs.ts'),
+      pause: () => import('./commands/pause.ts'),
+      port: () => import('./commands/port.ts'),
       ps: () => import('./commands/ps.ts'),
+      rename: () => import('./commands/rename.ts'),
+      restart: () => import('./commands/restart.ts'),
       rm: () => import('./commands/rm.ts'),
       run: () => import('./commands/run.ts'),
+      start: () => import('./commands/start.ts'),
+      stats: () => import('./commands/stats.ts'),
+      stop: () => import('./commands/stop.ts'),
+      top: () => import('./commands/top.ts'),
+      unpause: () => import('./commands/unpause.ts'),
+      update: () => import('./commands/update.ts'),
+      wait: () => import('./commands/wait.ts'),
     },
   },
   {
@@ -78,6 +98,23 @@ export const commandGroups: readonly CommandGroup[] = [
       'registry resolve': () => import('./commands/registry-resolve.ts'),
       'registry rm': () => import('./commands/registry-rm.ts'),
       'registry tags': () => import('./commands/registry-tags.ts'),
+    },
+  },
+  {
+    title: 'Networks and volumes',
+    commands: {
+      'network connect': () => import('./commands/network-connect.ts'),
+      'network create': () => import('./commands/network-create.ts'),
+      'network disconnect': () => import('./commands/network-disconnect.ts'),
+      'network inspect': () => import('./commands/network-inspect.ts'),
+      'network ls': () => import('./commands/network-ls.ts'),
+      'network prune': () => import('./commands/network-prune.ts'),
+      'network rm': () => import('./commands/network-rm.ts'),
+      'volume create': () => import('./commands/volume-create.ts'),
+      'volume inspect': () => import('./commands/volume-inspect.ts'),
+      'volume ls': () => import('./commands/volume-ls.ts'),
+      'volume prune': () => import('./commands/volume-prune.ts'),
+      'volume rm': () => import('./commands/volume-rm.ts'),
     },
   },
   {
@@ -114,3 +151,15 @@ export const commandGroups: readonly CommandGroup[] = [
     },
   },
 ]
+
+/** What monitors of containers call; nobody else does, so no help tells of them. */
+export const internalCommands: CommandGroup = {
+  title: 'Internal',
+  isHidden: true,
+  commands: {
+    'container-ended': () => import('./commands/container-ended.ts'),
+    'container-health': () => import('./commands/container-health.ts'),
+    'container-restart': () => import('./commands/container-restart.ts'),
+    'network-names': () => import('./commands/network-names.ts'),
+  },
+}

@@ -3,9 +3,12 @@
 
 import type { Image } from '../image/image.ts'
 import type { PublishedPort } from '../network/port-relay.ts'
-import type { Resources, Rlimit, SeccompConfig } from '../oci/runtime-config.ts'
+import type { Healthcheck, RunConfig } from '../oci/image-config.ts'
+import type { DeviceRule, Resources, Rlimit, SeccompConfig } from '../oci/runtime-config.ts'
+import type { ProcessIdentity } from '../runtime/run-record.ts'
 import type { ContainerMount } from './mount-request.ts'
-import type { NetworkRequest } from './network-request.ts'
+import type { NetworkEndpoint, NetworkRequest } from './network-request.ts'
+import type { RestartPolicy } from './restart-policy.ts'
 import type { UsedVolume } from './volume-use.ts'
 
 /** 64 random hexadecimal digits. */
@@ -23,9 +26,34 @@ export interface ResolverRequest {
   readonly options?: readonly string[]
 }
 
-/** What to run, in docker's meaning; what is undefined comes from the image. */
-export interface ContainerRequest {
-  readonly image: Image
+/** Namespaces that a container can share: the host's, another container's, or, for `ipc`, none with a /dev/shm. */
+export interface NamespaceRequest {
+  /** `private`, `host` or `container:NAME`. */
+  readonly pid: string
+  /** `private`, `shareable`, `none`, `host` or `container:NAME`. */
+  readonly ipc: string
+  readonly uts: 'private' | 'host'
+  readonly cgroup: 'private' | 'host'
+}
+
+/** A device of the host that the container may use. */
+export interface DeviceRequest {
+  /** A device or a directory of devices on the host. */
+  readonly source: string
+  readonly destination: string
+  /** Of r, w and m. */
+  readonly access: string
+}
+
+/** How the output of a container is kept, and how much of it. */
+export interface LogRequest {
+  readonly driver: 'json-file' | 'local' | 'none'
+  /** As given: `max-size`, `max-file`, `labels`, `env`, `tag`. */
+  readonly options: Readonly<Record<string, string>>
+}
+
+/** What to run, in docker's meaning; what is undefined comes from the image. Pure data, which is kept with the container. */
+export interface ContainerSpec {
   /** The image as the caller named it. */
   readonly imageName: string
   /** 1 to 255 of [a-zA-Z0-9_.-]; undefined: one is made up. */
@@ -38,8 +66,11 @@ export interface ContainerRequest {
   readonly environment: readonly string[]
   /** `name|uid[:group|gid]` */
   readonly user?: string | undefined
+  /** Further groups, by name or number. */
+  readonly groups: readonly string[]
   readonly workingDirectory?: string | undefined
   readonly hostname?: string | undefined
+  readonly domainname?: string | undefined
   /** A pseudo-terminal for the process. */
   readonly terminal: boolean
   /** Keep standard input open; else it is empty. */
@@ -56,13 +87,40 @@ export interface ContainerRequest {
   readonly mounts: readonly ContainerMount[]
   readonly addCapabilities: readonly string[]
   readonly dropCapabilities: readonly string[]
+  /** All rights and devices of the host, nothing masked. */
+  readonly privileged: boolean
   /** Undefined: docker's default filter. */
   readonly seccomp: 'unconfined' | SeccompConfig | undefined
   readonly noNewPrivileges: boolean
+  /** Paths that are neither masked nor read-only: `unconfined` of `--security-opt systempaths`. */
+  readonly unmasked: boolean
+  readonly namespaces: NamespaceRequest
+  readonly devices: readonly DeviceRequest[]
+  readonly deviceRules: readonly DeviceRule[]
+  readonly sysctl: Readonly<Record<string, string>>
   readonly resources: Omit<Resources, 'devices'>
+  readonly oomScoreAdj?: number | undefined
+  /** Below this directory of each cgroup hierarchy; undefined: kauri's own. */
+  readonly cgroupParent?: string | undefined
   readonly rlimits: readonly Rlimit[]
   readonly shmSizeBytes?: number | undefined
   readonly labels: Readonly<Record<string, string>>
+  readonly annotations: Readonly<Record<string, string>>
+  /** A first process of kauri's own reaps and passes signals on. */
+  readonly init: boolean
+  /** What `stop` sends; undefined: the image's, or SIGTERM. */
+  readonly stopSignal?: string | undefined
+  /** How long `stop` waits before SIGKILL; -1: for ever. */
+  readonly stopTimeoutSeconds?: number | undefined
+  readonly restart: RestartPolicy
+  /** Members that are undefined come from the image; `Test: ['NONE']` switches it off. */
+  readonly healthcheck?: Partial<Healthcheck> | undefined
+  readonly log: LogRequest
+}
+
+/** What to run, and the image to run it from. */
+export interface ContainerRequest extends ContainerSpec {
+  readonly image: Image
 }
 
 /** What is remembered of a container, as JSON in its directory. */
@@ -77,9 +135,28 @@ export interface ContainerRecord {
   readonly createdMs: number
   readonly labels: Readonly<Record<string, string>>
   readonly removeAfter: boolean
-  /** While it runs. */
-  readonly ports: readonly PublishedPort[]
   readonly volumes: readonly UsedVolume[]
+}
+
+/** What was asked for, as it is kept to start the container again. */
+export interface StoredRequest {
+  readonly spec: ContainerSpec
+  /** The image's configuration: the image itself may go. */
+  readonly imageConfig: RunConfig
+  /** The caller's mounts and the image's volumes, all volumes with names. */
+  readonly mounts: readonly ContainerMount[]
+}
+
+/** One run of a container; the last one's is kept. */
+export interface ContainerRun {
+  /** Milliseconds since 1970. */
+  readonly startedMs: number
+  readonly ports: readonly PublishedPort[]
+  readonly endpoints: readonly NetworkEndpoint[]
+  /** Restarts by its policy since somebody started it. */
+  readonly restarts: number
+  /** The wait before this run, milliseconds. */
+  readonly lastWaitMs: number
 }
 
 /** How a container's process ended. */
@@ -88,10 +165,24 @@ export interface ContainerEnd {
   readonly outOfMemory: boolean
   /** Milliseconds since 1970. */
   readonly finishedMs: number
+  /** Why its program did not start. */
+  readonly error?: string | undefined
+  /** The process that waits to start it again, by its policy. */
+  readonly restarting?: ProcessIdentity | undefined
 }
+
+/** Docker's words. */
+export type ContainerStatusWord =
+  | 'created'
+  | 'running'
+  | 'paused'
+  | 'restarting'
+  | 'exited'
+  | 'dead'
 
 /** A container as `ps` shows it. */
 export interface ContainerState extends ContainerRecord {
-  readonly status: 'running' | 'exited'
+  readonly status: ContainerStatusWord
+  readonly run?: ContainerRun
   readonly end?: ContainerEnd
 }

@@ -54,6 +54,12 @@ export function resolveContainerUser(spec: string, files: UserFiles): ContainerU
   }
 }
 
+/** Groups by name or number, as `--group-add` takes them. @throws USAGE for a name that the image does not know */
+export function resolveGroups(words: readonly string[], files: UserFiles): readonly number[] {
+  const groups = parseGroups(files.group ?? '')
+  return words.map(word => findGroup(word, groups))
+}
+
 function findUser(
   text: string,
   users: readonly PasswdEntry[],

@@ -6,9 +6,11 @@ import {
   getContainer,
   listContainers,
   type NewContainer,
-  removeContainer,
+  renameContainer,
   sweepContainers,
+  takeContainer,
 } from '../../src/container/container-records.ts'
+import { ownIdentity } from '../../src/runtime/run-record.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 
 function asked(more: Partial<NewContainer> = {}): NewContainer {
@@ -19,7 +21,6 @@ function asked(more: Partial<NewContainer> = {}): NewContainer {
     command: ['sh'],
     createdMs: 1000,
     labels: { a: 'b' },
-    ports: [],
     volumes: [],
     removeAfter: false,
     ...more,
@@ -27,18 +28,60 @@ function asked(more: Partial<NewContainer> = {}): NewContainer {
 }
 
 const end = { exitCode: 3, outOfMemory: false, finishedMs: 2000 }
+const run = { startedMs: 1500, ports: [], endpoints: [], restarts: 0, lastWaitMs: 0 }
 
-test('a container runs until it is ended, and its record says how', async t => {
+test('a container is created, runs until it is ended, and its record says how', async t => {
   using scratch = makeScratch()
-  using container = await createContainer(scratch.path, asked({ name: 'one' }))
+  const container = await createContainer(scratch.path, asked({ name: 'one' }))
   const { record } = container
-  t.deepEqual(listContainers(scratch.path), [{ ...record, status: 'running' }])
-  t.throws(() => removeContainer(scratch.path, record), { code: 'LOCK_BUSY' })
+  t.deepEqual(listContainers(scratch.path), [{ ...record, status: 'created' }])
+  container.begin(run)
+  t.deepEqual(listContainers(scratch.path), [{ ...record, status: 'running', run }])
+  await t.throwsAsync(takeContainer(scratch.path, record.id, 0), { code: 'LOCK_BUSY' })
   container.end(end)
-  t.deepEqual(listContainers(scratch.path), [{ ...record, status: 'exited', end }])
-  removeContainer(scratch.path, record)
+  container[Symbol.dispose]()
+  t.deepEqual(listContainers(scratch.path), [{ ...record, status: 'exited', run, end }])
+  const taken = await takeContainer(scratch.path, record.id)
+  taken.forget()
   t.deepEqual(readdirSync(scratch.path), ['.names'])
   t.deepEqual(readdirSync(scratch.at('.names')), [])
+})
+
+test('a container whose program did not start counts as created, and says why', async t => {
+  using scratch = makeScratch()
+  using container = await createContainer(scratch.path, asked())
+  container.begin(run)
+  container.failed({ ...end, error: 'no such program' })
+  t.like(listContainers(scratch.path)[0], { status: 'created', end: { error: 'no such program' } })
+})
+
+test('a container restarts as long as somebody waits for it', async t => {
+  using scratch = makeScratch()
+  const container = await createContainer(scratch.path, asked({ name: 'one' }))
+  container.begin(run)
+  container.end({ ...end, restarting: ownIdentity() })
+  t.is(getContainer(scratch.path, 'one').status, 'restarting')
+  container[Symbol.dispose]()
+  t.is(getContainer(scratch.path, 'one').status, 'exited')
+  sweepContainers(scratch.path)
+  t.is(getContainer(scratch.path, 'one').end?.restarting, undefined)
+})
+
+test('a new name takes the place of the old one', async t => {
+  using scratch = makeScratch()
+  using one = await createContainer(scratch.path, asked({ name: 'one' }))
+  using _ = await createContainer(scratch.path, asked({ name: 'two' }))
+  t.throws(() => renameContainer(scratch.path, one.record, 'two'), { code: 'NAME_IN_USE' })
+  renameContainer(scratch.path, one.record, 'three')
+  t.is(getContainer(scratch.path, 'three').id, one.record.id)
+  t.throws(() => getContainer(scratch.path, 'one'), { code: 'CONTAINER_NOT_FOUND' })
+  t.deepEqual(readdirSync(scratch.at('.names')).toSorted(), ['three', 'two'])
+})
+
+test('only root reads what a container was made from', async t => {
+  using scratch = makeScratch()
+  using container = await createContainer(scratch.path, asked())
+  t.is(statSync(scratch.at(container.record.id, 'container.json')).mode & 0o777, 0o600)
 })
 
 test('CVE-2021-41091: no other user reaches the volumes of a container', async t => {
@@ -47,11 +90,10 @@ test('CVE-2021-41091: no other user reaches the volumes of a container', async t
   t.is(statSync(container.directory).mode & 0o7777, 0o700)
 })
 
-test('a container that is disposed before its end leaves nothing', async t => {
+test('a container that is forgotten leaves nothing', async t => {
   using scratch = makeScratch()
   const container = await createContainer(scratch.path, asked())
-  container[Symbol.dispose]()
-  container[Symbol.dispose]()
+  container.forget()
   t.deepEqual(readdirSync(scratch.path), ['.names'])
   t.deepEqual(readdirSync(scratch.at('.names')), [])
 })
@@ -64,7 +106,7 @@ test('a name is given once, and free again when its container is gone', async t 
     message: new RegExp(first.record.id.slice(0, 12)),
   })
   t.is(listContainers(scratch.path).length, 1)
-  first[Symbol.dispose]()
+  first.forget()
   using second = await createContainer(scratch.path, asked({ name: 'one' }))
   t.is(second.record.name, 'one')
 })
@@ -120,6 +162,7 @@ test('a beginning that fits two containers is refused', async t => {
 test('a sweep spares the living, removes what was to go, and ends what was to stay', async t => {
   using scratch = makeScratch()
   using living = await createContainer(scratch.path, asked({ name: 'living' }))
+  living.begin(run)
   const [gone, kept, begun] = [newContainerId(), newContainerId(), newContainerId()]
   for (const [id, removeAfter] of [
     [gone, true],
@@ -128,6 +171,7 @@ test('a sweep spares the living, removes what was to go, and ends what was to st
     mkdirSync(scratch.at(id))
     const record = { ...asked({ id, removeAfter }), name: `name-${id.slice(0, 4)}` }
     writeFileSync(scratch.at(id, 'container.json'), JSON.stringify(record))
+    writeFileSync(scratch.at(id, 'run.json'), JSON.stringify(run))
     symlinkSync(id, scratch.at('.names', record.name))
     writeFileSync(scratch.at(`${id}.lock`), '')
   }
@@ -139,7 +183,7 @@ test('a sweep spares the living, removes what was to go, and ends what was to st
   t.deepEqual(readdirSync(scratch.at('.names')).toSorted(), ['living', `name-${kept.slice(0, 4)}`])
   t.like(getContainer(scratch.path, kept), { status: 'exited', end: { exitCode: 137 } })
   t.is(getContainer(scratch.path, 'living').id, living.record.id)
-  t.is(readdirSync(scratch.path).filter(name => name.endsWith('.lock')).length, 1)
+  t.is(readdirSync(scratch.path).filter(name => name.endsWith('.lock')).length, 2)
 })
 
 test('a record that was cut short counts as not there', t => {

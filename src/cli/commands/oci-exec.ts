@@ -1,5 +1,6 @@
 // `kauri oci exec`: one more process in a running container.
 
+import hostProcess from 'node:process'
 import type { CommandSpec } from '../command.ts'
 import { ociCommand } from '../oci-command.ts'
 import { processOptions, readExecProcess } from '../oci-process-options.ts'
@@ -36,7 +37,11 @@ export const command: CommandSpec = ociCommand({
         pidFile: options.text('pid-file'),
         consoleSocket,
         detach,
-        preserveFds: preservedDescriptors(options.text('preserve-fds'), undefined),
+        preserveFds: preservedDescriptors({
+          preserved: options.text('preserve-fds'),
+          listening: undefined,
+          inherited: hostProcess.env['KAURI_INHERITED_FDS'],
+        }),
         onStart: program => {
           if (!detach) signals.attach(program)
         },

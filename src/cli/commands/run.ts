@@ -1,15 +1,18 @@
-// `kauri run`: a container from an image, in the foreground, until it ends. Signals go to the container; its exit code is
-// ours. Rooms are loaded when the words are known to be right, as the time to the first instruction counts.
+// `kauri run`: a container from an image. One that shall be gone when it ends runs as a part of this process, which is the
+// quickest; any other one has a monitor of its own. Rooms are loaded when the words are known to be right, as the time to
+// the first instruction counts.
 
 import path from 'node:path'
 import process from 'node:process'
 import type { ContainerRequest } from '../../container/container.ts'
 import { KauriError } from '../../core/errors.ts'
 import type { ContainerExit } from '../../runtime/runtime.ts'
-import type { CommandContext, CommandInput, CommandSpec } from '../command.ts'
+import type { CommandContext, CommandInput, CommandSpec, ParsedOptions } from '../command.ts'
 import { openContainerImage, pullOption } from '../container-image.ts'
+import { publishedPorts } from '../network-options.ts'
 import { openTrees } from '../open-trees.ts'
-import { readRunRequest, runOptions } from '../run-options.ts'
+import { ownCommand } from '../own-command.ts'
+import { cidfileOption, readRunRequest, runOptions } from '../run-options.ts'
 import { signalRelay } from '../signal-relay.ts'
 
 export const command: CommandSpec = {
@@ -19,12 +22,25 @@ export const command: CommandSpec = {
     'Options, defaults and exit codes are those of docker run. Setuid programs gain no rights unless --security-opt no-new-privileges=false is given.',
     'An image that is not stored is pulled.',
     'Without --rm the container stays, stopped, until kauri rm removes it.',
+    'With -d it runs on when this command ends; a small process of its own keeps its output.',
   ],
   operands: 'IMAGE [COMMAND] [ARG...]',
   minOperands: 1,
   stopsAtOperand: true,
   containerExitCodes: true,
-  options: [...runOptions, pullOption],
+  options: [
+    ...runOptions,
+    pullOption,
+    cidfileOption,
+    { long: 'attach', short: 'a', value: 'STREAM', repeat: true, summary: 'Attach only to these' },
+    { long: 'detach', short: 'd', summary: 'Leave it running and print its id' },
+    { long: 'detach-keys', value: 'KEYS', summary: 'Keys that leave it, ctrl-p,ctrl-q by default' },
+    {
+      long: 'sig-proxy',
+      value: 'BOOLEAN',
+      summary: 'Pass signals on to the container, true by default',
+    },
+  ],
   async run(input) {
     try {
       return await runCommand(input)
@@ -39,11 +55,29 @@ async function runCommand({ options, positionals, context }: CommandInput): Prom
   const [imageName = '', ...words] = positionals
   const asked = await readRunRequest(options)
   requireRoot()
-  if (asked.terminal && asked.interactive) requireTerminal()
+  if (asked.terminal && asked.interactive && !options.flag('detach')) requireTerminal()
   const image = await openContainerImage(imageName, options, context)
-  const exit = await runHere({ ...asked, image, imageName, command: words }, context)
+  const ports = publishedPorts(asked.ports, options, image.config.config ?? {})
+  const request = { ...asked, ports, image, imageName, command: words }
+  if (outlasts(request, options)) {
+    const { requireNoCidfile, runStored } = await import('../create-command.ts')
+    requireNoCidfile(options)
+    return await runStored(request, options, context)
+  }
+  const exit = await runHere(request, context)
   if (exit.outOfMemory) context.emit({ kind: 'warning', message: outOfMemoryText(asked) })
   return exit.code
+}
+
+/** True for what only a monitor can do: stay, keep logs, check the health, be left by keys. */
+function outlasts(request: ContainerRequest, options: ParsedOptions): boolean {
+  const { image, healthcheck, removeAfter } = request
+  const checksHealth = (healthcheck ?? image.config.config?.Healthcheck) !== undefined
+  const isAsked = ['cidfile', 'detach-keys', 'sig-proxy'].some(
+    name => options.text(name) !== undefined,
+  )
+  const attaches = options.texts('attach').length > 0
+  return !removeAfter || options.flag('detach') || checksHealth || isAsked || attaches
 }
 
 function requireRoot(): void {
@@ -77,11 +111,14 @@ async function runHere(request: ContainerRequest, context: CommandContext): Prom
   await sweepRuntime(runRoot)
   const snapshotter = await openTrees(context)
   sweepContainers(root)
+  const runtime = createBuiltinRuntime({ runRoot, cacheRoot: path.join(dataRoot, 'cache') })
   using signals = signalRelay(context, request.terminal)
   return await runContainer(request, {
     root,
     snapshotter,
-    runtime: createBuiltinRuntime({ runRoot, cacheRoot: path.join(dataRoot, 'cache') }),
+    runtime,
+    findPid: id => runtime.state(id)?.pid,
+    command: ownCommand(context),
     signal: context.signal,
     emit,
     beforeStart: async () => {
