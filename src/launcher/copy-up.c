@@ -88,12 +88,20 @@ static void copy_directory(int from_fd, int to_fd, int depth) {
   closedir(directory);
 }
 
+/** A descriptor that can be read, of one that only names a directory, as fsmount(2) gives it. */
+static int open_directory(int fd) {
+  int readable_fd = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (readable_fd < 0) die_errno("opening a directory");
+  return readable_fd;
+}
+
 void copy_up(int from_fd, int to_fd) {
-  // A descriptor of its own, that can be read.
-  int readable_fd = openat(from_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  int source = open_directory(from_fd);
+  int copy = open_directory(to_fd);
   struct stat status;
-  if (readable_fd < 0 || fstat(readable_fd, &status) != 0) die_errno("reading what a tmpfs covers");
-  copy_directory(readable_fd, to_fd, 0);
-  if (fchown(to_fd, status.st_uid, status.st_gid) != 0 || fchmod(to_fd, status.st_mode & 07777) != 0)
+  if (fstat(source, &status) != 0) die_errno("reading what a tmpfs covers");
+  copy_directory(source, copy, 0);
+  if (fchown(copy, status.st_uid, status.st_gid) != 0 || fchmod(copy, status.st_mode & 07777) != 0)
     die_errno("the owner of a tmpfs");
+  close(copy);
 }

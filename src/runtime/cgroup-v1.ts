@@ -112,7 +112,7 @@ function cpuWrites({ cpu = {} }: Resources, at: At): CgroupWrite[] {
   )
 }
 
-/** A new cpuset is empty and takes no process, so the parents' sets go down level by level first. */
+/** A new cpuset is empty and takes no process, so the sets of the hierarchy's top go down level by level first. */
 function cpusetWrites(
   { cpu = {} }: Resources,
   hierarchy: CgroupHierarchy,
@@ -123,9 +123,8 @@ function cpusetWrites(
     ['cpuset.cpus', cpu.cpus],
     ['cpuset.mems', cpu.mems],
   ] as const) {
-    const inherited = readFileSync(path.join(hierarchy.ownDirectory, file), 'utf8').trim()
-    const parent = path.join(path.dirname(directory), file)
-    if (readFileSync(parent, 'utf8').trim() === '') writes.push({ file: parent, value: inherited })
+    const { empty, inherited } = emptyAbove(directory, file, hierarchy)
+    for (const ancestor of empty) writes.push({ file: ancestor, value: inherited })
     writes.push({
       file: path.join(directory, file),
       value: wanted ?? inherited,
@@ -133,6 +132,22 @@ function cpusetWrites(
     })
   }
   return writes
+}
+
+/** Files of the levels above that have nothing yet, topmost first, and what the lowest filled one has. */
+function emptyAbove(
+  directory: string,
+  file: string,
+  { mountPoint }: CgroupHierarchy,
+): { readonly empty: readonly string[]; readonly inherited: string } {
+  const empty: string[] = []
+  for (let level = path.dirname(directory); ; level = path.dirname(level)) {
+    const place = path.join(level, file)
+    const value = readFileSync(place, 'utf8').trim()
+    if (value !== '' || level === mountPoint || level === path.dirname(level))
+      return { empty: empty.toReversed(), inherited: value }
+    empty.push(place)
+  }
 }
 
 function pidsWrites({ pids }: Resources, at: At): CgroupWrite[] {
