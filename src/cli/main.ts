@@ -8,7 +8,7 @@ import { type Interrupts, watchInterrupts } from './interrupts.ts'
 import { printable } from './printable.ts'
 import { type ProgramHost, processHost } from './program-host.ts'
 import { openProgress } from './progress.ts'
-import { type CommandGroup, commandGroups } from './registry.ts'
+import { type CommandGroup, commandGroups, internalCommands } from './registry.ts'
 
 const failed = 1
 const containerFailure = 125
@@ -21,7 +21,7 @@ export async function runAsProcess(args: readonly string[]): Promise<never> {
     process.exit(failed)
   }
   process.on('uncaughtException', error => void reportAndExit(error))
-  process.exit(await runProgram(args, host, commandGroups))
+  process.exit(await runProgram(args, host, [...commandGroups, internalCommands]))
 }
 
 /** Runs a command line; the result is the exit status. */
@@ -46,7 +46,10 @@ export async function runProgram(
       return 0
     case 'overview': {
       const { loadGroups, overview } = await import('./help.ts')
-      const text = overview(await loadGroups(groups), invocation.words)
+      const text = overview(
+        await loadGroups(groups.filter(({ isHidden }) => isHidden !== true)),
+        invocation.words,
+      )
       if (invocation.asked) host.writeOut(text)
       else host.writeErr(text)
       return invocation.asked ? 0 : 2
@@ -54,6 +57,13 @@ export async function runProgram(
     default:
       return invocation satisfies never
   }
+}
+
+/** A name that means nothing is told of by every command, also by those that keep no trees. */
+async function checkSnapshotter({ snapshotter }: CommandContext): Promise<void> {
+  if (snapshotter === undefined) return
+  const { parseSnapshotterChoice } = await import('../rootfs/snapshotter-choice.ts')
+  parseSnapshotterChoice(snapshotter)
 }
 
 async function runCommand(
@@ -77,6 +87,7 @@ async function runCommand(
   const json = options.flag('json')
   const context: CommandContext = {
     ...stateDirectories(options, host.environment, host.userId),
+    snapshotter: options.text('snapshotter'),
     json,
     quiet: options.flag('quiet'),
     emit: progress.emit,
@@ -91,6 +102,7 @@ async function runCommand(
     takeSignals: handler => interrupts.take(handler),
   }
   try {
+    await checkSnapshotter(context)
     const status = await command.run({ options, positionals, context })
     await endProgress()
     return status
