@@ -72,8 +72,9 @@ void clients_want(struct pollfd watched[MOST_CLIENTS]) {
     if (!is_there(i)) continue;
     const struct client *client = &clients[i];
     bool reads = !client->waits_for_container;
-    watched[i].fd = client->fd;
     watched[i].events = (short)((reads ? POLLIN : 0) | (is_behind(client) ? POLLOUT : 0));
+    // A connection that the other side has closed would be reported again and again.
+    if (watched[i].events != 0) watched[i].fd = client->fd;
   }
 }
 
@@ -88,11 +89,19 @@ static bool send_now(struct client *client, const char *bytes, size_t length, si
   return true;
 }
 
+/** It takes nothing any more; what it sent before still counts. */
+static void fall_silent(struct client *client) {
+  free(client->pending);
+  client->pending = NULL;
+  client->pending_start = client->pending_end = 0;
+  client->streams = 0;
+}
+
 static void send_pending(struct client *client) {
   size_t sent;
   if (!send_now(client, client->pending + client->pending_start,
                 client->pending_end - client->pending_start, &sent)) {
-    drop(client);
+    fall_silent(client);
     return;
   }
   client->pending_start += sent;
@@ -108,7 +117,7 @@ static void keep_rest(struct client *client, const char *bytes, size_t length) {
   size_t left = client->pending_end - client->pending_start;
   char *grown = malloc(left + length);
   if (grown == NULL) {
-    drop(client);
+    fall_silent(client);
     return;
   }
   if (left > 0) memcpy(grown, client->pending + client->pending_start, left);
@@ -123,7 +132,7 @@ static void keep_rest(struct client *client, const char *bytes, size_t length) {
 static void send_bytes(struct client *client, const char *bytes, size_t length) {
   size_t sent = 0;
   if (!is_behind(client) && !send_now(client, bytes, length, &sent))
-    drop(client);
+    fall_silent(client);
   else if (sent < length)
     keep_rest(client, bytes + sent, length - sent);
 }
@@ -133,7 +142,7 @@ static void send_frame(struct client *client, uint8_t type, const char *bytes, u
   const uint32_t wire_length = htonl(length);
   memcpy(header + 4, &wire_length, sizeof wire_length);
   send_bytes(client, header, sizeof header);
-  if (client->fd >= 0 && length > 0) send_bytes(client, bytes, length);
+  if (length > 0) send_bytes(client, bytes, length);
 }
 
 void send_output(uint8_t stream, const char *bytes, size_t length) {
@@ -198,7 +207,7 @@ static bool obey(struct client *client, uint8_t type, const char *body, uint32_t
   if (type != CLIENT_ATTACH || length != 1) return false;
   client->streams = (unsigned char)*body & (1 << SERVER_STDOUT | 1 << SERVER_STDERR);
   send_frame(client, SERVER_ATTACHED, NULL, 0);
-  return client->fd >= 0;
+  return true;
 }
 
 /** Hands input on; false where the container does not take all of it now. */
@@ -246,7 +255,7 @@ static void read_request(struct client *client, const struct client_handler *han
     }
     client->request_length += (size_t)length;
   }
-  if (!obey_all(client, handler) && client->fd >= 0) drop(client);
+  if (!obey_all(client, handler)) drop(client);
 }
 
 void serve_clients(const struct pollfd watched[MOST_CLIENTS],
@@ -255,13 +264,7 @@ void serve_clients(const struct pollfd watched[MOST_CLIENTS],
     struct client *client = &clients[i];
     if (!is_there(i) || watched[i].fd != client->fd || watched[i].revents == 0) continue;
     if (watched[i].revents & POLLOUT) send_pending(client);
-    if (client->fd < 0) continue;
-    if (watched[i].revents & (POLLERR | POLLNVAL))
-      drop(client);
-    else if (watched[i].revents & (POLLIN | POLLHUP) && watched[i].events & POLLIN)
-      read_request(client, handler);
-    else if (watched[i].revents & POLLHUP)
-      drop(client);
+    if (watched[i].events & POLLIN && watched[i].revents & ~POLLOUT) read_request(client, handler);
   }
 }
 
@@ -273,8 +276,7 @@ bool clients_wait_for_container(void) {
 
 void container_takes_input(const struct client_handler *handler) {
   for (size_t i = 0; i < used_places; i++)
-    if (is_there(i) && clients[i].waits_for_container && !obey_all(&clients[i], handler) &&
-        is_there(i))
+    if (is_there(i) && clients[i].waits_for_container && !obey_all(&clients[i], handler))
       drop(&clients[i]);
 }
 

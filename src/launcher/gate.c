@@ -15,7 +15,7 @@
 #include "supervise.h"
 #include "system-calls.h"
 
-enum { GATE_BACKLOG = 8, MAX_STATE_BYTES = 4 * 1024 * 1024 };
+enum { BACKLOG = 128, MAX_STATE_BYTES = 4 * 1024 * 1024 };
 
 int listen_in(const char *directory, const char *name) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -25,7 +25,7 @@ int listen_in(const char *directory, const char *name) {
   // Through the descriptor, for a socket's path has 107 bytes at most.
   snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", directory_fd, name);
   if (bind(fd, (const struct sockaddr *)&address, sizeof address) != 0 ||
-      listen(fd, GATE_BACKLOG) != 0)
+      listen(fd, BACKLOG) != 0)
     die_errno("listening at %s/%s", directory, name);
   close(directory_fd);
   return fd;

@@ -25,7 +25,8 @@ enum {
 /** The beginning of a line whose end has not come yet. */
 struct unfinished {
   size_t length;
-  char bytes[PIECE_BYTES];
+  /** One more than a piece: whether a character ends with the piece shows in the byte behind it. */
+  char bytes[PIECE_BYTES + 1];
 };
 
 static struct {
@@ -49,6 +50,8 @@ void open_log(const struct plan_log *log) {
   state.fd = open_file(0);
   struct stat status;
   if (state.fd < 0 || fstat(state.fd, &status) != 0) die_errno("opening the log %s", log->file);
+  // Rotation renames it, which nobody wants of a device.
+  if (!S_ISREG(status.st_mode)) die("the log %s is no file", log->file);
   state.file_bytes = (uint64_t)status.st_size;
 }
 
@@ -127,14 +130,14 @@ static size_t put_pieces(int stream, const char *text, size_t length) {
 static void remember(int stream, const char *text, size_t length) {
   struct unfinished *unfinished = &state.unfinished[stream - 1];
   while (length > 0) {
-    size_t room = PIECE_BYTES - unfinished->length;
+    size_t room = sizeof unfinished->bytes - unfinished->length;
     size_t taken = length < room ? length : room;
     memcpy(unfinished->bytes + unfinished->length, text, taken);
     unfinished->length += taken;
     text += taken;
     length -= taken;
-    if (length == 0) return;
-    size_t piece = piece_end(unfinished->bytes, PIECE_BYTES - 1);
+    if (unfinished->length <= PIECE_BYTES) return;
+    size_t piece = piece_end(unfinished->bytes, PIECE_BYTES);
     put_line(stream, unfinished->bytes, piece, true);
     unfinished->length -= piece;
     memmove(unfinished->bytes, unfinished->bytes + piece, unfinished->length);

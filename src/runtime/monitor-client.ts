@@ -1,7 +1,6 @@
 // A connection to a container's monitor. Frames go both ways, in docker's stream format: type, three zero bytes, length
 // (launcher/clients.h has the other side).
 
-import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { containerDirectory } from './container-files.ts'
 import { connectIn } from './start-container.ts'
@@ -51,8 +50,7 @@ export async function connectMonitor(
   return {
     frames: outputFrames(frames),
     async write(bytes) {
-      if (bytes.length > 0 && !send(socket, requests.input, bytes))
-        await Promise.race([once(socket, 'drain'), once(socket, 'close')])
+      if (bytes.length > 0 && !send(socket, requests.input, bytes)) await roomIn(socket)
     },
     endInput: () => void send(socket, requests.input, new Uint8Array()),
     resize(rows, columns) {
@@ -65,6 +63,18 @@ export async function connectMonitor(
     close: () => void socket.destroy(),
     [Symbol.dispose]: () => void socket.destroy(),
   }
+}
+
+/** Resolves when more can be sent, or nothing any more. */
+function roomIn(socket: Socket): Promise<void> {
+  return new Promise(resolve => {
+    const done = (): void => {
+      socket.off('drain', done).off('close', done)
+      resolve()
+    }
+    if (socket.destroyed) resolve()
+    else socket.on('drain', done).on('close', done)
+  })
 }
 
 /** False where whoever sends should wait. */
