@@ -49,3 +49,17 @@ function parseRange(text: string): readonly number[] {
   if (!(from >= 1 && to >= from && to <= 65_535)) return []
   return Array.from({ length: to - from + 1 }, (_, index) => from + index)
 }
+
+/** `80`, `53/udp`, `8000-8009`: ports of a container, each for any of the host that is free. @throws USAGE */
+export function parseExposed(option: string, text: string): readonly PublishedPort[] {
+  const [range = '', protocol = 'tcp', ...rest] = text.toLowerCase().split('/')
+  const ports = parseRange(range)
+  const isKnown = protocol === 'tcp' || protocol === 'udp'
+  if (ports.length === 0 || rest.length > 0 || !isKnown)
+    throw badValue(
+      option,
+      text,
+      'write a port or a range of ports, with /udp behind it where it is that',
+    )
+  return ports.map(containerPort => ({ protocol, hostAddress: '', hostPort: 0, containerPort }))
+}

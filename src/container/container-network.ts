@@ -3,11 +3,13 @@
 
 import { KauriError } from '../core/errors.ts'
 import type { Emit } from '../core/events.ts'
-import type { AddressLease } from '../network/bridge-lease.ts'
 import type { PortRelay, PublishedPort } from '../network/port-relay.ts'
+import type { HostCommand } from '../runtime/container-runtime.ts'
 import type { NetworkSetup } from '../runtime/runtime.ts'
-import type { ContainerRequest } from './container.ts'
-import type { NetworkEndpoint } from './network-request.ts'
+import type { ContainerSpec } from './container.ts'
+import { type NamespaceHost, namespacePathOf } from './namespace-paths.ts'
+import type { Attached } from './network-attachments.ts'
+import type { NetworkAttachment, NetworkEndpoint } from './network-request.ts'
 
 /** What stays of a network until the container has ended. */
 export interface ContainerNetwork extends AsyncDisposable {
@@ -24,26 +26,34 @@ export interface ContainerNetwork extends AsyncDisposable {
   readonly servers?: readonly string[] | undefined
   /** Whoever holds the container holds these; the network ends with the last copy. */
   readonly descriptors: readonly number[]
-  /** Closes this process's copies of the descriptors and leaves the network to who inherited them. */
+  /** Closes this process's copies of the descriptors and leaves the network to who inherited them; disposing does nothing then. */
   handOver(): void
 }
 
-export interface NetworkWork {
+/** Whose network it is, and what it takes to make one. */
+export interface NetworkWork extends NamespaceHost {
+  readonly id: string
+  readonly name: string
+  /** This program with other words; without it there is nobody who answers for names. */
+  readonly command?: ((words: readonly string[]) => HostCommand) | undefined
   readonly signal?: AbortSignal | undefined
   readonly emit?: Emit | undefined
 }
 
-/** Takes what the container needs of the host's network. @throws NETWORK_UNAVAILABLE, USAGE */
+/** What of a container its network is made of. */
+export type NetworkedContainer = Pick<ContainerSpec, 'network' | 'ports' | 'resolver'>
+
+/** Takes what the container needs of the host's network. @throws NETWORK_UNAVAILABLE, NETWORK_NOT_FOUND, USAGE */
 export async function openContainerNetwork(
-  request: Pick<ContainerRequest, 'network' | 'ports'>,
+  asked: NetworkedContainer,
   work: NetworkWork,
 ): Promise<ContainerNetwork> {
-  const { network, ports } = request
-  if (network.kind === 'networks') return await openBridge(ports, work)
+  const { network, ports } = asked
+  if (network.kind === 'networks') return await openAttached(asked, network.attachments, work)
   if (ports.length > 0) throw withoutPorts(network.kind)
-  if (network.kind === 'container')
-    throw new KauriError('UNSUPPORTED', 'the network of another container')
-  return { ...nothingHeld, mode: network.kind }
+  if (network.kind !== 'container') return { ...nothingHeld, mode: network.kind }
+  const directory = namespacePathOf(`container:${network.container}`, work)
+  return { ...nothingHeld, mode: 'none', namespacePath: `${directory}/net` }
 }
 
 const nothingHeld = {
@@ -63,39 +73,41 @@ function withoutPorts(network: string): KauriError {
   })
 }
 
-async function openBridge(
-  asked: readonly PublishedPort[],
-  { signal, emit }: NetworkWork,
+async function openAttached(
+  asked: NetworkedContainer,
+  attachments: readonly NetworkAttachment[],
+  work: NetworkWork,
 ): Promise<ContainerNetwork> {
-  const [{ leaseAddress }, { defaultBridge }, { encodeMessages }] = await Promise.all([
-    import('../network/bridge-lease.ts'),
-    import('../network/bridge-spec.ts'),
-    import('../network/netlink.ts'),
-  ])
+  const { attachNetworks, networksBeside } = await import('./network-attachments.ts')
   await using held = new AsyncDisposableStack()
   // Before anything is made: a port that somebody else has ends it here.
-  const relay = asked.length === 0 ? undefined : held.use(await takePorts(asked))
-  const spec = defaultBridge()
-  const lease = held.use(await leaseAddress(spec, { use: 'container', signal, emit }))
-  if (relay !== undefined) {
-    const { portEntries } = await import('../network/port-translation.ts')
-    await relay.leadTo(lease.address, portEntries(spec.table, relay.ports, lease.address))
-  }
+  const relay = asked.ports.length === 0 ? undefined : held.use(await takePorts(asked.ports))
+  const attached = held.use(
+    await attachNetworks(attachments, {
+      ...work,
+      networksRoot: networksBeside(work.root),
+      servers: asked.resolver.servers ?? [],
+    }),
+  )
+  if (relay !== undefined) await leadPorts(relay, attached)
   const kept = held.move()
+  let isHeld = true
   return {
     mode: 'bridge',
-    setup: {
-      outside: encodeMessages(lease.outside(0)),
-      inside: encodeMessages(lease.inside(0, true)),
-    },
+    setup: attached.setup,
     ports: relay?.ports ?? [],
-    endpoints: [endpointOf(lease)],
-    descriptors: [lease.fd, ...(relay === undefined ? [] : [relay.fd])],
+    endpoints: attached.endpoints,
+    servers: attached.servers,
+    descriptors: [...attached.descriptors, ...(relay === undefined ? [] : [relay.fd])],
     handOver() {
+      isHeld = false
       relay?.handOver()
-      lease[Symbol.dispose]()
+      attached.handOver()
     },
-    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+    async [Symbol.asyncDispose]() {
+      if (isHeld) await kept.disposeAsync()
+      isHeld = false
+    },
   }
 }
 
@@ -104,20 +116,13 @@ async function takePorts(asked: readonly PublishedPort[]): Promise<PortRelay> {
   return await openPortRelay(asked)
 }
 
-function endpointOf({
-  address,
-  prefixLength,
-  gateway,
-  hardwareAddress,
-}: AddressLease): NetworkEndpoint {
-  return {
-    network: 'bridge',
-    networkId: '',
-    interface: 'eth0',
-    address,
-    prefixLength,
-    gateway,
-    hardwareAddress,
-    aliases: [],
-  }
+/** Ports lead to the network that is the container's way out. */
+async function leadPorts(relay: PortRelay, { wayOut }: Attached): Promise<void> {
+  if (wayOut === undefined)
+    throw new KauriError('USAGE', 'on an internal network there are no ports to publish', {
+      hint: 'leave -p out, or put the container on another network, too',
+    })
+  const { portEntries } = await import('../network/port-translation.ts')
+  const { table, address } = wayOut
+  await relay.leadTo(address, portEntries(table, relay.ports, address))
 }

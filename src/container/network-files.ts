@@ -81,7 +81,10 @@ ff02::2\tip6-allrouters
 
 /** The network's own server or the host's, with the host's domains and options, unless the caller says otherwise. */
 function resolverOf({ network, resolver = {} }: NetworkFilesRequest): string {
-  const { servers = network.servers ?? [], search = [], options = [] } = resolver
+  const { search = [], options: asked = [] } = resolver
+  // A network's own server asks those that the caller named.
+  const servers = network.servers ?? resolver.servers ?? []
+  const options = network.servers !== undefined && asked.length === 0 ? ['ndots:0'] : asked
   const host = resolverText(network.mode, readHostResolver())
   if (servers.length + search.length + options.length === 0) return host
   // A single dot is docker's way to say that there is no search domain.

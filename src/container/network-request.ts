@@ -33,17 +33,4 @@ export const onDefaultBridge: NetworkRequest = {
   attachments: [{ network: defaultNetwork, aliases: [], gatewayPriority: 0 }],
 }
 
-/** A place that a container has on a network while it runs. */
-export interface NetworkEndpoint {
-  readonly network: string
-  /** Empty for the default bridge. */
-  readonly networkId: string
-  /** In the container: `eth0`. */
-  readonly interface: string
-  readonly address: string
-  readonly prefixLength: number
-  /** Undefined where the network leads nowhere. */
-  readonly gateway?: string | undefined
-  readonly hardwareAddress: string
-  readonly aliases: readonly string[]
-}
+export type { NetworkEndpoint } from '../network/placed-containers.ts'

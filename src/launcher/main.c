@@ -3,12 +3,14 @@
 //
 //   kauri-launcher MODE PARENT-PID                            a plan on descriptor 3; supervise.h has the modes
 //   kauri-launcher guard PARENT-PID COMMAND [ARGUMENT...]     a program of the host
+//   kauri-launcher connect PID                                an interface for a container that runs
 //   kauri-launcher ports                                      published ports, from the list on descriptor 3
 //   kauri-launcher later MILLISECONDS COMMAND [ARGUMENT...]   a program of the host, after a while
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "connect.h"
 #include "guard.h"
 #include "later.h"
 #include "ports.h"
@@ -50,6 +52,7 @@ static void find_mode(int number, char *arguments[]) {
 int main(int count, char *arguments[]) {
   if (count == 2 && strcmp(arguments[1], "ports") == 0) relay_ports();
   int number = count > 2 ? parse_number(arguments[2]) : 0;
+  if (count == 3 && number > 0 && strcmp(arguments[1], "connect") == 0) connect_running(number);
   if (count == 3 && number > 0) find_mode(number, arguments);
   if (count > 3 && number > 0 && strcmp(arguments[1], "guard") == 0) guard(number, arguments + 3);
   if (count > 3 && strcmp(arguments[1], "later") == 0) later(number, arguments + 3);

@@ -69,13 +69,7 @@ export function hasBridgeRules(bridge: GuardedBridge): boolean {
 function markOf(bridge: GuardedBridge): string {
   const { name, ports, table, gateway, block, leased, strangers } = bridge
   const { servesBuilds, isInternal, masquerades, separates } = bridge
-  const blocks = [
-    gateway,
-    block.address,
-    block.prefixLength,
-    leased.address,
-    leased.prefixLength,
-  ]
+  const blocks = [gateway, block.address, block.prefixLength, leased.address, leased.prefixLength]
   const kinds = [servesBuilds, isInternal, masquerades, separates]
   const made = [name, ports, table, ...blocks, ...kinds, ...strangers]
   return `${rulesRevision} ${fingerprint(made.join('\0'))}`

@@ -2,17 +2,19 @@
 // FORWARD chain to DROP. Packets of kauri's bridge pass where rules in that very chain accept them; docker keeps the chain
 // DOCKER-USER for rules of others. They are as iptables would make them, which lists and deletes them as its own.
 
-import { openLegacyFirewall, usesLegacyFirewall } from './legacy-firewall.ts'
+import { closeLegacyFirewall, openLegacyFirewall, usesLegacyFirewall } from './legacy-firewall.ts'
 import { listLinks, parseLink } from './link-messages.ts'
 import { netlinkProtocol, netlinkRequest } from './netlink.ts'
 import { counter, decide, type Expression, interfaceIs, ruleText } from './nft-expressions.ts'
 import { nftFamily } from './nft-header.ts'
 import {
+  type KnownRule,
   listChains,
   listRules,
   nftHook,
   parseChain,
   parseRule,
+  removeRule,
   ruleMessage,
   transaction,
 } from './nft-messages.ts'
@@ -51,6 +53,24 @@ export async function openHostFirewall(bridge: PassingBridge): Promise<void> {
   netlinkRequest(netlinkProtocol.netfilter, transaction(messages))
 }
 
+/** Takes away the rules that were added for a bridge. @throws a system error, PREREQUISITE_MISSING, PROCESS_FAILED */
+export async function closeHostFirewall(bridge: string): Promise<void> {
+  if (usesLegacyFirewall()) await closeLegacyFirewall(bridge)
+  const chain = decidingChain()
+  if (chain === undefined) return
+  const isFor = Buffer.from(`${bridge}\0`).toString('hex')
+  const added = knownRules(chain).filter(({ expressions }) => ruleText(expressions).includes(isFor))
+  if (added.length === 0) return
+  const messages = added.map(rule => removeRule(filter, rule))
+  netlinkRequest(netlinkProtocol.netfilter, transaction(messages))
+}
+
+function knownRules(chain: string): readonly KnownRule[] {
+  return netlinkRequest(netlinkProtocol.netfilter, [listRules(filter, chain)])
+    .flatMap(reply => parseRule(reply) ?? [])
+    .filter(rule => rule.chain === chain)
+}
+
 /** Where rules for the bridge belong; undefined where no chain drops what it is not told to accept. */
 function decidingChain(): string | undefined {
   const chains = netlinkRequest(netlinkProtocol.netfilter, [listChains(nftFamily.ip)])
@@ -62,12 +82,7 @@ function decidingChain(): string | undefined {
 }
 
 function missingRules(bridge: PassingBridge, chain: string): readonly (readonly Expression[])[] {
-  const found = new Set(
-    netlinkRequest(netlinkProtocol.netfilter, [listRules(filter, chain)])
-      .flatMap(reply => parseRule(reply) ?? [])
-      .filter(rule => rule.chain === chain)
-      .map(({ expressions }) => ruleText(expressions)),
-  )
+  const found = new Set(knownRules(chain).map(({ expressions }) => ruleText(expressions)))
   return passages(bridge)
     .map(passage => acceptRule(passage))
     .filter(rule => !found.has(ruleText(rule)))

@@ -23,6 +23,16 @@ export async function openLegacyFirewall(passages: readonly Passage[]): Promise<
   }
 }
 
+/** Takes away the rules that name a bridge. @throws PREREQUISITE_MISSING, PROCESS_FAILED */
+export async function closeLegacyFirewall(bridge: string): Promise<void> {
+  const { stdout } = await iptables(['-S'])
+  for (const line of stdout.split('\n')) {
+    const words = line.trim().split(' ')
+    if (words[0] !== '-A' || !words.includes(bridge)) continue
+    await iptables(['-D', ...words.slice(1)])
+  }
+}
+
 function ruleWords({ from, to }: Passage): string[] {
   return [...(from === undefined ? [] : ['-i', from]), '-o', to, '-j', 'ACCEPT']
 }

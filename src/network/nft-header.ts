@@ -12,6 +12,7 @@ export const nftMessage = {
   getChain: 0xa04,
   newRule: 0xa06,
   getRule: 0xa07,
+  deleteRule: 0xa08,
   newSet: 0xa09,
   newElement: 0xa0c,
   getElement: 0xa0d,

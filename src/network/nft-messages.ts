@@ -26,7 +26,7 @@ const batch = { begin: 0x10, end: 0x11 } as const
 const tableAttribute = { name: 1, userData: 6 } as const
 const chainAttribute = { table: 1, name: 3, hook: 4, policy: 5, type: 7 } as const
 const hookAttribute = { number: 1, priority: 2 } as const
-const ruleAttribute = { table: 1, chain: 2, expressions: 4 } as const
+const ruleAttribute = { table: 1, chain: 2, handle: 3, expressions: 4 } as const
 const { request, ack, dump, create, append } = netlinkFlag
 
 /** NF_INET_ and NF_BR_ numbers, which are the same. */
@@ -172,16 +172,40 @@ export function listRules({ family, name }: NftTable, chain?: string): NetlinkMe
   }
 }
 
-/** The chain and the expressions of a rule, as the kernel has them; undefined for anything else. */
-export function parseRule({
-  type,
-  body,
-}: NetlinkReply): { readonly chain: string; readonly expressions: Buffer } | undefined {
+/** A rule as the kernel has it. */
+export interface KnownRule {
+  readonly chain: string
+  readonly expressions: Buffer
+  /** Eight bytes that stand for it in its table. */
+  readonly handle: Buffer
+}
+
+/** Undefined for anything but a rule. */
+export function parseRule({ type, body }: NetlinkReply): KnownRule | undefined {
   if (type !== nftMessage.newRule || body.length < 4) return undefined
   const attributes = parseAttributes(body.subarray(4))
   return {
     chain: textOf(attributes.get(ruleAttribute.chain)),
     expressions: attributes.get(ruleAttribute.expressions) ?? Buffer.alloc(0),
+    handle: attributes.get(ruleAttribute.handle) ?? Buffer.alloc(8),
+  }
+}
+
+/** Takes one rule away; ENOENT where it is gone. */
+export function removeRule(
+  { family, name }: NftTable,
+  { chain, handle }: Pick<KnownRule, 'chain' | 'handle'>,
+): NetlinkMessage {
+  return {
+    type: nftMessage.deleteRule,
+    flags: request | ack,
+    header: familyHeader(family),
+    attributes: [
+      [ruleAttribute.table, nameBytes(name)],
+      [ruleAttribute.chain, nameBytes(chain)],
+      [ruleAttribute.handle, handle],
+    ],
+    purpose: `removing a rule of the packet filter chain ${chain}`,
   }
 }
 
