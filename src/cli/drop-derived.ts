@@ -9,17 +9,20 @@ import { containerTrees } from './kept-trees.ts'
 import { openTrees } from './open-trees.ts'
 
 /** Downloads and the contents of cache mounts are no derivations, and compiled filters cost nothing to keep. */
-const keptCaches = new Set(['apt', 'mounts', 'seccomp'])
+const keptCaches = new Set(['apt', 'git', 'http', 'mounts', 'seccomp'])
 
-/** What containers wrote, and trees that somebody has open, stay. */
-export async function dropDerived(context: CommandContext): Promise<{ readonly trees: number }> {
+/** What containers wrote, trees that somebody has open, and those that are named, stay. */
+export async function dropDerived(
+  context: CommandContext,
+  keptTrees: ReadonlySet<string>,
+): Promise<{ readonly trees: number }> {
   const { dataRoot } = context
   const cache = path.join(dataRoot, 'cache')
   // Records first: one that names a tree which is gone is only a miss, but the other way round nobody looks for the tree.
   for (const name of namesIn(cache).filter(each => !keptCaches.has(each)))
     await rm(path.join(cache, name), { recursive: true, force: true })
   const removed = await collectSnapshots(await openTrees(context), {
-    keep: containerTrees(dataRoot),
+    keep: containerTrees(dataRoot).union(keptTrees),
     usedBeforeMs: Number.POSITIVE_INFINITY,
   })
   return { trees: removed.length }

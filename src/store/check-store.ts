@@ -1,39 +1,25 @@
 // Looks for everything that is wrong with a store: blobs whose bytes are not what their names say, images with parts
-// missing, records and temporary files that nobody needs. What is derived is removed where repair is asked for; damaged
-// blobs are put aside, so that the same bytes can be had again by pulling, loading or building.
+// missing, records of what is gone. Where repair is asked for, damaged blobs are put aside, what can be had again is, and
+// what is derived and wrong goes.
 
-import { createReadStream, mkdirSync, renameSync, statSync } from 'node:fs'
-import path from 'node:path'
-import { mapConcurrent } from '../core/concurrency.ts'
+import { sweepTemporaries } from '../core/atomic-file.ts'
 import { namesIn } from '../core/directory-names.ts'
-import { hasErrno, KauriError } from '../core/errors.ts'
-import { cancelled } from '../core/process.ts'
+import { KauriError } from '../core/errors.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
-import { createDigester, hexOf } from '../oci/digest.ts'
-import { formatFamiliar } from '../oci/reference.ts'
 import { sweepIngest } from './blob-batch.ts'
-import { childrenOf } from './children.ts'
+import { type BlobsRead, type CheckBlobsOptions, checkBlobs } from './check-blobs.ts'
+import { checkImages, checkNames, type ImagesRead, type LostBlob } from './check-images.ts'
+import { checkLayout, isStore } from './check-layout.ts'
 import type { DiskStore } from './disk-store.ts'
 import { sweepLayerRecords } from './layer-records.ts'
+import { type LayoutEntry, readLayoutEntries } from './layout-index.ts'
 import { lockForSweep } from './layout-lock.ts'
 import { type LayoutPaths, layoutPaths } from './layout-paths.ts'
-import type { StoredImage } from './layout-reader.ts'
+import { type StoreFinding, storeFinding } from './store-finding.ts'
 
-/** One thing that is wrong. */
-export interface StoreFinding {
-  readonly rule: 'index-unreadable' | 'blob-damaged' | 'image-incomplete' | 'blob-name'
-  /** A digest, a file or an image's name. */
-  readonly subject: string
-  readonly message: string
-  readonly repaired: boolean
-}
-
-export interface CheckStoreOptions {
-  /** Put damaged blobs aside, into `damaged/` of the store. */
-  readonly repair: boolean
-  readonly signal?: AbortSignal | undefined
-  /** Called with the bytes of each blob that was read. */
-  readonly onBytes?: (bytes: number) => void
+export interface CheckStoreOptions extends CheckBlobsOptions {
+  /** Tries to have a blob again, with repair only; true where it is stored now. */
+  readonly restore?: (lost: LostBlob) => Promise<boolean>
 }
 
 export interface StoreCheck {
@@ -41,12 +27,11 @@ export interface StoreCheck {
   readonly blobs: number
   readonly bytes: number
   readonly images: number
+  /** Digests of blobs that were lost and are there again. */
+  readonly restored: readonly string[]
+  /** Images that are not whole even so. */
+  readonly broken: readonly Descriptor[]
 }
-
-/** Blobs read at once; a disk of today wants more than one. */
-const readsInFlight = 4
-
-const blobForm = /^[0-9a-f]{64}$/
 
 /** Reads every blob and follows every image. @throws LOCK_BUSY, CANCELLED */
 export async function checkStore(
@@ -54,157 +39,127 @@ export async function checkStore(
   options: CheckStoreOptions,
 ): Promise<StoreCheck> {
   const paths = layoutPaths(store.root)
-  if (statSync(paths.marker, { throwIfNoEntry: false }) === undefined)
-    return { findings: [], blobs: 0, bytes: 0, images: 0 }
+  if (!isStore(paths))
+    return { findings: [], blobs: 0, bytes: 0, images: 0, restored: [], broken: [] }
   sweepIngest(paths)
-  const { damaged, ...read } = await checkBlobs(paths, options)
-  const images = await listImages(store)
-  const findings = [...read.findings, ...images.findings]
-  for (const image of images.found)
-    findings.push(...(await checkImage(store, image, { damaged, signal: options.signal })))
-  if (options.repair) {
-    using _ = await lockForSweep(paths, options.signal)
-    const stored = new Set(namesIn(paths.blobs))
-    await sweepLayerRecords(paths, { isStored: hex => stored.has(hex) })
-  }
-  return { findings, blobs: read.blobs, bytes: read.bytes, images: images.found.length }
-}
-
-interface BlobsRead {
-  readonly findings: readonly StoreFinding[]
-  /** Hex of the blobs whose bytes are wrong. */
-  readonly damaged: ReadonlySet<string>
-  readonly blobs: number
-  readonly bytes: number
-}
-
-async function checkBlobs(paths: LayoutPaths, options: CheckStoreOptions): Promise<BlobsRead> {
-  const findings: StoreFinding[] = []
-  const damaged = new Set<string>()
-  let bytes = 0
-  const names = namesIn(paths.blobs)
-  for (const name of names.filter(each => !blobForm.test(each)))
-    findings.push({
-      rule: 'blob-name',
-      subject: path.join(paths.blobs, name),
-      message: 'is not named by a digest: no tool finds it',
-      repaired: false,
-    })
-  const blobs = names.filter(name => blobForm.test(name))
-  await mapConcurrent(blobs, readsInFlight, async hex => {
-    const { actual, size } = await digestFile(path.join(paths.blobs, hex), options.signal)
-    bytes += size
-    options.onBytes?.(size)
-    if (actual === undefined || actual === hex) return
-    damaged.add(hex)
-    if (options.repair) putAside(paths, hex)
-    findings.push({
-      rule: 'blob-damaged',
-      subject: `sha256:${hex}`,
-      message: `its ${size} bytes are sha256:${actual}`,
-      repaired: options.repair,
-    })
+  sweepTemporaries(paths.index)
+  const layout = await checkLayout(store, paths, options)
+  const read = await checkBlobs(paths, options)
+  const entries = await entriesIfReadable(paths)
+  const images = await checkImages(store, entries, {
+    damaged: read.damaged,
+    signal: options.signal,
   })
-  return { findings, damaged, blobs: blobs.length, bytes }
+  const restored = await restoreBlobs(images, options)
+  return {
+    findings: [
+      ...layout,
+      ...read.findings,
+      ...damagedFindings({ read, images, restored, repair: options.repair }),
+      ...images.findings,
+      ...incompleteFindings(images, restored),
+      ...checkNames(entries, paths.index),
+      ...(await checkRecords(paths, options)),
+    ],
+    blobs: read.blobs,
+    bytes: read.bytes,
+    images: entries.filter(({ descriptor }) => descriptor !== undefined).length,
+    restored: [...restored],
+    broken: brokenImages(images, restored),
+  }
 }
 
-/** `actual` is undefined for a blob that was collected meanwhile. */
-async function digestFile(
-  file: string,
-  signal: AbortSignal | undefined,
-): Promise<{ readonly actual: string | undefined; readonly size: number }> {
-  const digester = createDigester()
-  let size = 0
+/** None of an index that is a finding already. */
+async function entriesIfReadable(paths: LayoutPaths): Promise<readonly LayoutEntry[]> {
   try {
-    for await (const chunk of createReadStream(file, { highWaterMark: 512 * 1024 })) {
-      if (signal?.aborted) throw cancelled(signal)
-      size += chunk.length
-      digester.update(chunk)
-    }
-    return { actual: hexOf(digester.digest()), size }
+    return await readLayoutEntries(paths)
   } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return { actual: undefined, size: 0 }
+    if (error instanceof KauriError && error.code === 'STORE_INVALID') return []
     throw error
   }
 }
 
-function putAside(paths: LayoutPaths, hex: string): void {
-  const directory = path.join(paths.root, 'damaged')
-  mkdirSync(directory, { recursive: true, mode: 0o700 })
-  renameSync(path.join(paths.blobs, hex), path.join(directory, hex))
+async function restoreBlobs(
+  { lost }: ImagesRead,
+  { repair, restore }: CheckStoreOptions,
+): Promise<ReadonlySet<string>> {
+  const restored = new Set<string>()
+  if (!repair || restore === undefined) return restored
+  for (const [digest, blob] of lost) if (await restore(blob)) restored.add(digest)
+  return restored
 }
 
-interface Listed {
-  readonly found: readonly StoredImage[]
-  readonly findings: readonly StoreFinding[]
+interface Damage {
+  readonly read: BlobsRead
+  readonly images: ImagesRead
+  readonly restored: ReadonlySet<string>
+  readonly repair: boolean
 }
 
-async function listImages(store: DiskStore): Promise<Listed> {
-  try {
-    return { found: await store.listEntries(), findings: [] }
-  } catch (error) {
-    if (!(error instanceof KauriError) || error.code !== 'STORE_INVALID') throw error
-    const finding: StoreFinding = {
-      rule: 'index-unreadable',
-      subject: layoutPaths(store.root).index,
-      message: error.message,
-      repaired: false,
-    }
-    return { found: [], findings: [finding] }
-  }
+function damagedFindings({ read, images, restored, repair }: Damage): StoreFinding[] {
+  return [...read.damaged].map(([hex, what]) => {
+    const digest = `sha256:${hex}`
+    const users = images.users.get(hex) ?? []
+    const use = users.length === 0 ? 'no image needs it' : `needed by ${users.join(', ')}`
+    const again = restored.has(digest) ? '; it is there again' : ''
+    return storeFinding({
+      rule: 'blob-damaged',
+      subject: digest,
+      message: `is damaged: ${what}; ${use}${again}`,
+      images: users,
+      hint:
+        users.length === 0
+          ? 'kauri fsck --rebuild puts it aside'
+          : 'kauri fsck --rebuild puts it aside and looks for the same bytes, with --pull also in registries; else pull, load or build the image again',
+      repaired: repair,
+    })
+  })
 }
 
-interface ImageContext {
-  readonly damaged: ReadonlySet<string>
-  readonly signal: AbortSignal | undefined
+function brokenImages({ lost }: ImagesRead, restored: ReadonlySet<string>): Descriptor[] {
+  const unrestored = [...lost].filter(([digest]) => !restored.has(digest))
+  return unrestored.flatMap(([, { images }]) => [...images.values()].map(user => user.descriptor))
 }
 
-/** Everything that the image refers to is there, has the size that is said, and was not found damaged. */
-async function checkImage(
-  store: DiskStore,
-  { descriptor, reference }: StoredImage,
-  { damaged, signal }: ImageContext,
+function incompleteFindings({ lost }: ImagesRead, restored: ReadonlySet<string>): StoreFinding[] {
+  return [...lost.values()].flatMap(({ descriptor, trouble, images }) =>
+    [...images.keys()].map(name =>
+      storeFinding({
+        rule: 'image-incomplete',
+        subject: name,
+        message: `${descriptor.digest} ${trouble}`,
+        images: [name],
+        hint: `pull, load or build ${name} again, or remove it with kauri rmi ${name}`,
+        repaired: restored.has(descriptor.digest),
+      }),
+    ),
+  )
+}
+
+/** Records of packings whose blobs are gone: nobody believes them, but they say that something was removed by hand. */
+async function checkRecords(
+  paths: LayoutPaths,
+  { repair, signal }: CheckStoreOptions,
 ): Promise<StoreFinding[]> {
-  const name = reference === undefined ? descriptor.digest : formatFamiliar(reference)
-  const findings: StoreFinding[] = []
-  const tell = (message: string): void => {
-    findings.push({ rule: 'image-incomplete', subject: name, message, repaired: false })
-  }
-  const seen = new Set<string>()
-  const waiting = [{ descriptor, optional: false }]
-  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    if (signal?.aborted) throw cancelled(signal)
-    if (seen.has(next.descriptor.digest)) continue
-    seen.add(next.descriptor.digest)
-    const trouble = troubleOf(store, next.descriptor, damaged)
-    if (trouble === 'is missing' && next.optional) continue
-    if (trouble !== undefined) tell(`${next.descriptor.digest} ${trouble}`)
-    else waiting.push(...(await children(store, next.descriptor, tell)))
-  }
-  return findings
+  using _ = await lockForSweep(paths, signal)
+  const stored = new Set(namesIn(paths.blobs))
+  const dangling = await sweepLayerRecords(paths, {
+    isStored: hex => stored.has(hex),
+    dryRun: !repair,
+  })
+  return dangling.map(file =>
+    storeFinding({
+      rule: 'record-dangling',
+      severity: 'note',
+      subject: file,
+      message: 'tells of a blob that is gone',
+      hint: 'kauri fsck --rebuild and kauri gc remove it',
+      repaired: repair,
+    }),
+  )
 }
 
-function troubleOf(
-  store: DiskStore,
-  { digest, size }: Descriptor,
-  damaged: ReadonlySet<string>,
-): string | undefined {
-  if (damaged.has(hexOf(digest))) return 'is damaged'
-  const found = statSync(store.blobPath(digest), { throwIfNoEntry: false })
-  if (found === undefined) return 'is missing'
-  return found.size === size ? undefined : `has ${found.size} bytes, not ${size}`
-}
-
-async function children(
-  store: DiskStore,
-  descriptor: Descriptor,
-  tell: (message: string) => void,
-): Promise<readonly { descriptor: Descriptor; optional: boolean }[]> {
-  try {
-    return await childrenOf(store, descriptor).then(found => [...found])
-  } catch (error) {
-    if (!(error instanceof KauriError)) throw error
-    tell(error.message)
-    return []
-  }
+/** True where somebody must do something about it. */
+export function isUnrepaired({ severity, repaired }: StoreFinding): boolean {
+  return severity === 'error' && !repaired
 }

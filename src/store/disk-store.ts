@@ -2,6 +2,7 @@
 // and blobs/; a kill at any moment leaves nothing to repair.
 
 import { statSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { DiffId, Digest } from '../oci/digest.ts'
 import { type BlobBatch, openBlobBatch, useBlob, useBlobLocked } from './blob-batch.ts'
@@ -10,7 +11,7 @@ import { requireWhole } from './children.ts'
 import { type Collected, type CollectOptions, collectGarbage } from './collect-garbage.ts'
 import { keptName, nameKey, requireSameDigest } from './image-names.ts'
 import { type LayerRecord, readLayerRecords, writeLayerRecord } from './layer-records.ts'
-import { type LayoutEntry, mayBeNamed } from './layout-index.ts'
+import { type LayoutEntry, mayBeNamed, writtenName } from './layout-index.ts'
 import { lockForUse } from './layout-lock.ts'
 import { blobPathIn, type LayoutPaths, layoutPaths } from './layout-paths.ts'
 import { type LayoutReader, layoutReader, type StoredImage } from './layout-reader.ts'
@@ -31,6 +32,8 @@ export interface DiskStore extends ImageStore, LayoutReader {
   rememberLayer(record: LayerRecord): Promise<void>
   /** The packings known of a tar whose blobs are stored. */
   findLayers(diffId: DiffId): LayerRecord[]
+  /** Forgets all packings; they are learnt again as layers are read. */
+  forgetLayers(): Promise<void>
   collectGarbage(options: CollectOptions): Promise<Collected>
 }
 
@@ -51,6 +54,7 @@ export function diskStore(root: string): DiskStore {
     ...imageNames(paths, held),
     rememberLayer: record => writeLayerRecord(paths, record),
     findLayers: diffId => findLayers(paths, diffId),
+    forgetLayers: () => rm(paths.diffIds, { recursive: true, force: true }),
     collectGarbage: options => collectGarbage(blobs, paths, options),
   }
 }
@@ -154,7 +158,8 @@ function hasName({ reference }: LayoutEntry, key: string): boolean {
 }
 
 function isUnnamed(entry: LayoutEntry, digest: Digest): boolean {
-  return isOf(entry, digest) && entry.reference === undefined
+  // A name that only another program understands is its name all the same.
+  return isOf(entry, digest) && writtenName(entry) === undefined
 }
 
 /** In this order: what is written is compared before it is read. */

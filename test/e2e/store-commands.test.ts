@@ -72,7 +72,11 @@ const harms: readonly [string, Harm, readonly string[]][] = [
     },
     ['blob-damaged', 'image-incomplete'],
   ],
-  ['a missing layer is named', (_t, _kauri, { layer }) => rmSync(layer), ['image-incomplete']],
+  [
+    'a missing layer is named, and the record of it',
+    (_t, _kauri, { layer }) => rmSync(layer),
+    ['image-incomplete', 'record-dangling'],
+  ],
   [
     'an emptied manifest is damaged',
     (_t, _kauri, { manifest }) => truncateSync(manifest, 0),
