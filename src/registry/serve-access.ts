@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import { compare } from 'bcryptjs'
+import { createSlots } from '../core/concurrency.ts'
 import { KauriError } from '../core/errors.ts'
 import { Refusal } from './serve-error.ts'
 
@@ -31,7 +32,8 @@ export function openAccess({ mode, passwordFile }: AccessOptions): Access {
         if (action === 'read') return
         throw new Refusal(403, 'DENIED', 'nobody may write here')
       }
-      if (!(await users.accepts(credentialsOf(request))))
+      const from = request.socket.remoteAddress ?? ''
+      if (!(await users.accepts(credentialsOf(request), from)))
         throw new Refusal(401, 'UNAUTHORIZED', 'log in first', {
           'WWW-Authenticate': 'Basic realm="kauri", charset="UTF-8"',
         })
@@ -53,7 +55,8 @@ function credentialsOf({ headers }: IncomingMessage): UserCredentials | undefine
 }
 
 interface PasswordTable {
-  accepts(credentials: UserCredentials | undefined): Promise<boolean>
+  /** @throws Refusal 429 where an address guesses, or too many are asked about at once */
+  accepts(credentials: UserCredentials | undefined, from: string): Promise<boolean>
 }
 
 /** A hash that no password has, as slow as the users' own: asking for an unknown user takes as long as for a known one. */
@@ -71,6 +74,18 @@ function passwordTable(file: string): PasswordTable {
   let users = readUsers(file)
   let stamp = statSync(file).mtimeMs
   const accepted = new Set<string>()
+  const guesses = guessLimit()
+  const comparisons = createSlots(1)
+  let waiting = 0
+  const isPassword = async (password: string, hash: string): Promise<boolean> => {
+    if (waiting >= mostWaiting) throw tooMany(waitSeconds)
+    waiting++
+    try {
+      return await comparisons.run(() => compare(password, hash))
+    } finally {
+      waiting--
+    }
+  }
   const refresh = (): void => {
     const now = statSync(file, { throwIfNoEntry: false })?.mtimeMs
     if (now === undefined || now === stamp) return
@@ -79,20 +94,71 @@ function passwordTable(file: string): PasswordTable {
     accepted.clear()
   }
   return {
-    async accepts(credentials) {
+    async accepts(credentials, from) {
       if (credentials === undefined) return false
       refresh()
       const { name, password } = credentials
       const hash = users.get(name)
       const key = createHash('sha256').update(`${name}\0${hash}\0${password}`).digest('hex')
       if (accepted.has(key)) return true
-      const isRight = await compare(password, hash ?? nobodysHash(users))
-      if (!isRight || hash === undefined) return false
+      guesses.require(from)
+      const isRight = await isPassword(password, hash ?? nobodysHash(users))
+      if (!isRight || hash === undefined) {
+        guesses.count(from)
+        return false
+      }
       if (accepted.size >= remembered) accepted.clear()
       accepted.add(key)
       return true
     },
   }
+}
+
+/** Passwords that wait to be compared, each a tenth of a second or more of work. */
+const mostWaiting = 32
+const waitSeconds = 5
+
+/** Wrong passwords from one address within a minute. */
+const mostGuesses = 10
+const guessMs = 60_000
+const mostAddresses = 10_000
+
+interface GuessLimit {
+  /** @throws Refusal 429 */
+  require(from: string): void
+  /** Counts a wrong password. */
+  count(from: string): void
+}
+
+function guessLimit(): GuessLimit {
+  const wrong = new Map<string, { count: number; readonly sinceMs: number }>()
+  const current = (from: string): { count: number; readonly sinceMs: number } | undefined => {
+    const found = wrong.get(from)
+    if (found !== undefined && Date.now() - found.sinceMs < guessMs) return found
+    wrong.delete(from)
+    return undefined
+  }
+  return {
+    require(from) {
+      const found = current(from)
+      if (found === undefined || found.count < mostGuesses) return
+      throw tooMany(Math.ceil((found.sinceMs + guessMs - Date.now()) / 1000))
+    },
+    count(from) {
+      const found = current(from)
+      if (found !== undefined) found.count++
+      else {
+        if (wrong.size >= mostAddresses) wrong.clear()
+        wrong.set(from, { count: 1, sinceMs: Date.now() })
+      }
+    },
+  }
+}
+
+function tooMany(seconds: number): Refusal {
+  return new Refusal(429, 'TOOMANYREQUESTS', 'too many logins; try again later', {
+    'Retry-After': String(seconds),
+  })
 }
 
 function readUsers(file: string): Map<string, string> {

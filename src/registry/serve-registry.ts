@@ -9,18 +9,18 @@ import {
 } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import type { Emit } from '../core/events.ts'
-import { formatReference } from '../oci/reference.ts'
 import type { DiskStore } from '../store/disk-store.ts'
 import type { Access } from './serve-access.ts'
 import { digestOfTarget, serveBlob } from './serve-blobs.ts'
+import { boundConnections, connectionLimits, requireOwnName } from './serve-connections.ts'
 import { Refusal, refusalOf } from './serve-error.ts'
+import { catalogPage, type ListPage, tagPage } from './serve-lists.ts'
 import {
   deleteServed,
   findServed,
   putServed,
   referrersIndex,
   referrersOf,
-  tagsOf,
 } from './serve-manifests.ts'
 import { type Route, routeOf } from './serve-route.ts'
 import { rangeHeader, type Uploads, uploadsInto } from './serve-uploads.ts'
@@ -31,15 +31,13 @@ export interface RegistryServerOptions {
   /** PEM; undefined: plain http, for loopback only. */
   readonly tls?: { readonly cert: Buffer; readonly key: Buffer } | undefined
   readonly emit: Emit
+  /** Names that clients may use beside those of loopback, where there is no TLS. */
+  readonly names?: readonly string[]
   /** A connection on which nothing moves for so long goes, by default two minutes. */
   readonly idleMs?: number
 }
 
-/** Headers must come within this time, and a connection without a request goes after it. */
-const headersWithinMs = 30_000
 const transferIdleMs = 120_000
-/** Each may hold a file open and half a megabyte of it. */
-const mostConnections = 500
 
 /** A server that listens nowhere yet; `close` it. */
 export function registryServer(options: RegistryServerOptions): Server {
@@ -47,14 +45,11 @@ export function registryServer(options: RegistryServerOptions): Server {
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
     void handle({ ...options, uploads, request, response })
   }
-  const limits = { headersTimeout: headersWithinMs, requestTimeout: 0, maxHeaderSize: 16 * 1024 }
   const server =
     options.tls === undefined
-      ? createHttpServer(limits, answer)
-      : createHttpsServer({ ...limits, ...options.tls, minVersion: 'TLSv1.2' }, answer)
-  server.keepAliveTimeout = headersWithinMs
-  server.timeout = options.idleMs ?? transferIdleMs
-  server.maxConnections = mostConnections
+      ? createHttpServer(connectionLimits, answer)
+      : createHttpsServer({ ...connectionLimits, ...options.tls, minVersion: 'TLSv1.2' }, answer)
+  boundConnections(server, options.idleMs ?? transferIdleMs)
   server.once('close', () => uploads[Symbol.dispose]())
   return server
 }
@@ -70,6 +65,7 @@ async function handle(exchange: Exchange): Promise<void> {
   response.setHeader('Docker-Distribution-Api-Version', 'registry/2.0')
   response.setHeader('X-Content-Type-Options', 'nosniff')
   try {
+    if (exchange.tls === undefined) requireOwnName(request, exchange.names ?? [])
     const url = URL.parse(request.url ?? '', 'http://registry')
     if (url === null) throw new Refusal(400, 'NAME_INVALID', 'this is no address')
     const route = routeOf(url.pathname)
@@ -113,8 +109,14 @@ type Handler<Kind extends Route['kind']> = (
 
 const handlers: { readonly [Kind in Route['kind']]: Readonly<Record<string, Handler<Kind>>> } = {
   version: { GET: async ({ response }) => sendJson(response, {}) },
-  catalog: { GET: sendCatalog },
-  tags: { GET: sendTags },
+  catalog: {
+    GET: async ({ store, response }, _, query) =>
+      sendPage(response, await catalogPage(store, query)),
+  },
+  tags: {
+    GET: async ({ store, response }, route, query) =>
+      sendPage(response, await tagPage(store, route, query)),
+  },
   referrers: { GET: sendReferrers },
   manifest: { GET: sendManifest, PUT: storeManifest, DELETE: removeManifest },
   blob: {
@@ -122,11 +124,11 @@ const handlers: { readonly [Kind in Route['kind']]: Readonly<Record<string, Hand
   },
   uploads: { POST: beginUpload },
   upload: {
-    GET: async (exchange, route) => tellUpload(exchange, route, 204),
+    GET: sendUploadState,
     PATCH: continueUpload,
     PUT: endUpload,
     DELETE: async ({ uploads, response }, { target }) => {
-      uploads.cancel(target)
+      await uploads.cancel(target)
       response.writeHead(204).end()
     },
   },
@@ -147,6 +149,10 @@ async function dispatch<Kind extends Route['kind']>(
   await handler(exchange, route, query)
 }
 
+function sendPage(response: ServerResponse, { document, headers }: ListPage): void {
+  sendJson(response, document, headers)
+}
+
 function sendJson(
   response: ServerResponse,
   value: unknown,
@@ -159,54 +165,6 @@ function sendJson(
     ...headers,
   })
   response.end(response.req.method === 'HEAD' ? undefined : body)
-}
-
-const largestPage = 1000
-
-interface Page {
-  readonly items: readonly string[]
-  readonly headers: Readonly<Record<string, string>>
-}
-
-/** Part of a sorted list, and where the next one is (distribution-spec v1.1 "Listing Tags"). */
-function pageOf(all: readonly string[], query: URLSearchParams, address: string): Page {
-  const asked = query.get('n')
-  const last = query.get('last')
-  if (asked !== null && !/^\d{1,9}$/.test(asked))
-    throw new Refusal(400, 'SIZE_INVALID', 'n is no number')
-  const size = Math.min(asked === null ? largestPage : Number(asked), largestPage)
-  const after = last === null ? all : all.filter(item => item > last)
-  const items = after.slice(0, size)
-  const final = items.at(-1)
-  if (items.length === after.length || final === undefined) return { items, headers: {} }
-  const next = `${address}?n=${size}&last=${encodeURIComponent(final)}`
-  return { items, headers: { Link: `<${next}>; rel="next"` } }
-}
-
-async function sendCatalog(
-  { store, response }: Exchange,
-  _route: Route,
-  query: URLSearchParams,
-): Promise<void> {
-  const images = await store.listImages()
-  const names = images.map(({ reference: { registry, repository } }) =>
-    registry === 'docker.io'
-      ? repository.replace(/^library\//, '')
-      : formatReference({ registry, repository }),
-  )
-  const { items, headers } = pageOf([...new Set(names)].toSorted(), query, '/v2/_catalog')
-  sendJson(response, { repositories: items }, headers)
-}
-
-async function sendTags(
-  { store, response }: Exchange,
-  { name, path }: Extract<Route, { kind: 'tags' | 'uploads' }>,
-  query: URLSearchParams,
-): Promise<void> {
-  const tags = await tagsOf(store, name)
-  if (tags === undefined) throw new Refusal(404, 'NAME_UNKNOWN', `there is no repository ${path}`)
-  const { items, headers } = pageOf(tags, query, `/v2/${path}/tags/list`)
-  sendJson(response, { name: path, tags: items }, headers)
 }
 
 type Targeted = Extract<Route, { target: string }>
@@ -279,32 +237,24 @@ async function beginUpload(
       return sendStored(exchange, route.path, digest)
     }
   }
+  const text = query.get('digest')
+  const digest = text === null ? undefined : digestOfTarget(text)
   const target = uploads.begin()
-  const digest = query.get('digest')
-  if (digest === null) {
+  if (digest === undefined) {
     request.resume()
-    return tellUpload(exchange, { ...route, target }, 202)
+    return tellUpload(exchange, { ...route, target }, [202, 0])
   }
-  await uploads.finish(target, wantedDigest(uploads, target, digest), request)
-  return sendStored(exchange, route.path, digestOfTarget(digest))
+  await uploads.finish(target, digest, request)
+  return sendStored(exchange, route.path, digest)
 }
 
-function wantedDigest(
-  uploads: Uploads,
-  id: string,
-  text: string,
-): ReturnType<typeof digestOfTarget> {
-  try {
-    return digestOfTarget(text)
-  } catch (error) {
-    uploads.cancel(id)
-    throw error
-  }
+async function sendUploadState(exchange: Exchange, route: Targeted): Promise<void> {
+  tellUpload(exchange, route, [204, await exchange.uploads.received(route.target)])
 }
 
 async function continueUpload(exchange: Exchange, route: Targeted): Promise<void> {
-  await exchange.uploads.append(route.target, exchange.request)
-  tellUpload(exchange, route, 202)
+  const received = await exchange.uploads.append(route.target, exchange.request)
+  tellUpload(exchange, route, [202, received])
 }
 
 async function endUpload(
@@ -320,13 +270,13 @@ async function endUpload(
 }
 
 function tellUpload(
-  { uploads, response }: Exchange,
+  { response }: Exchange,
   { path, target }: { readonly path: string; readonly target: string },
-  status: 202 | 204,
+  [status, received]: readonly [status: 202 | 204, received: number],
 ): void {
   response.writeHead(status, {
     Location: `/v2/${path}/blobs/uploads/${target}`,
-    Range: rangeHeader(uploads.received(target)),
+    Range: rangeHeader(received),
     'Docker-Upload-UUID': target,
     'Content-Length': 0,
   })

@@ -1,146 +1,112 @@
-// Uploads of blobs: in one piece or in chunks, each into a file of the store's own that nobody sees before its digest is
-// right. An upload that nobody continues is dropped after a while; a server that dies leaves what the next one sweeps.
+// Uploads of blobs: in one piece or in chunks, each into a file of the store's own that nobody sees before its digest is right.
+// They go on after the server was started anew, and at another server of the store.
 
-import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Digest } from '../oci/digest.ts'
-import type { BlobBatch, BlobWriter } from '../store/blob-batch.ts'
+import type { BlobBatch } from '../store/blob-batch.ts'
 import type { DiskStore } from '../store/disk-store.ts'
+import { type OpenUpload, uploadFiles } from '../store/upload-files.ts'
 import { Refusal } from './serve-error.ts'
 
 const maxUploads = 256
-const idleMs = 30 * 60_000
+/** A push may take so long from its first blob to the manifest that names it. */
+const leaseMs = 2 * 60 * 60_000
 
-/** Uploads that are under way. Disposing drops them. */
+/** Uploads that are under way. Disposing lets garbage collection have what no manifest names. */
 export interface Uploads extends Disposable {
   /** Begins one; its id. @throws Refusal where there are too many */
   begin(): string
-  /** Bytes received so far. @throws Refusal 404 */
-  received(id: string): number
+  /** Bytes received so far. @throws Refusal 404, 409 while another request uses it */
+  received(id: string): Promise<number>
   /** Appends a request's body; the bytes there are then. @throws Refusal 416 where the chunk does not fit to what is there */
   append(id: string, request: IncomingMessage): Promise<number>
   /** Ends it: the blob is stored where it has the digest. @throws Refusal, CHECKSUM_MISMATCH */
   finish(id: string, digest: Digest, request: IncomingMessage): Promise<void>
   /** Drops it. @throws Refusal 404 */
-  cancel(id: string): void
-}
-
-interface Upload {
-  readonly batch: BlobBatch
-  readonly writer: BlobWriter
-  received: number
-  isBusy: boolean
+  cancel(id: string): Promise<void>
 }
 
 export function uploadsInto(store: DiskStore): Uploads {
-  const uploads = uploadTable()
+  const files = uploadFiles(store.root)
+  const lease = storeLease(store)
+  const find = async (id: string): Promise<OpenUpload> => {
+    const upload = await files.open(id)
+    if (upload === undefined)
+      throw new Refusal(404, 'BLOB_UPLOAD_UNKNOWN', 'there is no such upload')
+    if (upload !== 'busy') return upload
+    throw new Refusal(409, 'BLOB_UPLOAD_INVALID', 'the upload is used by another request')
+  }
   return {
     begin() {
-      if (uploads.count() >= maxUploads)
+      lease.renew()
+      if (files.count() >= maxUploads)
         throw new Refusal(429, 'TOOMANYREQUESTS', 'too many uploads are under way', {
           'Retry-After': '30',
         })
-      const batch = store.openBatch()
-      return uploads.add({ batch, writer: batch.create(), received: 0, isBusy: false })
+      return files.create()
     },
-    received: id => uploads.find(id).received,
-    append: async (id, request) => (await receive(uploads, id, request)).received,
+    async received(id) {
+      using upload = await find(id)
+      return upload.received()
+    },
+    async append(id, request) {
+      using upload = await find(id)
+      await receive(upload, request)
+      return upload.received()
+    },
     async finish(id, digest, request) {
-      const upload = await receive(uploads, id, request)
-      upload.isBusy = true
-      try {
-        upload.writer.finish({ digest })
-        await upload.batch.commit()
-      } finally {
-        uploads.drop(id)
-      }
+      lease.renew()
+      using upload = await find(id)
+      await receive(upload, request)
+      using batch = store.openBatch()
+      upload.finish(batch, { digest })
+      await batch.commit()
     },
-    cancel(id) {
-      uploads.find(id)
-      uploads.drop(id)
+    async cancel(id) {
+      using upload = await find(id)
+      upload.remove()
     },
-    [Symbol.dispose]: () => uploads.dropAll(),
+    [Symbol.dispose]: () => lease[Symbol.dispose](),
   }
 }
 
-interface UploadTable {
-  count(): number
-  add(upload: Upload): string
-  /** @throws Refusal 404; 409 while another request uses it */
-  find(id: string): Upload
-  drop(id: string): void
-  dropAll(): void
-  /** Counts the time of idleness anew; `isUsed`: not at all for now. */
-  touch(id: string, isUsed: boolean): void
+/** Where a body breaks off the bytes that came stay, and the client may go on from there. */
+async function receive(upload: OpenUpload, request: IncomingMessage): Promise<void> {
+  requireNext(request, upload.received())
+  await upload.append(request)
 }
 
-function uploadTable(): UploadTable {
-  const uploads = new Map<string, Upload>()
-  const timers = new Map<string, NodeJS.Timeout>()
-  const drop = (id: string): void => {
-    clearTimeout(timers.get(id))
-    timers.delete(id)
-    const upload = uploads.get(id)
-    uploads.delete(id)
-    upload?.writer[Symbol.dispose]()
-    upload?.batch[Symbol.dispose]()
-  }
-  const touch = (id: string, isUsed: boolean): void => {
-    clearTimeout(timers.get(id))
-    timers.delete(id)
-    if (!isUsed) timers.set(id, setTimeout(() => drop(id), idleMs).unref())
+/**
+ * While a batch is open garbage collection keeps what was stored since, so that the blobs of a push wait for their manifest. One
+ * that is open for too long makes way for a newer one, and goes when that has been open as long.
+ */
+function storeLease(store: DiskStore): Disposable & { renew(): void } {
+  let leases: { readonly batch: BlobBatch; readonly sinceMs: number }[] = []
+  let timer: NodeJS.Timeout | undefined
+  const drop = (): void => {
+    clearTimeout(timer)
+    for (const { batch } of leases) batch[Symbol.dispose]()
+    leases = []
   }
   return {
-    count: () => uploads.size,
-    add(upload) {
-      const id = randomUUID()
-      uploads.set(id, upload)
-      touch(id, false)
-      return id
+    renew() {
+      const nowMs = Date.now()
+      const newest = leases.at(-1)
+      if (newest === undefined || nowMs - newest.sinceMs > leaseMs)
+        leases.push({ batch: store.openBatch(), sinceMs: nowMs })
+      while (leases.length > 2) leases.shift()?.batch[Symbol.dispose]()
+      clearTimeout(timer)
+      timer = setTimeout(drop, leaseMs).unref()
     },
-    find(id) {
-      const upload = uploads.get(id)
-      if (upload === undefined)
-        throw new Refusal(404, 'BLOB_UPLOAD_UNKNOWN', 'there is no such upload')
-      if (upload.isBusy)
-        throw new Refusal(409, 'BLOB_UPLOAD_INVALID', 'the upload is used by another request')
-      return upload
-    },
-    drop,
-    dropAll() {
-      for (const id of uploads.keys()) drop(id)
-    },
-    touch,
+    [Symbol.dispose]: drop,
   }
-}
-
-/** Takes a request's body. Where it breaks off the bytes that came stay, and the client may go on from there. */
-async function receive(
-  uploads: UploadTable,
-  id: string,
-  request: IncomingMessage,
-): Promise<Upload> {
-  const upload = uploads.find(id)
-  requireNext(request, upload.received)
-  upload.isBusy = true
-  uploads.touch(id, true)
-  try {
-    for await (const chunk of request as AsyncIterable<Buffer>) {
-      upload.writer.write(chunk)
-      upload.received += chunk.length
-    }
-  } finally {
-    upload.isBusy = false
-    uploads.touch(id, false)
-  }
-  return upload
 }
 
 /** A chunk that says where it goes must go behind what is there. */
 function requireNext({ headers }: IncomingMessage, received: number): void {
   const range = headers['content-range']
   if (range === undefined) return
-  const [, first, last] = /^(?:bytes )?(\d+)-(\d+)(?:\/.*)?$/.exec(range) ?? []
+  const [, first, last] = /^(?:bytes )?(\d{1,16})-(\d{1,16})(?:\/.*)?$/.exec(range) ?? []
   const length = headers['content-length']
   const isWhole = length === undefined || Number(last) - Number(first) + 1 === Number(length)
   if (first === undefined || Number(first) !== received || !isWhole)

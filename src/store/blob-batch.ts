@@ -4,6 +4,7 @@
 
 import { randomUUID } from 'node:crypto'
 import {
+  chmodSync,
   closeSync,
   existsSync,
   fchmodSync,
@@ -28,6 +29,7 @@ import { createDigester, type Digest } from '../oci/digest.ts'
 import { ensureLayout, lockForUse } from './layout-lock.ts'
 import { blobPathIn, type LayoutPaths } from './layout-paths.ts'
 import type { PutOptions, StoredBlob } from './store.ts'
+import { sweepUpload } from './upload-files.ts'
 import { writePieces } from './write-pieces.ts'
 
 /** Writes one blob by pushing bytes. Disposing it before `finish` drops what was written; idempotent. */
@@ -43,6 +45,8 @@ export interface BlobBatch extends Disposable {
   create(): BlobWriter
   /** Writes a whole blob from a stream. @throws CHECKSUM_MISMATCH, DISK_FULL */
   put(source: AsyncIterable<Uint8Array>, options?: PutOptions): Promise<StoredBlob>
+  /** Takes over a file of the store's file system, whose bytes the caller has hashed and nobody writes any more. */
+  adopt(file: string, stored: StoredBlob): void
   /** A blob that was finished and is not yet committed; undefined for any other. */
   findPending(digest: Digest): PendingBlob | undefined
   /**
@@ -88,6 +92,12 @@ export function openBlobBatch(paths: LayoutPaths): BlobBatch {
       using blob = openBlob()
       const stored = await writePieces(source, blob.fd, { signal, rethrow: rethrowDiskFull })
       return blob.finish(stored, expected, 'sync-at-once')
+    },
+    adopt(file, stored) {
+      const own = path.join(directory, String(counter++))
+      chmodSync(file, 0o444)
+      renameSync(file, own)
+      finished.push({ file: own, stored, synced: undefined })
     },
     async commit({ only, signal } = {}) {
       const blobs = finished.splice(0)
@@ -270,8 +280,9 @@ function claimDirectory({ ingest }: LayoutPaths): ClaimedDirectory {
 export function sweepIngest({ ingest }: LayoutPaths): number {
   let oldestMs = Number.POSITIVE_INFINITY
   for (const name of namesIn(ingest)) {
-    if (!name.endsWith(lockSuffix)) continue
     const file = path.join(ingest, name)
+    sweepUpload(file)
+    if (!name.endsWith(lockSuffix)) continue
     using lock = tryLockFile(file, 'exclusive')
     if (lock === undefined) oldestMs = Math.min(oldestMs, Number.parseInt(name, 10) || 0)
     else {

@@ -23,24 +23,37 @@ export async function writePieces(
   fd: number,
   { signal, rethrow }: WritePiecesOptions,
 ): Promise<StoredBlob> {
-  await using output = pieceWriter(fd, rethrow)
+  const digest = poolDigest()
+  await using output = pieceWriter({ fd, digest, position: 0 }, rethrow)
   for await (const chunk of source) {
     signal?.throwIfAborted()
     await output.add(chunk)
   }
-  return await output.finish()
+  return { size: await output.flush(), digest: digest.digest() }
 }
 
-interface PieceWriter extends AsyncDisposable {
+/** Where bytes go: behind what was written and hashed before. */
+export interface PieceTarget {
+  readonly fd: number
+  readonly digest: PoolDigest
+  readonly position: number
+}
+
+/** Disposing waits for what is under way; what was not flushed may be missing. */
+export interface PieceWriter extends AsyncDisposable {
   /** The chunk may change when this returns. */
   add(chunk: Uint8Array): Promise<void>
-  finish(): Promise<StoredBlob>
+  /** Writes what was gathered; the position behind it. */
+  flush(): Promise<number>
 }
 
-function pieceWriter(fd: number, rethrow: (error: unknown) => never): PieceWriter {
-  const digest = poolDigest()
+/** `rethrow` makes the error of a failed write into the caller's. */
+export function pieceWriter(
+  { fd, digest, position: start }: PieceTarget,
+  rethrow: (error: unknown) => never,
+): PieceWriter {
   const gathered = twoBuffers()
-  let position = 0
+  let position = start
   let underWay: Promise<void> = Promise.resolve()
   const write = async (bytes: Uint8Array): Promise<void> => {
     await underWay
@@ -60,10 +73,10 @@ function pieceWriter(fd: number, rethrow: (error: unknown) => never): PieceWrite
         if (gathered.isFull()) await write(gathered.hand())
       }
     },
-    async finish() {
+    async flush() {
       if (!gathered.isEmpty()) await write(gathered.hand())
       await underWay
-      return { digest: digest.digest(), size: position }
+      return position
     },
     [Symbol.asyncDispose]: () => underWay.catch(() => {}),
   }

@@ -146,7 +146,7 @@ test('a mirror is asked first, with its headers, and the registry where it fails
   const environment = { XDG_CONFIG_HOME: scratch.path }
   await using registries = await quickRegistries({ environment })
   const repository = registries.repository(parseReference(`${server.host}/app`))
-  t.is((await repository.resolve('1'))?.digest, digest)
+  t.is(String((await repository.resolve('1'))?.digest), digest)
   t.is(asks, 'kauri')
   t.true(mirror.log.some(line => line.startsWith(`HEAD /v2/app/manifests/1?ns=127.0.0.1`)))
   t.deepEqual(server.log, [])

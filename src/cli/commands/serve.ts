@@ -32,6 +32,13 @@ export const command: CommandSpec = {
       value: 'FILE',
       summary: 'Only for these users: names and bcrypt hashes, as htpasswd -B writes them',
     },
+    {
+      long: 'server-name',
+      value: 'NAME',
+      repeat: true,
+      summary:
+        'A name by which clients come through a proxy on this machine; without TLS others are refused',
+    },
     { long: 'tlscert', value: 'FILE', summary: 'Certificate chain, PEM' },
     { long: 'tlskey', value: 'FILE', summary: 'Its private key, PEM' },
   ],
@@ -70,7 +77,8 @@ async function openServer(
   const { openAccess } = await import('../../registry/serve-access.ts')
   const { registryServer } = await import('../../registry/serve-registry.ts')
   const access = openAccess({ mode, passwordFile })
-  return registryServer({ store: openStore(context), access, tls, emit: context.emit })
+  const names = options.texts('server-name')
+  return registryServer({ store: openStore(context), access, tls, names, emit: context.emit })
 }
 
 function parseAddress(text: string): { readonly host: string; readonly port: number } {
