@@ -27,6 +27,8 @@ export interface OwnedContainer extends Disposable {
   readonly directory: string
   /** Held until the container has ended; whoever inherits it holds the container. */
   readonly lockFd: number
+  /** Remembers that all of it is there, to be run by whoever wants to. */
+  complete(): void
   /** Remembers that a run begins: until `end` it counts as running while somebody holds the lock. */
   begin(run: ContainerRun): void
   /** Remembers how the run ended. */
@@ -211,15 +213,22 @@ export function sweepContainers(root: string, findEnd: FindEnd = () => undefined
 /** Most containers are as they shall be, and need not be locked to see it. */
 function needsSweep(root: string, id: ContainerId): boolean {
   const state = readState(root, id, () => true)
-  if (state === undefined || state.removeAfter) return true
-  return state.status === 'running' || state.status === 'restarting'
+  if (state === undefined) return true
+  if (state.status === 'created') return !isComplete(root, id)
+  return state.removeAfter || state.status === 'running' || state.status === 'restarting'
+}
+
+/** False for what a killed process had only begun to make. */
+function isComplete(root: string, id: ContainerId): boolean {
+  return existsSync(path.join(root, id, completeFile))
 }
 
 /** True where it is gone now. */
 function sweepContainer(root: string, id: ContainerId, findEnd: FindEnd): boolean {
   const record = readRecord(path.join(root, id, recordFile))
   const hasRun = existsSync(path.join(root, id, runFile))
-  if (record === undefined || (record.removeAfter && hasRun)) {
+  const isKept = hasRun ? record?.removeAfter === false : isComplete(root, id)
+  if (record === undefined || !isKept) {
     forget(root, id, record?.name)
     return true
   }
@@ -232,6 +241,7 @@ function sweepContainer(root: string, id: ContainerId, findEnd: FindEnd): boolea
 
 const recordFile = 'container.json'
 const requestFile = 'request.json'
+const completeFile = 'complete'
 const runFile = 'run.json'
 const endFile = 'end.json'
 const deadFile = 'dead'
@@ -248,6 +258,7 @@ function ownedContainer(root: string, record: ContainerRecord, lock: FileLock): 
     record,
     directory,
     lockFd: lock.fd,
+    complete: () => writeFileSync(path.join(directory, completeFile), ''),
     begin(run) {
       rmSync(path.join(directory, endFile), { force: true })
       writeRecordFile(path.join(directory, runFile), run)

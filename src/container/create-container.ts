@@ -25,6 +25,7 @@ export async function createStopped(
   try {
     const base = await unpackImage(image, { snapshotter, signal, emit })
     await makeTree(container.record.id, base, { snapshotter, signal })
+    container.complete()
     tellEvent(host.runRoot, container.record, 'create')
     return container
   } catch (error) {

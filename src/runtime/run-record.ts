@@ -107,7 +107,8 @@ function isAbandoned(directory: string, name: string): boolean {
   const writer = temporaryPattern.exec(name)?.[1]
   if (writer !== undefined) return startTicksOf(Number(writer)) === undefined
   const record = readRecord(path.join(directory, name))
-  return record !== undefined && !isAlive(record.owner)
+  // A zombie holds nothing any more, however late its parent takes it away.
+  return record !== undefined && !isRunning(record.owner)
 }
 
 function readRecord(file: string): RunRecord | undefined {

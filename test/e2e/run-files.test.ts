@@ -4,6 +4,9 @@ import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import process from 'node:process'
+import { createBuiltinRuntime } from '../../src/runtime/builtin-runtime.ts'
+import { eventually } from '../helpers/eventually.ts'
 import { testWith } from '../helpers/needs.ts'
 import { useContainers } from '../helpers/run-containers.ts'
 import { makeScratch } from '../helpers/scratch.ts'
@@ -107,18 +110,22 @@ test('without --rm a container stays listed with its tree until it is removed', 
   t.is((await kauri.run(['ps', '-aq'])).stdout, '')
 })
 
-test('a kept container whose kauri was killed is listed as killed, with what it wrote', async t => {
+test('a kept container outlives a killed kauri; one whose monitor was killed is listed as killed, with what it wrote', async t => {
   const script = 'echo data > /file; echo ready; sleep 100'
   const child = kauri.start(['run', '--name', 'victim', 'small', 'sh', '-c', script])
   t.teardown(() => child.kill('SIGKILL'))
   await once(child.stdout ?? child, 'data')
-  t.regex((await kauri.run(['ps'])).stdout, /Up .* victim/)
-  t.is((await kauri.run(['rm', 'victim'])).code, 1, 'it runs')
   child.kill('SIGKILL')
   await once(child, 'exit')
-  await printed('true')
-  const [{ id, end }] = JSON.parse((await kauri.run(['ps', '-a', '--json'])).stdout)
-  t.is(end.exitCode, 137)
+  t.regex((await kauri.run(['ps'])).stdout, /Up .* victim/)
+  t.is((await kauri.run(['rm', 'victim'])).code, 1, 'it runs')
+  const [{ id }] = JSON.parse((await kauri.run(['ps', '--json'])).stdout)
+  const { monitorPid } = createBuiltinRuntime({ runRoot: kauri.runRoot }).state(id) ?? {}
+  process.kill(monitorPid ?? 0, 'SIGKILL')
+  await eventually(async () => {
+    const [{ end }] = JSON.parse((await kauri.run(['ps', '-a', '--json'])).stdout)
+    return end?.exitCode === 137
+  })
   const file = path.join(kauri.dataRoot, 'snapshots/overlay', id, 'fs/file')
   t.is(readFileSync(file, 'utf8'), 'data\n')
   t.deepEqual(kauri.traces(), [])
