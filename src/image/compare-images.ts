@@ -1,6 +1,8 @@
 // In what two images differ: files, configuration and packages.
 
 import { canonicalJson } from '../core/canonical-json.ts'
+import { KauriError } from '../core/errors.ts'
+import type { TarEntryType } from '../layer/tar-entry.ts'
 import type { Image } from './image.ts'
 import {
   differences,
@@ -9,7 +11,7 @@ import {
   type ListedFile,
   listImage,
 } from './layer-listing.ts'
-import { type PackageList, packageDatabase } from './package-list.ts'
+import { type PackageList, type PackageParser, packageDatabase } from './package-list.ts'
 
 export interface FileChange {
   /** Absolute. */
@@ -19,6 +21,28 @@ export interface FileChange {
   readonly differs: readonly FileDifference[]
   /** Bytes that the second image has more, negative where it has fewer. */
   readonly bytes: number
+  /** In the first image. */
+  readonly from?: FileState
+  /** In the second one. */
+  readonly to?: FileState
+}
+
+/** What is compared of a file. */
+export interface FileState {
+  readonly type: TarEntryType
+  /** Octal, such as `0755`. */
+  readonly mode: string
+  readonly uid: number
+  readonly gid: number
+  readonly sizeBytes: number
+  /** SHA-256 of a regular file in hex. */
+  readonly sha256?: string
+  /** What a symbolic link holds. */
+  readonly link?: string
+  /** `MAJOR:MINOR`. */
+  readonly device?: string
+  /** `NAME=HEX`. */
+  readonly xattrs?: readonly string[]
 }
 
 export interface PackageChange {
@@ -40,6 +64,8 @@ export interface ImageDifference {
   readonly config: readonly ConfigChange[]
   /** Bytes of all files, of each image. */
   readonly bytes: readonly [number, number]
+  /** Databases of packages that could not be read, and why. */
+  readonly unread: readonly string[]
 }
 
 /** Reads both images once. @throws BLOB_CORRUPT, ARCHIVE_INVALID */
@@ -55,25 +81,51 @@ export async function compareImages(
     packages: comparePackages(before.packages, after.packages),
     config: compareConfigs(from, to),
     bytes: [bytesOf(before.tree), bytesOf(after.tree)],
+    unread: [...before.unread, ...after.unread],
   }
 }
 
 interface ReadImage {
   readonly tree: ImageTree
   readonly packages: PackageList
+  readonly unread: readonly string[]
 }
 
+/** Databases are read into memory; the largest ones of distributions have a quarter of this. */
+const maxDatabaseBytes = 512 * 1024 * 1024
+
+/** A damaged database of packages is no reason to compare nothing. */
 async function readImage(image: Image, signal: AbortSignal | undefined): Promise<ReadImage> {
-  const byDatabase = new Map<string, PackageList>()
+  const byDatabase = new Map<string, PackageList | KauriError>()
   const tree = await listImage(image, {
     signal,
-    keepContent(path) {
+    keepContent(path, sizeBytes) {
       const parse = packageDatabase(path)
-      return parse && (content => void byDatabase.set(path, parse(content.toString('utf8'))))
+      if (parse === undefined) return undefined
+      if (sizeBytes <= maxDatabaseBytes)
+        return content => void byDatabase.set(path, parseOrFail(parse, content))
+      const message = `it has ${sizeBytes} bytes; at most ${maxDatabaseBytes} are read`
+      byDatabase.set(path, new KauriError('ARCHIVE_INVALID', message))
+      return undefined
     },
   })
-  const there = [...byDatabase].filter(([path]) => tree.has(path))
-  return { tree, packages: new Map(there.flatMap(([, packages]) => [...packages])) }
+  const packages: [string, string][] = []
+  const unread: string[] = []
+  for (const [path, list] of byDatabase) {
+    if (!tree.has(path)) continue
+    if (list instanceof KauriError) unread.push(`/${path}: ${list.message}`)
+    else packages.push(...list)
+  }
+  return { tree, unread, packages: new Map(packages) }
+}
+
+function parseOrFail(parse: PackageParser, content: Buffer): PackageList | KauriError {
+  try {
+    return parse(content)
+  } catch (error) {
+    if (error instanceof KauriError) return error
+    throw error
+  }
 }
 
 function compareTrees(before: ImageTree, after: ImageTree): FileChange[] {
@@ -89,10 +141,29 @@ function compareFiles(
   b: ListedFile | undefined,
 ): Omit<FileChange, 'path'> | undefined {
   const bytes = (b?.sizeBytes ?? 0) - (a?.sizeBytes ?? 0)
-  if (a === undefined) return { change: 'added', differs: [], bytes }
-  if (b === undefined) return { change: 'removed', differs: [], bytes }
+  const states = {
+    ...(a === undefined ? {} : { from: stateOf(a) }),
+    ...(b === undefined ? {} : { to: stateOf(b) }),
+  }
+  if (a === undefined) return { change: 'added', differs: [], bytes, ...states }
+  if (b === undefined) return { change: 'removed', differs: [], bytes, ...states }
   const differs = differences(a, b)
-  return differs.length === 0 ? undefined : { change: 'changed', differs, bytes }
+  return differs.length === 0 ? undefined : { change: 'changed', differs, bytes, ...states }
+}
+
+function stateOf({ type, mode, uid, gid, sizeBytes, content, xattrs }: ListedFile): FileState {
+  const isDevice = type === 'character' || type === 'block'
+  return {
+    type,
+    mode: mode.toString(8).padStart(4, '0'),
+    uid,
+    gid,
+    sizeBytes,
+    ...(type === 'file' ? { sha256: content } : {}),
+    ...(type === 'symlink' ? { link: content } : {}),
+    ...(isDevice ? { device: content } : {}),
+    ...(xattrs.length === 0 ? {} : { xattrs }),
+  }
 }
 
 function comparePackages(before: PackageList, after: PackageList): PackageChange[] {

@@ -18,6 +18,8 @@ export interface ListedFile {
   readonly sizeBytes: number
   /** SHA-256 of a file's bytes in hex; of other types what tells two of them apart. */
   readonly content: string
+  /** `NAME=HEX` of each extended attribute, ACLs among them, by name. */
+  readonly xattrs: readonly string[]
 }
 
 /** What a layer changes in those below it. */
@@ -32,7 +34,10 @@ export interface LayerListing {
 export interface ListOptions {
   readonly signal?: AbortSignal | undefined
   /** Called with the whole content of the files that it names. */
-  readonly keepContent?: (path: string) => ((content: Buffer) => void) | undefined
+  readonly keepContent?: (
+    path: string,
+    sizeBytes: number,
+  ) => ((content: Buffer) => void) | undefined
 }
 
 /** Reads a layer once. @throws BLOB_CORRUPT, ARCHIVE_INVALID */
@@ -51,7 +56,8 @@ export async function listLayer(layer: Layer, options: ListOptions = {}): Promis
   const reader = new TarReader(
     {
       onEntry(entry) {
-        content = entry.type === 'file' ? fileContent(options.keepContent?.(entry.path)) : undefined
+        const keep = entry.type === 'file' && options.keepContent?.(entry.path, entry.size)
+        content = entry.type === 'file' ? fileContent(keep || undefined) : undefined
       },
       onData: bytes => content?.take(bytes),
       onEntryEnd,
@@ -85,9 +91,19 @@ function fileContent(keep: ((content: Buffer) => void) | undefined): FileContent
 
 function listedFile(entry: TarEntry, content: string | undefined): ListedFile {
   const { path, type, mode, uid, gid, size, linkTarget, deviceMajor, deviceMinor } = entry
+  const xattrs = [...entry.xattrs].map(([name, value]) => `${name}=${value.toString('hex')}`)
   const isDevice = type === 'character' || type === 'block'
   const device = isDevice ? `${deviceMajor}:${deviceMinor}` : linkTarget
-  return { path, type, mode, uid, gid, sizeBytes: size, content: content ?? device }
+  return {
+    path,
+    type,
+    mode,
+    uid,
+    gid,
+    sizeBytes: size,
+    content: content ?? device,
+    xattrs: xattrs.toSorted(),
+  }
 }
 
 /** The tree of files that a stack of layers makes, by path. */
@@ -151,7 +167,7 @@ export async function listImage(image: Image, options: ListOptions = {}): Promis
   return tree
 }
 
-export type FileDifference = 'type' | 'mode' | 'owner' | 'content'
+export type FileDifference = 'type' | 'mode' | 'owner' | 'content' | 'link' | 'device' | 'xattrs'
 
 /** In what two files of the same path differ; times are left out. */
 export function differences(a: ListedFile, b: ListedFile): FileDifference[] {
@@ -159,8 +175,15 @@ export function differences(a: ListedFile, b: ListedFile): FileDifference[] {
   if (a.type !== b.type) found.push('type')
   if (a.mode !== b.mode && b.type !== 'symlink') found.push('mode')
   if (a.uid !== b.uid || a.gid !== b.gid) found.push('owner')
-  if (a.type === b.type && a.content !== b.content) found.push('content')
+  if (a.type === b.type && a.content !== b.content) found.push(contentOf(a))
+  if (a.xattrs.join() !== b.xattrs.join()) found.push('xattrs')
   return found
+}
+
+/** What of a file is told by its `content`. */
+function contentOf({ type }: ListedFile): FileDifference {
+  if (type === 'symlink') return 'link'
+  return type === 'character' || type === 'block' ? 'device' : 'content'
 }
 
 function splitPath(path: string): { readonly directory: string; readonly name: string } {

@@ -6,7 +6,11 @@ import { compareImages } from '../../src/image/compare-images.ts'
 import type { Image } from '../../src/image/image.ts'
 import { listImage } from '../../src/image/layer-listing.ts'
 import { measureLayers } from '../../src/image/layer-usage.ts'
-import { parseApkInstalled, parseDpkgStatus } from '../../src/image/package-list.ts'
+import {
+  packageDatabase,
+  parseApkInstalled,
+  parseDpkgStatus,
+} from '../../src/image/package-list.ts'
 import { asDiffId, digestOf } from '../../src/oci/digest.ts'
 import type { RunConfig } from '../../src/oci/image-config.ts'
 import { mediaTypes } from '../../src/oci/media-types.ts'
@@ -82,6 +86,9 @@ test('files differ in type, mode, owner and content, and not in times', async t 
     { name: 'etc/text', body: 'one' },
     { name: 'etc/kind', body: 'kind' },
     { name: 'etc/gone', body: 'gone' },
+    { name: 'etc/link', type: '2', link: 'one' },
+    { name: 'etc/null', type: '3', major: 1, minor: 3 },
+    { name: 'etc/xattr', body: 'x', pax: { 'SCHILY.xattr.user.a': '1' } },
   )
   const after = tarOf(
     etc,
@@ -91,6 +98,9 @@ test('files differ in type, mode, owner and content, and not in times', async t 
     { name: 'etc/text', body: 'three' },
     { name: 'etc/kind', type: '2', link: 'text' },
     { name: 'etc/new', body: 'new' },
+    { name: 'etc/link', type: '2', link: 'two' },
+    { name: 'etc/null', type: '3', major: 1, minor: 5 },
+    { name: 'etc/xattr', body: 'x', pax: { 'SCHILY.xattr.user.a': '2' } },
   )
   const { files, bytes } = await compareImages(imageOf([before]), imageOf([after]))
   t.deepEqual(
@@ -98,13 +108,26 @@ test('files differ in type, mode, owner and content, and not in times', async t 
     [
       ['/etc/gone', 'removed', '', -4],
       ['/etc/kind', 'changed', 'type', -4],
+      ['/etc/link', 'changed', 'link', 0],
       ['/etc/mode', 'changed', 'mode', 0],
       ['/etc/new', 'added', '', 3],
+      ['/etc/null', 'changed', 'device', 0],
       ['/etc/owner', 'changed', 'owner', 0],
       ['/etc/text', 'changed', 'content', 2],
+      ['/etc/xattr', 'changed', 'xattrs', 0],
     ],
   )
-  t.deepEqual(bytes, [17, 14])
+  t.deepEqual(bytes, [18, 15])
+  const stateOf = (path: string): unknown[] =>
+    files.filter(file => file.path === path).flatMap(({ from, to }) => [from, to])
+  t.like(stateOf('/etc/mode'), [{ mode: '0644' }, { mode: '0755' }])
+  t.like(stateOf('/etc/kind'), [
+    { type: 'file', sizeBytes: 4 },
+    { type: 'symlink', link: 'text' },
+  ])
+  t.like(stateOf('/etc/null'), [{ device: '1:3' }, { device: '1:5' }])
+  t.like(stateOf('/etc/xattr'), [{ xattrs: ['user.a=31'] }, { xattrs: ['user.a=32'] }])
+  t.deepEqual(stateOf('/etc/new')[0], undefined)
 })
 
 test('a hard link stands for its file in both forms', async t => {
@@ -156,7 +179,20 @@ test('what a layer writes and a later one hides is the waste of the first', asyn
   t.deepEqual(wasted[0], { path: '/etc/big', bytes: 1000, writtenBy: 0, hiddenBy: 1 })
 })
 
-test('package databases of dpkg and apk', t => {
+test('a database of packages that is damaged is told of, and the rest is compared', async t => {
+  const broken = imageOf([
+    tarOf(etc, { name: 'etc/a', body: 'a' }, { name: 'var/lib/rpm/Packages', body: 'nonsense' }),
+  ])
+  const { files, unread } = await compareImages(broken, imageOf([tarOf(etc)]))
+  t.is(files.length, 2)
+  t.deepEqual(unread, ['/var/lib/rpm/Packages: the rpm database has a form that is not known here'])
+})
+
+test('package databases of dpkg, apk and pacman', t => {
+  const desc = packageDatabase('var/lib/pacman/local/zlib-1:1.3-1/desc')
+  const text = '%NAME%\nzlib\n\n%VERSION%\n1:1.3-1\n\n%ARCH%\nx86_64\n'
+  t.deepEqual([...(desc?.(Buffer.from(text)) ?? [])], [['zlib', '1:1.3-1']])
+  t.is(packageDatabase('var/lib/pacman/local/zlib-1/files'), undefined)
   const dpkg =
     'Package: l\nStatus: install ok installed\nArchitecture: i386\nMulti-Arch: same\nVersion: 1:2\n'
   t.deepEqual([...parseDpkgStatus(dpkg)], [['l:i386', '1:2']])

@@ -13,7 +13,7 @@ export const command: CommandSpec = {
   name: 'diff',
   summary: 'Show in what two images differ: files, sizes, configuration, packages',
   details: [
-    'A line for each file: A for one that only the second image has, D for one that only the first has, C for a changed one with what differs. Times are not compared. Packages are read from the databases of dpkg and apk.',
+    'A line for each file: A for one that only the second image has, D for one that only the first has, C for a changed one with what differs. Times are not compared; xattrs are, and ACLs with them. Packages are read from the databases of dpkg, rpm, apk and pacman. With --json each file has what it was and what it is.',
   ],
   operands: 'A B',
   minOperands: 2,
@@ -29,6 +29,7 @@ export const command: CommandSpec = {
     const { compareImages } = await import('../../image/compare-images.ts')
     const difference = await compareImages(a, b, context.signal)
     for (const line of formatDifference(difference)) context.print(line)
+    for (const message of difference.unread) context.emit({ kind: 'warning', message })
     context.printJson(difference)
     return 0
   },

@@ -16,7 +16,7 @@ export const command: CommandSpec = {
   operands: '[FILE|DIRECTORY]',
   maxOperands: 1,
   details: [
-    'Takes docker and OCI archives, plain or packed with gzip, bzip2, xz or zstd, and OCI layout directories. Reads standard input where no file is named.',
+    'Takes docker and OCI archives, plain or packed with gzip, bzip2, xz or zstd, OCI layout directories, and those that skopeo calls dir and podman docker-dir. Reads standard input where no file is named.',
   ],
   options: [
     { long: 'input', short: 'i', value: 'FILE', summary: 'Read this file, not standard input' },
