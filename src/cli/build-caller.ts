@@ -159,10 +159,23 @@ function readHost(text: string): string {
   throw badValue('--add-host', text, 'write NAME:ADDRESS with an IP address')
 }
 
-/** Limits that only `run` has are not set. */
+/** The limits that `run` has, too; its others are not set. */
+const sharedLimits = new Set([
+  'memory',
+  'memory-swap',
+  'cpus',
+  'cpu-shares',
+  'cpuset-cpus',
+  'cpuset-mems',
+])
+
 function onlyKnown(options: ParsedOptions): ParsedOptions {
-  const unknown = new Set(['pids-limit', 'memory-reservation'])
-  return { ...options, text: long => (unknown.has(long) ? undefined : options.text(long)) }
+  return {
+    ...options,
+    flag: () => false,
+    text: long => (sharedLimits.has(long) ? options.text(long) : undefined),
+    texts: () => [],
+  }
 }
 
 type Limits = NonNullable<RunLimits['resources']>
