@@ -19,6 +19,7 @@ const rows: Readonly<Record<string, () => Promise<{ readonly row: Row }>>> = {
   run: () => import('./rows/run-true.ts'),
   bridge: () => import('./rows/run-bridge.ts'),
   import: () => import('./rows/import-archive.ts'),
+  store: () => import('./rows/big-store.ts'),
   registry: () => import('./rows/registry.ts'),
   memory: () => import('./rows/memory.ts'),
   rebuild: () => import('./rows/rebuild.ts'),
