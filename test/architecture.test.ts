@@ -16,7 +16,7 @@ const mayImport: Record<string, readonly string[]> = {
   registry: ['core', 'oci', 'store', 'image'],
   runtime: ['core', 'oci', 'native'],
   network: ['core', 'native', 'runtime'],
-  'oci-runtime': ['core', 'oci', 'runtime'],
+  'oci-runtime': ['core', 'oci', 'native', 'runtime'],
   rootfs: ['core', 'oci', 'plan', 'native', 'layer', 'runtime'],
   container: ['core', 'oci', 'native', 'store', 'layer', 'image', 'runtime', 'network', 'rootfs'],
   build: [

@@ -2,9 +2,9 @@
 // failures. Warnings go to the log; without one to standard error, but never to that of `create` and `run`, which is the
 // container's.
 
+import { closeSync, openSync } from 'node:fs'
 import path from 'node:path'
 import { KauriError } from '../core/errors.ts'
-import type { BuildEvent } from '../core/events.ts'
 import type { LogFormat } from '../oci-runtime/engine-words.ts'
 import type { OciHost } from '../oci-runtime/oci-host.ts'
 import type {
@@ -57,7 +57,7 @@ export function ociCommand(spec: OciCommandSpec): CommandSpec {
         const { inEngineWords } = await import('../oci-runtime/engine-words.ts')
         const told = inEngineWords(error)
         const message = told instanceof Error ? told.message : String(told)
-        await log(input.options, { level: 'error', message })
+        await log(input.options, { level: 'error', message }).catch(() => {})
         throw told
       }
     },
@@ -69,12 +69,28 @@ async function openHost(
   lendsStreams: boolean,
 ): Promise<OciHost> {
   refuseSystemd(options)
+  checkLog(options)
   const { createBuiltinRuntime } = await import('../runtime/builtin-runtime.ts')
   const runRoot = path.resolve(options.text('root') ?? path.join(context.runRoot, 'oci'))
   return {
     runtime: createBuiltinRuntime({ runRoot, cacheRoot: path.join(context.dataRoot, 'cache') }),
-    emit: event => tell(event, { options, context, lendsStreams }),
+    emit: event => {
+      if (event.kind === 'warning')
+        tell(event.message, { options, context, isSilent: lendsStreams })
+    },
+    warn: message => tell(message, { options, context, isSilent: false }),
     signal: context.signal,
+  }
+}
+
+/** A log that cannot be written would hide why something failed. @throws USAGE */
+function checkLog(options: ParsedOptions): void {
+  const file = options.text('log')
+  if (file === undefined) return
+  try {
+    closeSync(openSync(file, 'a', 0o644))
+  } catch (error) {
+    throw new KauriError('USAGE', `the log ${file} cannot be written`, { cause: error })
   }
 }
 
@@ -90,14 +106,13 @@ function refuseSystemd(options: ParsedOptions): void {
 interface Telling {
   readonly options: ParsedOptions
   readonly context: CommandContext
-  readonly lendsStreams: boolean
+  /** Nothing but the log may be written to. */
+  readonly isSilent: boolean
 }
 
-function tell(event: BuildEvent, { options, context, lendsStreams }: Telling): void {
-  if (event.kind !== 'warning') return
-  if (options.text('log') !== undefined)
-    void log(options, { level: 'warning', message: event.message })
-  else if (!lendsStreams) context.emit(event)
+function tell(message: string, { options, context, isSilent }: Telling): void {
+  if (options.text('log') !== undefined) void log(options, { level: 'warning', message })
+  else if (!isSilent) context.emit({ kind: 'warning', message })
 }
 
 interface LogLine {

@@ -92,22 +92,25 @@ void drop_privileges(const struct plan *plan) {
   if (granted != plan->permitted)
     report("warning", "capabilities %#llx are not this process's to give",
            (unsigned long long)(plan->permitted & ~own.permitted));
+  // Before the bounding set shrinks, which limits what can become inheritable.
+  const uint64_t inheritable = plan->inheritable & own.permitted;
+  const struct capabilities all = {own.permitted, own.permitted, inheritable};
+  set_capabilities(&all);
   limit_bounding_set(plan->bounding);
   become_user(plan);
   if (plan->no_new_privileges) {
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) die_errno("prctl(PR_SET_NO_NEW_PRIVS)");
   } else {
     // Without no_new_privs loading a filter takes CAP_SYS_ADMIN, which a change of ids has taken out of the effective set.
-    const struct capabilities all = {own.permitted, own.permitted, 0};
     set_capabilities(&all);
     load_filter(plan);
   }
   const struct capabilities final = {
       .effective = plan->effective & granted,
       .permitted = granted,
-      .inheritable = plan->inheritable & granted,
+      .inheritable = inheritable,
   };
   set_capabilities(&final);
-  raise_ambient(plan->ambient & final.inheritable);
+  raise_ambient(plan->ambient & inheritable & granted);
   if (plan->no_new_privileges) load_filter(plan);
 }

@@ -8,6 +8,7 @@ import { KauriError } from '../core/errors.ts'
 import type { HooksConfig, RuntimeConfig } from '../oci/runtime-config.ts'
 import type { ContainerStatus } from '../runtime/container-runtime.ts'
 import { type OciBundle, readBundle } from './bundle.ts'
+import { withHome } from './home-variable.ts'
 import { runHooks, runHooksOrWarn } from './host-hooks.ts'
 import {
   checkId,
@@ -43,7 +44,8 @@ export async function createContainer(
   if (findContainer(host, id) !== undefined)
     throw new KauriError('NAME_IN_USE', `container with id exists: ${JSON.stringify(id)}`)
   const bundle = readBundle(request.bundle, request.configFile)
-  const config = request.adjust(bundle.config)
+  const adjusted = request.adjust(bundle.config)
+  const config = { ...adjusted, process: withHome(adjusted.process, bundle.rootPath) }
   checkTerminal(config, request)
   const record: OciRecord = {
     bundle: bundle.directory,
@@ -83,8 +85,8 @@ async function create(
   const prepared = async (pid: number): Promise<string> => {
     const state = { ...createdState(id, config, record), pid }
     const text = JSON.stringify(state)
-    await runHooks('prestart', hooks.prestart, text)
-    await runHooks('createRuntime', hooks.createRuntime, text)
+    await runHooks('prestart', hooks.prestart, { state: text, bundle: bundle.directory })
+    await runHooks('createRuntime', hooks.createRuntime, { state: text, bundle: bundle.directory })
     return JSON.stringify({ ...state, pid: pidInside(config, pid) })
   }
   return await runtime.create(
@@ -154,7 +156,8 @@ async function undo(id: string, { runtime }: OciHost): Promise<void> {
 export async function runPoststop(
   hooks: HooksConfig | undefined,
   state: OciState,
-  { emit }: OciHost,
+  { warn }: OciHost,
 ): Promise<void> {
-  await runHooksOrWarn('poststop', hooks?.poststop, { state: JSON.stringify(state), emit })
+  const { bundle } = state
+  await runHooksOrWarn('poststop', hooks?.poststop, { state: JSON.stringify(state), bundle, warn })
 }

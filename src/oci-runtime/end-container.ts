@@ -4,7 +4,7 @@
 import { constants } from 'node:os'
 import { KauriError } from '../core/errors.ts'
 import { runPoststop } from './create-container.ts'
-import { findContainer, getContainer, type OciHost, stateOf } from './oci-host.ts'
+import { findContainer, getContainer, listContainers, type OciHost, stateOf } from './oci-host.ts'
 
 export interface KillRequest {
   readonly id: string
@@ -65,4 +65,20 @@ export async function deleteContainer(id: string, force: boolean, host: OciHost)
     )
   await host.runtime.delete(id, { force })
   await runPoststop(config.hooks, { ...stateOf(container), pid: 0, status: 'stopped' }, host)
+}
+
+/** Ids of the containers that fit a regular expression. @throws USAGE */
+export function idsLike(pattern: string, host: OciHost): readonly string[] {
+  const expression = parsePattern(pattern)
+  return listContainers(host).flatMap(({ status: { id } }) => (expression.test(id) ? [id] : []))
+}
+
+function parsePattern(pattern: string): RegExp {
+  try {
+    return new RegExp(pattern)
+  } catch (error) {
+    throw new KauriError('USAGE', `${JSON.stringify(pattern)} is no regular expression`, {
+      cause: error,
+    })
+  }
 }

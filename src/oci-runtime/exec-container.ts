@@ -9,6 +9,7 @@ import { parseExact } from '../oci/read-runtime-config.ts'
 import type { ExecIo, ExecProcess } from '../runtime/container-runtime.ts'
 import type { RunningContainer } from '../runtime/runtime.ts'
 import { writePidFile } from './create-container.ts'
+import { withHome } from './home-variable.ts'
 import { getContainer, type OciHost } from './oci-host.ts'
 
 export interface ExecRequest {
@@ -31,7 +32,9 @@ export async function execInContainer(request: ExecRequest, host: OciHost): Prom
       `cannot exec in a stopped container: ${request.id}`,
     )
   const { pidFile, detach } = request
-  const result = await host.runtime.exec(request.id, request.process, {
+  const env = request.process.env ?? status.config.process.env
+  const process = withHome({ ...request.process, env }, `/proc/${status.pid}/root`)
+  const result = await host.runtime.exec(request.id, process, {
     io: ioOf(request),
     preserveFds: request.preserveFds,
     signal: host.signal,

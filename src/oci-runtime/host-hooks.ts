@@ -2,23 +2,30 @@
 // config.md#posix-platform-hooks). Each gets the container's state on its standard input.
 
 import { spawn } from 'node:child_process'
+import process from 'node:process'
 import { KauriError } from '../core/errors.ts'
-import type { Emit } from '../core/events.ts'
 import type { HookConfig } from '../oci/runtime-config.ts'
 
 /** How much of what a failed hook says is told. */
 const maxOutputBytes = 4096
 
+/** What all hooks of one moment share. */
+export interface HookRun {
+  /** JSON for their standard input. */
+  readonly state: string
+  /** Their working directory. */
+  readonly bundle: string
+}
+
 /** Runs hooks one after the other. @throws LAUNCH_FAILED at the first that fails */
 export async function runHooks(
   name: string,
   hooks: readonly HookConfig[] = [],
-  state: string,
+  run: HookRun,
 ): Promise<void> {
   for (const hook of hooks) {
-    const problem = await runHook(hook, state)
-    if (problem !== undefined)
-      throw new KauriError('LAUNCH_FAILED', `the ${name} hook ${hook.path} ${problem}`)
+    const problem = await runHook(hook, run)
+    if (problem !== undefined) throw new KauriError('LAUNCH_FAILED', `${name} hook ${problem}`)
   }
 }
 
@@ -26,21 +33,25 @@ export async function runHooks(
 export async function runHooksOrWarn(
   name: string,
   hooks: readonly HookConfig[] = [],
-  { state, emit }: { readonly state: string; readonly emit: Emit },
+  run: HookRun & { readonly warn: (message: string) => void },
 ): Promise<void> {
   for (const hook of hooks) {
-    const problem = await runHook(hook, state)
-    if (problem !== undefined)
-      emit({ kind: 'warning', message: `the ${name} hook ${hook.path} ${problem}` })
+    const problem = await runHook(hook, run)
+    if (problem !== undefined) run.warn(`${name} hook ${problem}`)
   }
 }
 
 /** What went wrong, or undefined. */
-async function runHook(hook: HookConfig, state: string): Promise<string | undefined> {
-  const { path, args = [path], env = [], timeout } = hook
+async function runHook(
+  hook: HookConfig,
+  { state, bundle: cwd }: HookRun,
+): Promise<string | undefined> {
+  const { path, args = [path], env, timeout } = hook
   const child = spawn(path, args.slice(1), {
     argv0: args[0] ?? path,
-    env: Object.fromEntries(env.map(variable => splitVariable(variable))),
+    cwd,
+    // A hook that names no environment gets that of the engine.
+    env: env === undefined ? process.env : Object.fromEntries(env.map(splitVariable)),
     stdio: ['pipe', 'ignore', 'pipe'],
   })
   let output = ''
@@ -56,16 +67,16 @@ async function runHook(hook: HookConfig, state: string): Promise<string | undefi
         ? undefined
         : setTimeout(() => {
             child.kill('SIGKILL')
-            resolve(`did not end within ${timeout} s`)
+            resolve(`did not end within ${timeout} s: ${path}`)
           }, timeout * 1000)
-    child.once('error', error => resolve(`cannot be run: ${error.message}`))
+    child.once('error', error => resolve(`cannot be run: ${path}: ${error.message}`))
     // Not `close`: what a hook leaves running in the background may hold its streams.
     child.once('exit', (code, signal) => {
       clearTimeout(timer)
       child.stderr.destroy()
       const said = output.trim() === '' ? '' : `: ${output.trim()}`
       if (code === 0) resolve(undefined)
-      else resolve(`${signal === null ? `exited with ${code}` : `was ended by ${signal}`}${said}`)
+      else resolve(`failed with ${signal ?? `exit code ${code}`}: ${path}${said}`)
     })
   })
 }

@@ -10,7 +10,10 @@ import type { ContainerRuntime, ContainerStatus } from '../runtime/container-run
 
 export interface OciHost {
   readonly runtime: ContainerRuntime
+  /** What the runtime says while streams may be the container's. */
   readonly emit: Emit
+  /** Tells of what went wrong after a container's end. */
+  readonly warn: (message: string) => void
   readonly signal: AbortSignal
 }
 

@@ -22,7 +22,10 @@ export async function startContainer(id: string, host: OciHost): Promise<void> {
   const inside = JSON.stringify({ ...state, pid: pidInside(status.config, status.pid) })
   try {
     await host.runtime.start(id, { stateJson: inside })
-    await runHooks('poststart', status.config.hooks?.poststart, poststartState(container))
+    await runHooks('poststart', status.config.hooks?.poststart, {
+      state: poststartState(container),
+      bundle: record.bundle,
+    })
   } catch (error) {
     if (isHookFailure(error)) await destroy(container, host)
     throw error

@@ -26,7 +26,11 @@ function problemOf(config: RuntimeConfig): string | undefined {
 
 type Has = (type: NamespaceType) => boolean
 
-function namespaceProblem({ hostname, domainname }: RuntimeConfig, has: Has): string | undefined {
+function namespaceProblem(config: RuntimeConfig, has: Has): string | undefined {
+  const { hostname, domainname, linux } = config
+  const setting = linux.sysctl?.['kernel.domainname']
+  if (domainname !== undefined && setting !== undefined && setting !== domainname)
+    return 'domainname: linux.sysctl has another kernel.domainname'
   if (has('uts')) return undefined
   if (hostname !== undefined) return 'hostname: needs a uts namespace, for it would be the host’s'
   if (domainname !== undefined)

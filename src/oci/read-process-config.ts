@@ -139,6 +139,13 @@ const readScheduler: ReadJson<SchedulerConfig> = (value, place) => {
   })
 }
 
+/** Go leaves 0 out. */
+const readLevel: ReadJson<number> = (value, place) => {
+  const level = readSize(value, place)
+  if (level > 7) throw wrongShape(place, 'a priority from 0 to 7', value)
+  return level
+}
+
 const readIoPriority: ReadJson<NonNullable<ProcessConfig['ioPriority']>> = (value, place) => {
   const priority = objectReader(value, place)
   return {
@@ -146,11 +153,7 @@ const readIoPriority: ReadJson<NonNullable<ProcessConfig['ioPriority']>> = (valu
       'class',
       oneOf(['IOPRIO_CLASS_RT', 'IOPRIO_CLASS_BE', 'IOPRIO_CLASS_IDLE'] as const),
     ),
-    priority: priority.required('priority', (number, at) => {
-      const level = readSize(number, at)
-      if (level > 7) throw wrongShape(at, 'a priority from 0 to 7', number)
-      return level
-    }),
+    priority: priority.optional('priority', readLevel) ?? 0,
   }
 }
 

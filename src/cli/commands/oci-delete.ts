@@ -6,13 +6,17 @@ import { ociCommand } from '../oci-command.ts'
 export const command: CommandSpec = ociCommand({
   name: 'oci delete',
   summary: 'Delete a stopped container',
-  operands: 'ID',
+  operands: 'ID|PATTERN',
   minOperands: 1,
   maxOperands: 1,
-  options: [{ long: 'force', short: 'f', summary: 'Kill it first; it need not exist' }],
-  async run({ options, positionals: [id = ''], host }) {
-    const { deleteContainer } = await import('../../oci-runtime/end-container.ts')
-    await deleteContainer(id, options.flag('force'), host)
+  options: [
+    { long: 'force', short: 'f', summary: 'Kill it first; it need not exist' },
+    { long: 'regex', summary: 'Delete every container whose id fits a regular expression' },
+  ],
+  async run({ options, positionals: [word = ''], host }) {
+    const { deleteContainer, idsLike } = await import('../../oci-runtime/end-container.ts')
+    const ids = options.flag('regex') ? idsLike(word, host) : [word]
+    for (const id of ids) await deleteContainer(id, options.flag('force'), host)
     return 0
   },
 })
