@@ -3,6 +3,7 @@
 import { KauriError } from '../core/errors.ts'
 import { type Challenge, parseChallenges } from './challenge.ts'
 import type { Credentials } from './registry.ts'
+import { isLinkLocalHost, isLoopbackHost } from './registry-host.ts'
 import {
   basicAuthorization,
   fetchToken,
@@ -126,13 +127,13 @@ function choose(challenges: readonly Challenge[], host: string, origin: URL): Ch
   return basic === undefined ? undefined : { wanted: { kind: 'basic' }, challenge: basic }
 }
 
-/** A password never travels in the clear because a registry says so: plain http only where the registry speaks it, too. */
+/**
+ * A password never travels in the clear because a registry says so: plain http only where the registry speaks it, too, and to
+ * nobody else than its own host; and never to where clouds keep secrets.
+ */
 function tokenServer({ parameters }: Challenge, host: string, origin: URL): TokenServer {
   const realm = URL.parse(parameters.get('realm') ?? '')
-  const isSafe =
-    realm !== null &&
-    (realm.protocol === 'https:' || (realm.protocol === 'http:' && origin.protocol === 'http:'))
-  if (!isSafe)
+  if (realm === null || !isSafeRealm(realm, origin))
     throw new KauriError(
       'REGISTRY_FAILED',
       `${host} sends logins to "${(parameters.get('realm') ?? '').slice(0, 200)}", which is no https address`,
@@ -140,4 +141,13 @@ function tokenServer({ parameters }: Challenge, host: string, origin: URL): Toke
   realm.username = ''
   realm.password = ''
   return { realm, service: parameters.get('service') }
+}
+
+function isSafeRealm(realm: URL, origin: URL): boolean {
+  if (isLinkLocalHost(realm.hostname) && realm.hostname !== origin.hostname) return false
+  if (realm.protocol === 'https:') return true
+  const isSameMachine =
+    realm.hostname === origin.hostname ||
+    (isLoopbackHost(realm.hostname) && isLoopbackHost(origin.hostname))
+  return realm.protocol === 'http:' && origin.protocol === 'http:' && isSameMachine
 }

@@ -128,12 +128,14 @@ async function* receive(
   let failures = 0
   let receivedAtFailure = 0
   let rest: Rest = { answer: first, skip: 0 }
+  const pace = leastPace(session.limits, endpoint)
   for (;;) {
     let failure: unknown
     try {
       for await (const chunk of withoutStart(rest)) {
         received += chunk.byteLength
         if (received > size) throw tooLong(endpoint, descriptor)
+        pace.require(received)
         yield chunk
       }
     } catch (error) {
@@ -147,6 +149,31 @@ async function* receive(
     await waitMs(backOffMs(failures - 1, session.limits), options.signal)
     const wish = { endpoint, descriptor, from: received }
     rest = await restOf(await ask(session, wish, options), wish)
+  }
+}
+
+interface Pace {
+  /** @throws REGISTRY_FAILED where too little came for too long */
+  require(receivedBytes: number): void
+}
+
+/** Who drips would hold a pull for days: each byte begins the wait for the next one anew. */
+function leastPace({ idleMs, leastBytesPerSecond }: Session['limits'], { host }: Endpoint): Pace {
+  let sinceMs = performance.now()
+  let before = 0
+  return {
+    require(received) {
+      const elapsedMs = performance.now() - sinceMs
+      if (elapsedMs < idleMs) return
+      if (received - before < (leastBytesPerSecond * elapsedMs) / 1000)
+        throw new KauriError(
+          'REGISTRY_FAILED',
+          `${host} sends less than ${leastBytesPerSecond} bytes a second`,
+          { hint: 'try again: what is complete is kept' },
+        )
+      sinceMs += elapsedMs
+      before = received
+    },
   }
 }
 

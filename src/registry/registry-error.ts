@@ -5,7 +5,7 @@ import { hasErrno, KauriError } from '../core/errors.ts'
 import { publicAddress } from './registry-host.ts'
 import { type HttpAnswer, type HttpRequest, readWhole, type WholeAnswer } from './transport.ts'
 
-const maxErrorBytes = 64 * 1024
+const errorLimits = { maxBytes: 64 * 1024, withinMs: 30_000, what: 'the error' }
 const maxMessageLength = 300
 
 /** The errors that a registry's answer lists; empty for an answer of any other form. */
@@ -18,7 +18,7 @@ export interface RegistryReport {
 /** Reads the body of a refusal; never fails. */
 export async function readReport(answer: HttpAnswer): Promise<RegistryReport> {
   try {
-    return reportOf(await readWhole(answer, maxErrorBytes, 'the error'))
+    return reportOf(await readWhole(answer, errorLimits))
   } catch {
     return { codes: [], text: '' }
   }

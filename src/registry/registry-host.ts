@@ -27,6 +27,20 @@ export function isLoopbackHost(hostname: string): boolean {
   return /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/i.test(name)
 }
 
+/**
+ * Addresses of the own link, where clouds tell machines their secrets: nothing that a registry says may lead there, unless
+ * it lives there itself.
+ */
+export function isLinkLocalHost(hostname: string): boolean {
+  const name = hostname.replace(/^\[|\]$/g, '').toLowerCase()
+  return (
+    /^169\.254\.\d{1,3}\.\d{1,3}$/.test(name) ||
+    /^fe[89ab][0-9a-f]:/.test(name) ||
+    name.startsWith('::ffff:a9fe:') ||
+    /^(?:fd00:ec2::254|metadata\.google\.internal|metadata)$/.test(name)
+  )
+}
+
 /** An address for messages: signed ones have secrets behind the path. */
 export function publicAddress(url: URL): string {
   return `${url.protocol}//${url.host}${url.pathname}`

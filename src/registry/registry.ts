@@ -126,6 +126,10 @@ export interface RegistryLimits {
   readonly commitMs: number
   /** Between two pieces of an answer. */
   readonly idleMs: number
+  /** A document must have come by then. */
+  readonly documentMs: number
+  /** A blob must come faster, in bytes, over each time of `idleMs`. */
+  readonly leastBytesPerSecond: number
   readonly attempts: number
   /** The first wait before a request is sent again; each further one is twice as long, with jitter. */
   readonly firstWaitMs: number
@@ -140,6 +144,8 @@ export const defaultLimits: RegistryLimits = {
   answerMs: 60_000,
   commitMs: 30 * 60_000,
   idleMs: 60_000,
+  documentMs: 5 * 60_000,
+  leastBytesPerSecond: 64,
   attempts: 5,
   firstWaitMs: 500,
   longestWaitMs: 60_000,

@@ -13,7 +13,7 @@ import {
   reportOf,
   unreachable,
 } from './registry-error.ts'
-import { isLoopbackHost, publicAddress } from './registry-host.ts'
+import { isLinkLocalHost, isLoopbackHost, publicAddress } from './registry-host.ts'
 import { asksToWait, backOffMs, isPassingStatus, retryAfterMs, waitMs } from './retry.ts'
 import type { SendPlain } from './token.ts'
 import {
@@ -100,11 +100,25 @@ export function openSession(parts: SessionParts): Session {
     limits: parts.limits,
     send: request => retrying(work, retryingOf(request), () => sendThroughRedirects(work, request)),
     read: (request, { maxBytes, what }) =>
-      retrying(work, retryingOf(request), async () =>
-        readWhole(await sendThroughRedirects(work, request), maxBytes, what),
-      ),
+      retrying(work, retryingOf(request), async () => {
+        const answer = await sendThroughRedirects(work, request)
+        requireUnpacked(answer, what)
+        return await readWhole(answer, { maxBytes, what, withinMs: parts.limits.documentMs })
+      }),
     [Symbol.asyncDispose]: () => parts.transport[Symbol.asyncDispose](),
   }
+}
+
+/** A few packed bytes can be gigabytes, and nobody has asked for them. */
+function requireUnpacked(answer: SessionAnswer, what: string): void {
+  const { body, url } = answer
+  const encoding = answer.header('content-encoding')?.trim().toLowerCase() ?? 'identity'
+  if (encoding === '' || encoding === 'identity') return
+  body.destroy()
+  throw new KauriError(
+    'REGISTRY_FAILED',
+    `${url.host} packs ${what} as "${encoding.slice(0, 40)}", which nobody has asked for`,
+  )
 }
 
 /** On this machine plain http is the usual way, and costs a certificate store less to try. */
@@ -189,7 +203,9 @@ export function locationTarget(from: URL, location: string | undefined): URL {
       const same = new URL(from.origin)
       return new URL(`${to.pathname}${to.search}`, same)
     }
-  const isSafe = to.protocol === 'https:' || (to.protocol === 'http:' && from.protocol === 'http:')
+  const isHttp = to.protocol === 'http:' && from.protocol === 'http:'
+  const isForeign = isLinkLocalHost(to.hostname) && to.hostname !== from.hostname
+  const isSafe = (to.protocol === 'https:' || isHttp) && !isForeign
   if (!isSafe)
     throw new KauriError(
       'REGISTRY_FAILED',
@@ -243,7 +259,11 @@ function authContext(work: Work, { endpoint, signal }: SessionRequest): AuthCont
     const tls = (): TlsSettings => work.tlsOf(url.host, insecure)
     const what = `the answer of the token server ${url.host}`
     return await retrying(work, { host: url.host, once: false, signal }, async () =>
-      readWhole(await work.transport.send({ ...request, tls, signal }), maxTokenAnswerBytes, what),
+      readWhole(await work.transport.send({ ...request, tls, signal }), {
+        maxBytes: maxTokenAnswerBytes,
+        what,
+        withinMs: work.limits.documentMs,
+      }),
     )
   }
   return { send, credentials: () => work.credentials.find(endpoint.name, { signal }) }

@@ -244,25 +244,35 @@ export interface WholeAnswer extends Omit<HttpAnswer, 'body'> {
   readonly bytes: Uint8Array
 }
 
-/** Reads an answer of bounded length; `what` names it in the error. @throws REGISTRY_FAILED where it is longer */
+export interface WholeLimits {
+  readonly maxBytes: number
+  /** From the first line to the last byte. */
+  readonly withinMs: number
+  /** Names the answer in errors. */
+  readonly what: string
+}
+
+/** Reads an answer of bounded length and time. @throws REGISTRY_FAILED where it is longer */
 export async function readWhole<T extends HttpAnswer>(
   answer: T,
-  maxBytes: number,
-  what: string,
+  { maxBytes, withinMs, what }: WholeLimits,
 ): Promise<Omit<T, 'body'> & WholeAnswer> {
-  const tooLong = (): KauriError =>
-    new KauriError('REGISTRY_FAILED', `${what} has more than ${maxBytes} bytes`)
+  const failed = (reason: string): KauriError =>
+    new KauriError('REGISTRY_FAILED', `${what} ${reason}`)
   const { body, ...head } = answer
   if (Number(answer.header('content-length') ?? 0) > maxBytes) {
     body.destroy()
-    throw tooLong()
+    throw failed(`has more than ${maxBytes} bytes`)
   }
   const chunks: Uint8Array[] = []
+  const startedMs = performance.now()
   let size = 0
   for await (const chunk of body) {
     size += chunk.byteLength
-    // Leaving the loop destroys the stream.
-    if (size > maxBytes) throw tooLong()
+    // Leaving the loop ends the connection.
+    if (size > maxBytes) throw failed(`has more than ${maxBytes} bytes`)
+    if (performance.now() - startedMs > withinMs)
+      throw failed(`did not come whole within ${Math.round(withinMs / 1000)} s`)
     chunks.push(Buffer.from(chunk))
   }
   return { ...head, bytes: Buffer.concat(chunks) }

@@ -12,6 +12,8 @@ export const quickLimits: RegistryLimits = {
   answerMs: 400,
   commitMs: 2000,
   idleMs: 400,
+  documentMs: 3000,
+  leastBytesPerSecond: 64,
   attempts: 4,
   firstWaitMs: 5,
   longestWaitMs: 1500,
