@@ -23,10 +23,12 @@ export interface ArchiveContents {
 }
 
 /** Image archives hold documents and layers; a root file system holds many thousand files. */
-const archiveLimits: ArchiveLimits = { ...defaultArchiveLimits, maxEntries: 20_000, maxDepth: 8 }
+const documentLimits = { maxEntries: 20_000, maxDepth: 8 } as const
 
 export interface ReceiveOptions {
   readonly name: string
+  /** Of the archive and of each layer in it; by default those that real ones stay below. */
+  readonly limits?: ArchiveLimits | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -38,11 +40,12 @@ export async function receiveArchive(
   options: ReceiveOptions,
 ): Promise<ArchiveContents> {
   const { name, signal } = options
+  const limits = { ...(options.limits ?? defaultArchiveLimits), ...documentLimits }
   const files = new Map<string, StoredBlob>()
   const links = new Map<string, string>()
-  const { bytes } = await decompress(source, { name, limits: archiveLimits, signal })
+  const { bytes } = await decompress(source, { name, limits, signal })
   // tar-stream takes what it is told; the limits, and what no archive may say, are checked before it sees the bytes.
-  const checked = checkTarWhilePassing(bytes, { name, limits: archiveLimits })
+  const checked = checkTarWhilePassing(bytes, { name, limits })
   await readEntries(checked, signal, async entry => {
     const { type, linkname } = entry.header
     const file = cleanName(entry.header.name)

@@ -4,6 +4,7 @@
 import { statSync } from 'node:fs'
 import { KauriError } from '../core/errors.ts'
 import { type Emit, inStep } from '../core/events.ts'
+import type { ArchiveLimits } from '../layer/layer.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Platform } from '../oci/platform.ts'
@@ -28,6 +29,8 @@ export interface LoadOptions {
   readonly name: string
   /** Of images for several platforms only the one for this; the others of the archive are left alone. */
   readonly platform?: Platform | undefined
+  /** Of the archive and of each layer in it; by default those that real ones stay below. */
+  readonly limits?: ArchiveLimits | undefined
   readonly signal?: AbortSignal | undefined
   readonly emit: Emit
 }
@@ -41,11 +44,11 @@ export async function loadArchive(
   source: AsyncIterable<Uint8Array>,
   options: LoadOptions,
 ): Promise<LoadedImage[]> {
-  const { emit, name, platform, signal } = options
+  const { emit, limits, name, platform, signal } = options
   using batch = store.openBatch()
   const images = await inStep(emit, { id: 'load', title: `load ${name}` }, async () => {
-    const contents = await receiveArchive(source, batch, store, { name, signal })
-    const work: LoadWork = { store, batch, contents, platform, signal }
+    const contents = await receiveArchive(source, batch, store, { name, limits, signal })
+    const work: LoadWork = { store, batch, contents, platform, limits, signal }
     const found = await readArchiveItems(work)
     if (found.length === 0) throw noImageArchive('it names no image')
     const needed = new Set<Digest>()
@@ -64,6 +67,8 @@ export interface LoadWork {
   readonly contents: ArchiveContents
   /** Left out: all that the archive has. */
   readonly platform?: Platform | undefined
+  /** Of each layer. */
+  readonly limits?: ArchiveLimits | undefined
   readonly signal?: AbortSignal | undefined
 }
 

@@ -30,11 +30,11 @@ export async function loadLayer(
   work: LoadWork,
   expected?: DiffId,
 ): Promise<LayerOfImage> {
-  const { batch, contents, signal } = work
+  const { batch, contents, signal, limits = defaultArchiveLimits } = work
   const { name, digest, size } = file
   const blob = await contents.blobs.openBlob({ mediaType: mediaTypes.layerTar, digest, size })
-  const { format, bytes } = await decompress(blob, { signal, name })
-  const tar = checkTarWhilePassing(bytes, { name, limits: defaultArchiveLimits })
+  const { format, bytes } = await decompress(blob, { limits, signal, name })
+  const tar = checkTarWhilePassing(bytes, { name, limits })
   if (format === 'gzip' || format === 'zstd') {
     const measured = await measureTar(tar)
     requireDiffId(name, expected, measured.diffId)

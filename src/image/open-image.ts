@@ -52,8 +52,13 @@ async function chooseManifest(
 ): Promise<Descriptor> {
   const { mediaType, digest } = descriptor
   if (isManifestType(mediaType)) return descriptor
-  if (!isIndexType(mediaType) || depth > maxIndexDepth)
+  if (!isIndexType(mediaType))
     throw new KauriError('UNSUPPORTED', `${digest} of type ${mediaType} is no container image`)
+  if (depth > maxIndexDepth)
+    throw new KauriError(
+      'ARCHIVE_INVALID',
+      `the image has indexes in indexes deeper than ${maxIndexDepth}`,
+    )
   const { manifests } = parseIndex(await readBlob(store, descriptor), `index ${digest}`)
   const chosen = chooseEntry(manifests, platform, digest)
   return await chooseManifest(store, chosen, platform, depth + 1)

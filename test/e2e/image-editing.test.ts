@@ -1,6 +1,6 @@
 // Images and indexes made from stored ones, as a person types it.
 
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import test from 'ava'
 import { digestOf } from '../../src/oci/digest.ts'
@@ -180,6 +180,36 @@ test('notes of an index’s images are changed, and the images are not', async t
   t.is((await kauri.run(['manifest', 'annotate', 'app', '--arch', 'arm'])).code, 2)
   t.is((await kauri.run(['manifest', 'annotate', 'app', 'app:arm'])).code, 2)
   t.is((await kauri.run(['manifest', 'annotate', 'app:arm', 'app:arm', '--os', 'x'])).code, 2)
+})
+
+test('an index stays whole through save, load, tag and rmi, and shows each of its platforms', async t => {
+  using kauri = kauriProgram()
+  using other = kauriProgram()
+  using scratch = makeScratch()
+  const digests = {
+    amd64: await importOf(kauri, 'app:amd', '--platform', 'linux/amd64'),
+    arm64: await importOf(kauri, 'app:arm', '--platform', 'linux/arm64'),
+  }
+  const index = await ok(kauri, 'manifest', 'create', 'app', 'app:amd', 'app:arm')
+  for (const format of ['oci-archive', 'oci-dir']) {
+    const file = scratch.at(format)
+    await ok(kauri, 'save', '--format', format, '-o', file, 'app:latest')
+    await ok(other, 'load', '-i', file)
+    await ok(other, 'tag', 'app', 'copy:1')
+    for (const [architecture, digest] of Object.entries(digests)) {
+      const platform = ['--platform', `linux/${architecture}`]
+      const [shown] = JSON.parse(await ok(other, 'inspect', '--json', ...platform, 'copy:1'))
+      t.like(shown, { Id: index, Architecture: architecture, Descriptor: { digest } })
+      t.is(shown.Manifests.length, 2)
+    }
+    await ok(other, 'verify', 'copy:1')
+    await ok(other, 'rmi', 'app', 'copy:1')
+    t.deepEqual(readdirSync(path.join(other.dataRoot, 'oci/blobs/sha256')), [])
+  }
+  const arm = ['save', '--format', 'oci-archive', '--platform', 'linux/arm64']
+  await ok(kauri, ...arm, '-o', scratch.at('arm.tar'), 'app:latest')
+  await ok(other, 'load', '-i', scratch.at('arm.tar'))
+  t.is((await inspect(other, 'app')).Id, digests.arm64)
 })
 
 test('an index goes into a registry with all its images, and only whole', async t => {

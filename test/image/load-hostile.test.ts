@@ -2,15 +2,17 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { buffer } from 'node:stream/consumers'
-import { gzipSync } from 'node:zlib'
+import { gzipSync, zstdCompressSync } from 'node:zlib'
 import test from 'ava'
 import { canonicalJson } from '../../src/core/canonical-json.ts'
 import { ignoreEvents } from '../../src/core/events.ts'
+import { loadArchive } from '../../src/image/load-archive.ts'
 import { loadDirectory } from '../../src/image/load-directory.ts'
+import { defaultArchiveLimits } from '../../src/layer/layer.ts'
 import type { Descriptor } from '../../src/oci/descriptor.ts'
 import { digestOf, hexOf } from '../../src/oci/digest.ts'
 import { mediaTypes } from '../../src/oci/media-types.ts'
-import { tarOf } from '../helpers/tar.ts'
+import { inPieces, tarOf } from '../helpers/tar.ts'
 import { defined, id, isEmpty, load, makeStores, oldestArchive } from './archive-forms.ts'
 import { makeImage, smallTar } from './make-image.ts'
 
@@ -272,6 +274,38 @@ for (const [name, make, message] of lies)
   test(`load refuses ${name}, and nothing of it can be seen`, async t => {
     using stores = makeStores()
     await t.throwsAsync(load(stores.to, make()), { message })
+    t.true(await isEmpty(stores.to))
+  })
+
+const smallLimits = { ...defaultArchiveLimits, maxRatio: 100, ratioFreeBytes: 1024 * 1024 }
+const zeros = Buffer.alloc(20 * 1024 * 1024)
+const bombLayer = tarOf({ name: 'zeros', body: zeros })
+const bombs: readonly [string, Buffer, RegExp][] = [
+  [
+    'an archive of zeros, packed with zstd',
+    zstdCompressSync(tarOf({ name: 'zeros', body: zeros })),
+    /^the archive unpacks to more than 100 times its size/,
+  ],
+  [
+    'a layer of zeros in a docker-archive, packed with gzip',
+    tarOf(
+      { name: 'c', body: someConfig([digestOf(bombLayer)]) },
+      { name: 'l.tar', body: gzipSync(bombLayer) },
+      { name: 'manifest.json', body: '[{"Config":"c","Layers":["l.tar"]}]' },
+    ),
+    /^l\.tar unpacks to more than 100 times its size/,
+  ],
+  [
+    'a layer in an archive of Docker before 1.10',
+    oldestArchive([{ id: id('a'), tar: zstdCompressSync(bombLayer) }]),
+    /layer\.tar unpacks to more than 100 times its size/,
+  ],
+]
+for (const [name, archive, message] of bombs)
+  test(`a decompression bomb is refused before it fills the disk: ${name}`, async t => {
+    using stores = makeStores()
+    const options = { name: 'the archive', emit: ignoreEvents, limits: smallLimits }
+    await t.throwsAsync(loadArchive(stores.to, inPieces(archive, 1000), options), { message })
     t.true(await isEmpty(stores.to))
   })
 

@@ -68,6 +68,13 @@ testWith({ root: true, programs: ['dockerd', 'docker'] })(
     using to = kauriProgram()
     using scratch = makeScratch()
     await makeImages(t, from, scratch)
+    const edits = [
+      ['config', 'base:1', '-c', 'ENTRYPOINT ["/e"]', '-t', 'edited:config'],
+      ['squash', 'other', '-t', 'edited:squash'],
+      ['append', 'other', scratch.at('two.tar'), scratch.at('two.tar'), '-t', 'edited:append'],
+      ['rebase', 'other', '--from', 'base:1', '--onto', 'edited:squash', '-t', 'edited:rebase'],
+    ]
+    for (const edit of edits) await ok(t, from, ['image', ...edit])
     await using daemon = await startDockerDaemon()
     const archive = scratch.at('images.tar')
     await ok(t, from, ['save', '-o', archive, ...names])
@@ -76,6 +83,10 @@ testWith({ root: true, programs: ['dockerd', 'docker'] })(
     const dockerId = (name: string): string =>
       daemon.docker(['image', 'inspect', '--format', '{{.Id}}', name]).trim()
     for (const name of names) t.is(dockerId(name), await idOf(t, from, name), name)
+    await ok(t, from, ['save', '-o', scratch.at('edited.tar'), 'edited'])
+    daemon.docker(['load', '-i', scratch.at('edited.tar')])
+    for (const kind of ['config', 'squash', 'append', 'rebase'])
+      t.is(dockerId(`edited:${kind}`), await idOf(t, from, `edited:${kind}`), kind)
     daemon.docker(['save', '-o', scratch.at('docker.tar'), ...names])
     const told = await ok(t, to, ['load', '-i', scratch.at('docker.tar')])
     t.deepEqual(
