@@ -3,8 +3,10 @@
 
 import { createSocket, type Socket as DatagramSocket, type RemoteInfo } from 'node:dgram'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { connect, createServer, isIP, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { hasErrno } from '../core/errors.ts'
 import { tryLockFile } from '../native/file-lock.ts'
 import type { BridgeSpec } from './bridge-spec.ts'
 import { readHostResolver } from './host-resolver.ts'
@@ -30,14 +32,12 @@ const port = 53
 /** Answers until nobody is on the network any more. @throws a system error where it cannot listen */
 export async function answerNames(service: NameService): Promise<void> {
   await using stack = new AsyncDisposableStack()
-  const datagrams = createSocket('udp4')
+  const datagrams = await bindDatagrams(service)
   stack.defer(() => void datagrams.close())
+  datagrams.on('error', ignore)
   datagrams.on('message', (message, from) => {
     void serveDatagram(service, datagrams, { message, from }).catch(ignore)
   })
-  datagrams.bind({ port, address: service.address, exclusive: true })
-  await once(datagrams, 'listening')
-  datagrams.on('error', ignore)
   const streams = createServer(client => serveStream(service, client))
   streams.maxConnections = mostStreams
   streams.listen({ port, host: service.address, exclusive: true })
@@ -45,6 +45,25 @@ export async function answerNames(service: NameService): Promise<void> {
   stack.defer(() => void streams.close())
   service.onReady()
   await lastUser(service)
+}
+
+/** The resolver of a network that is gone, which had the same address, may take a moment to end. */
+const bindsWithinMs = 5000
+const bindAgainMs = 50
+
+async function bindDatagrams({ address, signal }: NameService): Promise<DatagramSocket> {
+  for (const deadlineMs = Date.now() + bindsWithinMs; ; ) {
+    const socket = createSocket('udp4')
+    try {
+      socket.bind({ port, address, exclusive: true })
+      await once(socket, 'listening')
+      return socket
+    } catch (error) {
+      socket.close()
+      if (!hasErrno(error, 'EADDRINUSE') || Date.now() > deadlineMs) throw error
+      await sleep(bindAgainMs, undefined, { signal })
+    }
+  }
 }
 
 function ignore(): void {}
@@ -71,6 +90,7 @@ const lookAgainMs = 1000
 async function lastUser({ spec, signal }: NameService): Promise<void> {
   for (;;) {
     await sleep(lookAgainMs, undefined, { signal })
+    if (!existsSync(spec.directory)) return
     const lock = hasPorts(spec) ? undefined : tryLockFile(usersLock(spec), 'exclusive')
     if (lock === undefined) continue
     lock[Symbol.dispose]()

@@ -2,7 +2,10 @@
 
 import { rmSync } from 'node:fs'
 import path from 'node:path'
+import process from 'node:process'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { hasErrno, KauriError } from '../core/errors.ts'
+import { readTextSync } from '../core/text-file.ts'
 import { tryLockFile } from '../native/file-lock.ts'
 import { removeBridgeRules } from './bridge-guard.ts'
 import { portPrefix } from './bridge-ports.ts'
@@ -15,6 +18,11 @@ import { bridgeSpecOf, type Network } from './networks.ts'
 /** Shared by whoever holds a container on the network, exclusive for who removes it. */
 export function usersLock({ directory }: Pick<BridgeSpec, 'directory'>): string {
   return path.join(directory, 'users.lock')
+}
+
+/** Held by the process that answers for names; its id is in the file. */
+export function resolverLock({ directory }: Pick<BridgeSpec, 'directory'>): string {
+  return path.join(directory, 'resolver.lock')
 }
 
 /** Keeps containers from coming until it is disposed of. @throws LOCK_BUSY while there are any */
@@ -40,8 +48,32 @@ function links(): readonly { readonly name: string; readonly index: number }[] {
   )
 }
 
+/** Ends the network's resolver, which nobody needs any more; its lock says that it runs, and the file which process it is. */
+async function endResolver(spec: BridgeSpec): Promise<void> {
+  const file = resolverLock(spec)
+  for (const deadlineMs = Date.now() + endsWithinMs; Date.now() < deadlineMs; ) {
+    using lock = tryLockFile(file, 'exclusive')
+    if (lock !== undefined) return
+    const pid = Number.parseInt(readTextSync(file) ?? '', 10)
+    if (pid > 1) endProcess(pid)
+    await sleep(lookAgainMs)
+  }
+}
+
+const endsWithinMs = 5000
+const lookAgainMs = 5
+
+function endProcess(pid: number): void {
+  try {
+    process.kill(pid, 'SIGTERM')
+  } catch (error) {
+    if (!hasErrno(error, 'ESRCH')) throw error
+  }
+}
+
 /** Removes a bridge, its tables and its run-time files; what is missing is fine. @throws a system error */
 export async function removeTraces(spec: BridgeSpec): Promise<void> {
+  await endResolver(spec)
   await closeHostFirewall(spec.name)
   const link = links().find(({ name }) => name === spec.name)
   if (link !== undefined) removeIfThere(link.index)

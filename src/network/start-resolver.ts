@@ -2,16 +2,12 @@
 // network starts it, and it ends with the last; who runs it holds a lock.
 
 import { spawn } from 'node:child_process'
+import { ftruncateSync } from 'node:fs'
 import type { Socket } from 'node:net'
-import path from 'node:path'
 import type { Emit } from '../core/events.ts'
 import { tryLockFile } from '../native/file-lock.ts'
 import type { BridgeSpec } from './bridge-spec.ts'
-
-/** Held by the process that answers. */
-export function resolverLock({ directory }: Pick<BridgeSpec, 'directory'>): string {
-  return path.join(directory, 'resolver.lock')
-}
+import { resolverLock } from './remove-network.ts'
 
 export interface ResolverStart {
   /** The host's address on the bridge. */
@@ -24,6 +20,8 @@ export interface ResolverStart {
 export async function startResolver(spec: BridgeSpec, start: ResolverStart): Promise<void> {
   const lock = tryLockFile(resolverLock(spec), 'exclusive')
   if (lock === undefined) return
+  // Not the number of an earlier one: whoever reads it ends that process.
+  ftruncateSync(lock.fd)
   // From here on the lock is the new process's: descriptor 3.
   const [program = '', ...args] = start.command.args
   const child = spawn(program, args, {

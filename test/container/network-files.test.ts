@@ -12,6 +12,7 @@ const endpoint = {
   gateway: '10.77.0.1',
   hardwareAddress: '02:6b:0a:4d:00:09',
   aliases: [],
+  port: 'kauri0r0009',
 }
 
 test('the three files are written, readable for everybody, and mounted over whatever is there', t => {

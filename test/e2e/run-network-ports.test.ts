@@ -3,7 +3,7 @@
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { testWith } from '../helpers/needs.ts'
-import { compileTalk, flushRules, useNetwork } from '../helpers/network-containers.ts'
+import { compileTalk, useNetwork } from '../helpers/network-containers.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 
 const test = testWith({ root: true, programs: ['ip', 'nsenter'] })

@@ -1,10 +1,14 @@
 // `kauri network-names`: the resolver of one network, which the first container there starts. Descriptor 3 is its lock.
 
+import { ftruncateSync, writeSync } from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
 import { answerNames } from '../../network/answer-names.ts'
 import { bridgeSpecOf, openNetworks } from '../../network/networks.ts'
 import type { CommandSpec } from '../command.ts'
+
+/** Whoever takes the network away learns from it which process this is. */
+const lockFd = 3
 
 export const command: CommandSpec = {
   name: 'network-names',
@@ -15,6 +19,8 @@ export const command: CommandSpec = {
   options: [],
   async run({ positionals, context }) {
     const [id = '', address = ''] = positionals
+    ftruncateSync(lockFd)
+    writeSync(lockFd, `${process.pid}\n`, 0)
     const network = openNetworks(path.join(context.dataRoot, 'networks')).get(id)
     try {
       await answerNames({

@@ -8,6 +8,7 @@
 //   around SOURCE DESTINATION   the same datagram in a frame to the bridge itself, past the own routing table
 //   hear PORT SECONDS           the sender of the first datagram, or "nothing"
 //   claim ADDRESS               an ARP answer that ADDRESS is this machine's
+//   resolve SERVER NAME         the address that a name server has for a name, or the code of its answer
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -183,6 +184,40 @@ static int claim(const char *host) {
   return send_frame(&frame, sizeof frame);
 }
 
+/** The labels of a name, each behind its length. */
+static size_t put_name(unsigned char *at, const char *name) {
+  size_t length = 0;
+  while (*name != '\0') {
+    size_t label = strcspn(name, ".");
+    at[length++] = (unsigned char)label;
+    memcpy(at + length, name, label);
+    length += label;
+    name += label + (name[label] == '.');
+  }
+  at[length++] = 0;
+  return length;
+}
+
+static int resolve(const char *server, const char *name) {
+  unsigned char message[512] = {0x4b, 0x01, 0x01, 0x00, 0, 1};
+  size_t length = 12 + put_name(message + 12, name);
+  message[length + 1] = message[length + 3] = 1;
+  length += 4;
+  int fd = socket(AF_INET, SOCK_DGRAM, 0);
+  const struct timeval limit = {.tv_sec = 10};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  struct sockaddr_in address = address_of(server, 53);
+  if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) return fail();
+  if (send(fd, message, length, 0) < 0) return fail();
+  ssize_t got = recv(fd, message, sizeof message, 0);
+  if (got < 12) return fail();
+  if (message[7] == 0)
+    printf("code %d\n", message[3] & 15);
+  else
+    printf("%d.%d.%d.%d\n", message[got - 4], message[got - 3], message[got - 2], message[got - 1]);
+  return 0;
+}
+
 int main(int count, char *words[]) {
   const char *word = count > 2 ? words[1] : "";
   if (count == 4 && strcmp(word, "connect") == 0) return connect_to(words[2], words[3], false);
@@ -191,6 +226,7 @@ int main(int count, char *words[]) {
   if (count == 4 && strcmp(word, "send-as") == 0) return send_as(words[2], words[3]);
   if (count == 4 && strcmp(word, "around") == 0) return around(words[2], words[3]);
   if (count == 4 && strcmp(word, "hear") == 0) return hear(words[2], words[3]);
+  if (count == 4 && strcmp(word, "resolve") == 0) return resolve(words[2], words[3]);
   if (count == 3 && strcmp(word, "abstract") == 0) return connect_abstract(words[2]);
   if (count == 3 && strcmp(word, "claim") == 0) return claim(words[2]);
   return 2;
