@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "gate.h"
@@ -73,6 +75,19 @@ static pid_t fork_into_container(int cgroup_fd) {
   return cgroup_fd < 0 ? fork_into(0) : fork_into_cgroup(0, cgroup_fd);
 }
 
+/** The pipe ends with the exec; then nobody waits for the program any more. */
+static noreturn void leave(const struct plan *plan, const struct supervision *supervision,
+                           int progress) {
+  await_created(progress);
+  // The program, even one that has ended, is for whoever takes this process's children.
+  if (!plan->reaps) _exit(0);
+  if (prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0) != 0) die_errno("prctl(PR_SET_PDEATHSIG)");
+  sys_close_range(0, ~0U, 0);
+  // Not everywhere does process 1 do it, and a container does not end before its last process is taken.
+  while (waitpid(supervision->child, NULL, 0) < 0 && errno == EINTR) continue;
+  _exit(0);
+}
+
 void execute(int parent_pid) {
   static struct supervision supervision;
   const struct plan *plan = begin_launch(0);
@@ -90,11 +105,7 @@ void execute(int parent_pid) {
   close_inheritance(&inheritance);
   close(progress[1]);
   report("started", "%d", (int)supervision.child);
-  if (plan->is_detached) {
-    // The pipe ends with the exec. The program, even one that has ended, is for whoever takes this process's children.
-    await_created(progress[0]);
-    _exit(0);
-  }
+  if (plan->is_detached) leave(plan, &supervision, progress[0]);
   supervise_until_end(&supervision, plan);
   report("ended", "%d", exit_code_of(supervision.wait_status));
   _exit(0);

@@ -84,6 +84,7 @@ bool parse_supervision_record(struct reader *reader, struct plan *plan, uint32_t
       break;
     case TAG_DETACHED:
       plan->is_detached = true;
+      plan->reaps = take_u32(reader) != 0;
       break;
     default:
       return false;

@@ -262,8 +262,10 @@ struct plan {
   uint32_t inherited_count;
   struct plan_target target;
   const char *console_socket;
-  /** The launcher ends once the program runs. */
+  /** The launcher needs nobody once the program runs. */
   bool is_detached;
+  /** And stays to take its exit status; else it ends. */
+  bool reaps;
 };
 
 /** Parses a whole plan in memory. NULL, and why in `*problem`, for anything but a plan that is well formed. */

@@ -153,7 +153,7 @@ function callerRecords({ preserveFds, stay, keepKeyring }: CallerSupervision): P
   return [
     ...(keepKeyring === true ? [[planTag.keepKeyring] as const] : []),
     ...(preserveFds > 0 ? [[planTag.inherited, preserveFds] as const] : []),
-    ...(stay === true ? [] : [[planTag.detached] as const]),
+    ...(stay === true ? [] : [[planTag.detached, 0] as const]),
   ]
 }
 

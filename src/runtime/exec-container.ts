@@ -73,7 +73,7 @@ function planStreams(io: ExecIo, { terminal = false }: ProcessConfig): PlanStrea
 function descriptorRecords({ io, preserveFds = 0 }: ExecOptions): PlanRecord[] {
   return [
     ...(preserveFds > 0 ? [[planTag.inherited, preserveFds] as const] : []),
-    ...(isDetached(io) ? [[planTag.detached] as const] : []),
+    ...(isDetached(io) ? [[planTag.detached, io.kind === 'detached' ? 1 : 0] as const] : []),
   ]
 }
 
@@ -106,7 +106,7 @@ async function launchWithStreams(
   { io, preserveFds = 0, signal, onStart }: ExecOptions,
 ): Promise<LaunchReport> {
   const stream = io.kind === 'detached' ? 'ignore' : 'inherit'
-  const { control, ended } = startLauncher('exec', plan, {
+  const { child, control, ended } = startLauncher('exec', plan, {
     streams: [stream, stream, stream],
     more: descriptorsFrom3(preserveFds),
   })
@@ -117,9 +117,14 @@ async function launchWithStreams(
       onStart?.({ pid, kill: name => void process.kill(pid, constants.signals[name]) }),
   })
   try {
-    await Promise.all([readReports(control, reader.onLine), ended])
+    const reading = readReports(control, reader.onLine)
+    // The launcher stays for a detached program, but has closed its side when that is executed.
+    await (io.kind === 'detached' ? Promise.race([reading, ended]) : Promise.all([reading, ended]))
+    await reading
+    child.unref()
     return reader.result()
   } finally {
     signal?.removeEventListener('abort', kill)
+    control.destroy()
   }
 }

@@ -39,7 +39,32 @@ static void touch_root(const struct plan_root *root) {
   touch_list(&root->options);
 }
 
+static void touch_command(const struct plan_command *command) {
+  touch_list(&command->arguments);
+  touch_list(&command->environment);
+}
+
+static void walk_life(const struct plan *plan) {
+  for (size_t i = 0; i < plan->hook_count; i++) {
+    touch(plan->hooks[i].path);
+    touch_command(&plan->hooks[i].command);
+  }
+  touch(plan->gate_directory);
+  touch(plan->monitor.directory);
+  touch(plan->log.file);
+  touch(plan->console_socket);
+  touch(plan->uid_map);
+  touch(plan->gid_map);
+  touch(plan->time_offsets);
+  touch_command(&plan->clean_up);
+  touch_command(&plan->timer.command);
+  touch_list(&plan->oom_files);
+  if (plan->inherited_count > PLAN_MAX_DESCRIPTORS) abort();
+  if (plan->monitor.lock_count > PLAN_MAX_DESCRIPTORS) abort();
+}
+
 static void walk(const struct plan *plan) {
+  walk_life(plan);
   for (size_t i = 0; i < plan->step_count; i++) {
     touch(plan->steps[i].target);
     touch(plan->steps[i].source);

@@ -79,9 +79,35 @@ function plans(): Readonly<Record<string, readonly PlanRecord[]>> {
   const overlay = { kind: 'overlay', lower: ['/a', '/b'], upper: '/u', work: '/w' } as const
   const joined: PlanRecord = [planTag.join, 0x40000000, '/proc/1/ns/net']
   const terminal: PlanRecord = [planTag.terminal, 24, 80]
+  const command = [['/bin/kauri', 'x'], ['A=b']] as const
+  const life: readonly PlanRecord[] = [
+    [planTag.gate, '/run/kauri/containers/x'],
+    [planTag.monitor, '/run/kauri/containers/x', 1, 3],
+    [planTag.log, 1, '/log', 1n << 20n, 3],
+    [planTag.cleanUp, ...command],
+    [planTag.timer, 1n, 30_000n, ...command],
+    [planTag.oomFile, '/sys/fs/cgroup/memory/x/memory.oom_control'],
+    [planTag.oomFile, '/sys/fs/cgroup/memory/x/memory.events'],
+    [planTag.inherited, 2],
+    [planTag.hostTurn],
+    [planTag.hook, 1, '/bin/hook', 5, ...command],
+    [planTag.hook, 2, '/bin/hook', 0, ['hook'], []],
+    [planTag.consoleSocket, '/console'],
+    [planTag.detached, 1],
+    [planTag.userMap, '0 100000 65536\n', '0 100000 65536\n', 1],
+    [planTag.timeOffsets, 'monotonic 1 0\n'],
+    [planTag.keepKeyring],
+  ]
   return {
     overlay: [...launchPlan(config, { ...context, root: overlay }), joined, terminal],
     directory: launchPlan(config, { ...context, root: { kind: 'directory', path: '/r' } }),
+    life: [...launchPlan(config, { ...context, root: overlay }), ...life],
+    added: [
+      [planTag.target, 7, 12_345n, 0x6c02_0000],
+      ...launchPlan(config, { ...context, root: overlay }).filter(
+        ([tag]) => tag === planTag.user || tag === planTag.directory || tag === planTag.argument,
+      ),
+    ],
   }
 }
 
@@ -99,7 +125,7 @@ test('the parser takes what the writer writes, and no changed plan makes it stum
   }
 })
 
-for (const { name, records } of [
+const refused = [
   { name: 'a plan without a root', records: [[planTag.argument, 'a']] },
   { name: 'an unknown tag', records: [...(plans()['directory'] ?? []), [999]] },
   {
@@ -118,10 +144,33 @@ for (const { name, records } of [
       [planTag.user, 0, 0, 0, 0xffffffff],
     ],
   },
-] satisfies { name: string; records: PlanRecord[] }[])
-  test(`${name} is refused`, t => {
-    using scratch = makeScratch()
-    compileFuzzer(scratch.at('fuzz'))
+  {
+    name: 'a second command for the clean-up',
+    records: [...(plans()['life'] ?? []), [planTag.cleanUp, ['/bin/true'], []]],
+  },
+  {
+    name: 'a command without words',
+    records: [...(plans()['directory'] ?? []), [planTag.cleanUp, [], []]],
+  },
+  {
+    name: 'more locks than anybody has',
+    records: [...(plans()['directory'] ?? []), [planTag.monitor, '/x', 0, 5000]],
+  },
+  {
+    name: 'more descriptors than anybody has',
+    records: [...(plans()['directory'] ?? []), [planTag.inherited, 0xffffffff]],
+  },
+] satisfies { name: string; records: PlanRecord[] }[]
+
+test('plans that are none are refused', t => {
+  using scratch = makeScratch()
+  compileFuzzer(scratch.at('fuzz'))
+  for (const { name, records } of refused) {
     writeFileSync(scratch.at('plan'), encodePlan(records))
-    t.throws(() => execFileSync(scratch.at('fuzz'), [scratch.at('plan'), '1', '1']))
-  })
+    t.throws(
+      () => execFileSync(scratch.at('fuzz'), [scratch.at('plan'), '1', '1']),
+      undefined,
+      name,
+    )
+  }
+})
