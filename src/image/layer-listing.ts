@@ -40,6 +40,9 @@ export interface ListOptions {
   ) => ((content: Buffer) => void) | undefined
 }
 
+/** A listing is kept in memory; real images have a tenth of this. */
+const listingLimits = { ...defaultArchiveLimits, maxEntries: 2_000_000 }
+
 /** Reads a layer once. @throws BLOB_CORRUPT, ARCHIVE_INVALID */
 export async function listLayer(layer: Layer, options: ListOptions = {}): Promise<LayerListing> {
   const files: ListedFile[] = []
@@ -62,7 +65,7 @@ export async function listLayer(layer: Layer, options: ListOptions = {}): Promis
       onData: bytes => content?.take(bytes),
       onEntryEnd,
     },
-    { archive: `layer ${layer.descriptor.digest}`, limits: defaultArchiveLimits },
+    { archive: `layer ${layer.descriptor.digest}`, limits: listingLimits },
   )
   for await (const chunk of layerTarBytes(layer, options.signal)) reader.write(chunk)
   reader.end()
@@ -122,35 +125,40 @@ export interface LayerEffect {
 /** Puts a layer on a tree. */
 export function applyListing(tree: ImageTree, listing: LayerListing): LayerEffect {
   const hidden: ListedFile[] = []
-  let removed = 0
-  const drop = (path: string): void => {
+  const gone = pathsGone(tree, listing)
+  for (const path of gone) {
     const file = tree.get(path)
-    if (file === undefined || !tree.delete(path)) return
-    removed++
-    if (file.type === 'file') hidden.push(file)
+    if (file?.type === 'file') hidden.push(file)
+    tree.delete(path)
   }
-  const dropBelow = (directory: string): void => {
-    const prefix = directory === '' ? '' : `${directory}/`
-    for (const path of tree.keys()) if (path.startsWith(prefix) && path !== directory) drop(path)
-  }
-  for (const path of listing.removed) {
-    if (tree.get(path)?.type === 'directory') dropBelow(path)
-    drop(path)
-  }
-  for (const directory of listing.opaque) dropBelow(directory)
   let added = 0
   let changed = 0
   let addedBytes = 0
   for (const file of listing.files) {
     const before = tree.get(file.path)
     if (before?.type === 'file') hidden.push(before)
-    if (before?.type === 'directory' && file.type !== 'directory') dropBelow(file.path)
     if (before === undefined) added++
     else if (differences(before, file).length > 0) changed++
     addedBytes += file.sizeBytes
     tree.set(file.path, file)
   }
-  return { added, changed, removed, addedBytes, hidden }
+  return { added, changed, removed: gone.length, addedBytes, hidden }
+}
+
+/** What of the layers below a layer takes away: one look at each path, however many marks there are. */
+function pathsGone(tree: ImageTree, { files, removed, opaque }: LayerListing): string[] {
+  const removedPaths = new Set(removed)
+  const emptied = new Set([...removed, ...opaque])
+  for (const { path, type } of files)
+    if (type !== 'directory' && tree.get(path)?.type === 'directory') emptied.add(path)
+  if (emptied.size === 0) return []
+  return [...tree.keys()].filter(path => removedPaths.has(path) || isBelowOne(path, emptied))
+}
+
+function isBelowOne(path: string, directories: ReadonlySet<string>): boolean {
+  for (let slash = path.lastIndexOf('/'); slash > 0; slash = path.lastIndexOf('/', slash - 1))
+    if (directories.has(path.slice(0, slash))) return true
+  return directories.has('')
 }
 
 /** The files of an image as a container sees them; hard links stand for what they link to. */

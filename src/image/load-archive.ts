@@ -12,6 +12,7 @@ import type { Reference } from '../oci/reference.ts'
 import type { BlobBatch } from '../store/blob-batch.ts'
 import type { DiskStore } from '../store/disk-store.ts'
 import { planCopy } from '../store/plan-copy.ts'
+import { tellChunks, transferProgress } from '../store/transfer-progress.ts'
 import { wrongSize } from '../store/verified-stream.ts'
 import { type ArchiveContents, noImageArchive, receiveArchive } from './archive-contents.ts'
 import { readArchiveItems } from './archive-items.ts'
@@ -31,6 +32,8 @@ export interface LoadOptions {
   readonly platform?: Platform | undefined
   /** Of the archive and of each layer in it; by default those that real ones stay below. */
   readonly limits?: ArchiveLimits | undefined
+  /** Bytes of the archive as it is packed, where that is known. */
+  readonly totalBytes?: number | undefined
   readonly signal?: AbortSignal | undefined
   readonly emit: Emit
 }
@@ -44,10 +47,11 @@ export async function loadArchive(
   source: AsyncIterable<Uint8Array>,
   options: LoadOptions,
 ): Promise<LoadedImage[]> {
-  const { emit, limits, name, platform, signal } = options
+  const { emit, limits, name, platform, signal, totalBytes: total } = options
   using batch = store.openBatch()
   const images = await inStep(emit, { id: 'load', title: `load ${name}` }, async () => {
-    const contents = await receiveArchive(source, batch, store, { name, limits, signal })
+    const told = tellChunks(source, transferProgress(emit, { id: 'load', total }))
+    const contents = await receiveArchive(told, batch, store, { name, limits, signal })
     const work: LoadWork = { store, batch, contents, platform, limits, signal }
     const found = await readArchiveItems(work)
     if (found.length === 0) throw noImageArchive('it names no image')

@@ -215,6 +215,9 @@ test('save and load move images between stores, through files and pipes', async 
     t.is((await to.run(['images', '-q', '--no-trunc'])).stdout.trim(), digest)
     await to.run(['rmi', 'app:1'])
   }
+  const piped = from.start(['save', 'app:1'])
+  const archive = Buffer.concat(await Array.fromAsync(piped.stdout ?? []))
+  t.is((await to.run(['load', '--quiet'], { input: archive })).stdout, 'Loaded image: app:1\n')
   t.is((await from.run(['save', '--format', 'oci-dir', 'app:1'])).code, 2)
   t.is((await from.run(['save', '-o', '/nonexistent/x', 'app:1'])).code, 2)
   const { stderr, code } = await to.run(['load'], { input: tarWith('root') })

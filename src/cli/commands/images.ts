@@ -50,6 +50,10 @@ interface ImageLine extends Readonly<Record<string, string>> {
   readonly CreatedAt: string
   readonly CreatedSince: string
   readonly Size: string
+  readonly Containers: string
+  readonly SharedSize: string
+  readonly UniqueSize: string
+  readonly VirtualSize: string
 }
 
 const headings = {
@@ -94,6 +98,7 @@ function imageLine(
   isWhole: boolean,
 ): ImageLine {
   const { digest } = descriptor
+  const size = summary === undefined ? 'N/A' : humanSize(summary.sizeBytes)
   return {
     Repository: reference === undefined ? '<none>' : familiarName(reference),
     Tag: reference?.tag ?? '<none>',
@@ -101,7 +106,12 @@ function imageLine(
     ID: isWhole ? digest : hexOf(digest).slice(0, 12),
     CreatedAt: summary?.created || 'N/A',
     CreatedSince: humanAge(summary?.created, Date.now()),
-    Size: summary === undefined ? 'N/A' : humanSize(summary.sizeBytes),
+    Size: size,
+    // What docker shows where nobody asked it to count.
+    Containers: 'N/A',
+    SharedSize: 'N/A',
+    UniqueSize: 'N/A',
+    VirtualSize: size,
   }
 }
 

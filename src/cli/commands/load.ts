@@ -71,5 +71,6 @@ async function loadFrom(
     return await loadDirectory(store, file, { ...options, name: file })
   }
   const bytes = createReadStream(file, { highWaterMark: 1024 * 1024 })
-  return await loadArchive(store, bytes, { ...options, name: file })
+  const totalBytes = found.isFile() ? found.size : undefined
+  return await loadArchive(store, bytes, { ...options, name: file, totalBytes })
 }
