@@ -12,7 +12,7 @@ import { type Containers, openContainers } from './container-host.ts'
 import { openContainerImage } from './container-image.ts'
 import { publishedPorts } from './network-options.ts'
 import { badValue } from './option-values.ts'
-import { readRunRequest } from './run-options.ts'
+import { readRunRequest, withVolumesFrom } from './run-options.ts'
 import { startAttached } from './start-command.ts'
 
 /** Prints the id. */
@@ -27,7 +27,8 @@ export async function createCommand({
   const containers = await openContainers(context)
   const image = await openContainerImage(imageName, options, context)
   const ports = publishedPorts(asked.ports, options, image.config.config ?? {})
-  const request = { ...asked, ports, image, imageName, command: words }
+  const mounts = await withVolumesFrom(asked.mounts, options, context)
+  const request = { ...asked, ports, mounts, image, imageName, command: words }
   const state = await make(request, { options, containers })
   context.print(state.id)
   context.printJson(state)

@@ -3,7 +3,7 @@
 import { isIP } from 'node:net'
 import process from 'node:process'
 import { type ContainerSpec, hostGateway } from '../container/container.ts'
-import type { OptionSpec, ParsedOptions } from './command.ts'
+import type { CommandContext, OptionSpec, ParsedOptions } from './command.ts'
 import { readEnvironment, readLabelFiles } from './environment-options.ts'
 import { lifeOptions, readLife } from './life-options.ts'
 import { limitOptions, readResources } from './limit-options.ts'
@@ -47,7 +47,13 @@ export const runOptions: readonly OptionSpec[] = [
     short: 'v',
     value: 'SRC:DST[:ro]',
     repeat: true,
-    summary: 'Mount a host directory',
+    summary: 'Mount a host directory, or a volume by its name',
+  },
+  {
+    long: 'volumes-from',
+    value: 'CONTAINER[:ro]',
+    repeat: true,
+    summary: 'Mount the volumes and binds of another container',
   },
   { long: 'workdir', short: 'w', value: 'DIR', summary: 'Working directory in the container' },
   ...limitOptions,
@@ -97,6 +103,18 @@ export async function readRunRequest(
     shmSizeBytes: shmSize === undefined ? undefined : parseBytes('--shm-size', shmSize),
     labels: await readLabels(options),
   }
+}
+
+/** The caller's mounts, and those of the containers that `--volumes-from` names. @throws USAGE, CONTAINER_NOT_FOUND */
+export async function withVolumesFrom(
+  mounts: ContainerSpec['mounts'],
+  options: ParsedOptions,
+  context: Pick<CommandContext, 'dataRoot'>,
+): Promise<ContainerSpec['mounts']> {
+  const texts = options.texts('volumes-from')
+  if (texts.length === 0) return mounts
+  const { mountsFrom } = await import('./volumes-from.ts')
+  return mountsFrom(texts, mounts, context)
 }
 
 /** The kernel takes 64 bytes; the rest is what names of hosts are made of. */

@@ -12,7 +12,7 @@ import type { RuntimeMount } from '../oci/runtime-config.ts'
 import type { OpenTree } from '../rootfs/rootfs.ts'
 import type { VolumePlace } from './fill-volume.ts'
 import type { BindMount, ContainerMount, TmpfsMount, VolumeMount } from './mount-request.ts'
-import { type Volumes, volumeSource } from './volumes.ts'
+import { type Volume, type Volumes, volumeSource } from './volumes.ts'
 
 export interface MountWork {
   /** The image's tree; undefined where it is empty. */
@@ -57,10 +57,25 @@ export function inheritedMounts(
   mounts: readonly ContainerMount[],
   access?: 'ro' | 'rw',
 ): readonly ContainerMount[] {
-  return mounts.flatMap(mount => {
+  return mounts.flatMap((mount): readonly ContainerMount[] => {
     if (mount.kind === 'tmpfs') return []
-    return access === undefined ? [mount] : [{ ...mount, readOnly: access === 'ro' }]
+    // It goes with the container that it was made for.
+    const shared = mount.kind === 'volume' ? { ...mount, anonymous: false } : mount
+    return access === undefined ? [shared] : [{ ...shared, readOnly: access === 'ro' }]
   })
+}
+
+/** Makes the volumes that are not there yet, so that they are listed with a container that has not run. @throws USAGE, NAME_IN_USE */
+export async function makeVolumes(
+  mounts: readonly ContainerMount[],
+  volumes: Volumes,
+): Promise<void> {
+  for (const mount of mounts) if (mount.kind === 'volume') await makeVolume(mount, volumes)
+}
+
+function makeVolume(mount: VolumeMount, volumes: Volumes): Promise<Volume> {
+  const { name = '', anonymous, labels = {}, options = {} } = mount
+  return volumes.make({ name, labels, options, anonymous })
 }
 
 /** Makes what the mounts need on the host, and says how the runtime mounts them: outer ones before those inside them. */
@@ -169,9 +184,8 @@ function openDirectory(tree: OpenTree | undefined, directory: string): number | 
 }
 
 async function volumeMount(mount: VolumeMount, work: MountWork): Promise<RuntimeMount> {
-  const { destination, name = '', anonymous, readOnly, subpath = '' } = mount
-  const { labels = {}, options = {} } = mount
-  const volume = await work.volumes.make({ name, labels, options, anonymous })
+  const { destination, name = '', readOnly, subpath = '' } = mount
+  const volume = await makeVolume(mount, work.volumes)
   const source = volumeSource(volume)
   const access = readOnly ? 'ro' : 'rw'
   if (source.kind === 'filesystem') {

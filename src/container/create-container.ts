@@ -5,11 +5,13 @@ import { ignoreEvents } from '../core/events.ts'
 import { type Snapshotter, snapshotId } from '../rootfs/rootfs.ts'
 import { unpackImage } from '../rootfs/unpack-image.ts'
 import type { ContainerRequest, StoredRequest } from './container.ts'
+import { volumesBeside } from './container-config.ts'
 import { tellEvent } from './container-events.ts'
-import { mountsOf } from './container-mounts.ts'
+import { makeVolumes, mountsOf } from './container-mounts.ts'
 import { createContainer, type OwnedContainer } from './container-records.ts'
 import type { LifeHost } from './life-host.ts'
 import { newContainer } from './run-container.ts'
+import { openVolumes } from './volumes.ts'
 
 /** The container is this process's alone until the result is disposed. @throws USAGE, NAME_IN_USE, what unpackImage throws */
 export async function createStopped(
@@ -25,6 +27,7 @@ export async function createStopped(
   try {
     const base = await unpackImage(image, { snapshotter, signal, emit })
     await makeTree(container.record.id, base, { snapshotter, signal })
+    await makeVolumes(mounts, openVolumes(volumesBeside(host.root)))
     container.complete()
     tellEvent(host.runRoot, container.record, 'create')
     return container

@@ -12,7 +12,7 @@ import { openContainerImage, pullOption } from '../container-image.ts'
 import { publishedPorts } from '../network-options.ts'
 import { openTrees } from '../open-trees.ts'
 import { ownCommand } from '../own-command.ts'
-import { cidfileOption, readRunRequest, runOptions } from '../run-options.ts'
+import { cidfileOption, readRunRequest, runOptions, withVolumesFrom } from '../run-options.ts'
 import { signalRelay } from '../signal-relay.ts'
 
 export const command: CommandSpec = {
@@ -58,7 +58,8 @@ async function runCommand({ options, positionals, context }: CommandInput): Prom
   if (asked.terminal && asked.interactive && !options.flag('detach')) requireTerminal()
   const image = await openContainerImage(imageName, options, context)
   const ports = publishedPorts(asked.ports, options, image.config.config ?? {})
-  const request = { ...asked, ports, image, imageName, command: words }
+  const mounts = await withVolumesFrom(asked.mounts, options, context)
+  const request = { ...asked, ports, mounts, image, imageName, command: words }
   if (outlasts(request, options)) {
     const { requireNoCidfile, runStored } = await import('../create-command.ts')
     requireNoCidfile(options)
