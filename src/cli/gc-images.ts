@@ -35,6 +35,20 @@ export async function chooseImages(
   return chosen
 }
 
+/** Names of the containers, running or stopped, that were made from an image. */
+export async function containersOf(
+  store: DiskStore,
+  dataRoot: string,
+  descriptor: Descriptor,
+): Promise<string[]> {
+  const containers = listContainers(path.join(dataRoot, 'containers'))
+  if (containers.length === 0) return []
+  const { digests } = await readImage(store, { descriptor, reference: undefined }, [])
+  return containers
+    .filter(({ imageDigest }) => digests.some(digest => digest === imageDigest))
+    .map(({ name }) => name)
+}
+
 interface ReadImage extends FilteredImage {
   /** Of the index, the manifest and the configuration: containers may be known by any of them. */
   readonly digests: readonly string[]

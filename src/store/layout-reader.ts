@@ -4,7 +4,7 @@ import { createReadStream, readFileSync, statSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { KauriError } from '../core/errors.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
-import { digestOf } from '../oci/digest.ts'
+import { type Digest, digestOf } from '../oci/digest.ts'
 import type { Reference } from '../oci/reference.ts'
 import { answersTo, byReference } from './image-names.ts'
 import { type LayoutEntry, mayBeNamed, readLayoutEntries } from './layout-index.ts'
@@ -23,6 +23,8 @@ export interface LayoutReader
     Pick<ImageStore, 'findImage' | 'listImages'> {
   /** Named and unnamed images, in the index's order. */
   listEntries(): Promise<StoredImage[]>
+  /** Every name of one image; the others are not read. */
+  namesOf(digest: Digest): Promise<Reference[]>
 }
 
 /** The store in a directory; a directory that is not there is an empty store. `paths` are those of `root`. */
@@ -36,6 +38,13 @@ export function layoutReader(root: string, paths: LayoutPaths = layoutPaths(root
     openUnverified: async descriptor => openFile(paths, descriptor, sendChunkBytes),
     readWhole: async descriptor => readWhole(paths, descriptor),
     listEntries,
+    async namesOf(digest) {
+      const entries = await readLayoutEntries(paths)
+      return storedImages(entries.filter(({ raw }) => raw['digest'] === digest))
+        .filter(isNamed)
+        .toSorted(byReference)
+        .map(({ reference }) => reference)
+    },
     listImages,
     async findImage(reference) {
       const images = storedImages(mayBeNamed(await readLayoutEntries(paths), reference))

@@ -77,12 +77,12 @@ for (const [title, filters, asked, isAll, want] of imageCases)
   })
 
 test('a filter on images speaks of nothing else', t => {
-  const { choosesImages, takesKind } = parseGcFilters(['label=a'], nowMs)
-  t.true(choosesImages)
-  t.true(takesKind('image'))
-  t.true(takesKind('blob'))
-  t.false(takesKind('tree'))
-  t.false(takesKind('record'))
+  const filters = parseGcFilters(['label=a'], nowMs)
+  t.true(filters.choosesImages)
+  t.true(filters.takesKind('image'))
+  t.true(filters.takesKind('blob'))
+  t.false(filters.takesKind('tree'))
+  t.false(filters.takesKind('record'))
 })
 
 test('types and digests choose, by the words of BuildKit, too', t => {

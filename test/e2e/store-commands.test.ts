@@ -188,7 +188,35 @@ test('df tells what images, trees and caches take, and what sharing saves', asyn
   t.like(usages[0], { type: 'images', count: 2, reclaimableBytes: 0 })
   t.true(sharedBytes > 0)
   await kauri.run(['rmi', 'other'])
-  t.regex((await kauri.run(['df'])).stdout, /^TYPE +COUNT +SIZE +RECLAIMABLE\nimages +1 /)
+  const table = (await kauri.run(['df'])).stdout
+  t.regex(table, /^TYPE +TOTAL +ACTIVE +SIZE +RECLAIMABLE\nImages +1 +0 +\S+ +0B \(0%\)\n/)
+  t.regex(table, /\nContainers +0 +0 +0B +0B\nLocal Volumes +0 +0 +0B +0B\n/)
+})
+
+test('df -v tells of each image what it shares with others', async t => {
+  using kauri = kauriProgram()
+  await importOf(kauri, 'app')
+  const input = tarOf({ name: './', type: '5' }, { name: './app', body: 'app'.repeat(5000) })
+  await kauri.run(['import', '-', 'same', '-m', 'another configuration'], { input })
+  await importOf(kauri, 'other')
+  const { usages } = JSON.parse((await kauri.run(['df', '-v', '--json'])).stdout)
+  const items: { name: string; bytes: number; sharedBytes: number }[] = usages[0].items
+  const of = (name: string): number => items.find(item => item.name === name)?.sharedBytes ?? -1
+  t.true(of('app:latest') > 0)
+  t.is(of('app:latest'), of('same:latest'))
+  t.is(of('other:latest'), 0)
+  const { stdout } = await kauri.run(['df', '-v'])
+  t.regex(stdout, /^IMAGE +IMAGE ID +SIZE +SHARED SIZE +UNIQUE SIZE +CONTAINERS$/m)
+  t.regex(stdout, /^other:latest +[0-9a-f]{12} +\S+ +0B +\S+ +0$/m)
+})
+
+test('df passes over images that are damaged', async t => {
+  using kauri = kauriProgram()
+  await importOf(kauri, 'app')
+  const { manifest } = await blobsOf(kauri, 'app')
+  truncateSync(manifest, 3)
+  const { code, stderr } = await kauri.run(['df'])
+  t.is(code, 0, stderr)
 })
 
 testWith({ root: true })(

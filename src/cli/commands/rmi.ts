@@ -5,9 +5,11 @@ import { KauriError } from '../../core/errors.ts'
 import { getImage } from '../../image/find-image.ts'
 import { imageSnapshotNames } from '../../image/snapshot-names.ts'
 import type { Descriptor } from '../../oci/descriptor.ts'
+import type { Digest } from '../../oci/digest.ts'
 import { familiarName, formatFamiliar, type Reference } from '../../oci/reference.ts'
 import type { DiskStore } from '../../store/disk-store.ts'
 import type { CommandContext, CommandInput, CommandSpec } from '../command.ts'
+import { containersOf } from '../gc-images.ts'
 import { openStore } from '../open-store.ts'
 import { openTrees } from '../open-trees.ts'
 
@@ -20,7 +22,8 @@ export const command: CommandSpec = {
     {
       long: 'force',
       short: 'f',
-      summary: 'Remove an image by its ID under all its names; ignore what is not there',
+      summary:
+        'Remove an image by its ID under all its names, also where a container was made from it; ignore what is not there',
     },
   ],
   run: removeImages,
@@ -64,14 +67,16 @@ async function removeImage(
   name: string,
   { isForced, context }: RemoveOptions,
 ): Promise<Removal> {
-  const { reference, descriptor } = await getImage(store, name)
-  const names = await namesOf(store, descriptor)
+  const { reference, descriptor, memberOf } = await getImage(store, name)
+  if (memberOf !== undefined) throw partOfIndex(name, descriptor, memberOf)
+  const names = await store.namesOf(descriptor.digest)
   const going = reference === undefined ? names : [reference]
   if (reference === undefined && !isForced) requireOneRepository(name, names)
   if (reference !== undefined && names.length > 1) {
     await store.untagImage(reference)
     return { untagged: [formatFamiliar(reference)], deleted: undefined }
   }
+  if (!isForced) await requireUnused(store, descriptor, { name, context })
   const trees = await imageSnapshotNames(store, [descriptor])
   await store.dropImage(descriptor.digest)
   await store.collectGarbage({ graceMs: 0, within: [descriptor], signal: context.signal })
@@ -79,10 +84,23 @@ async function removeImage(
   return { untagged: going.map(formatFamiliar), deleted: descriptor.digest }
 }
 
-async function namesOf(store: DiskStore, { digest }: Descriptor): Promise<Reference[]> {
-  return (await store.listImages())
-    .filter(({ descriptor }) => descriptor.digest === digest)
-    .map(({ reference }) => reference)
+function partOfIndex(name: string, { digest }: Descriptor, index: Digest): KauriError {
+  return new KauriError('USAGE', `${name} is part of the index ${index}`, {
+    hint: `remove that, or take it out with kauri manifest rm NAME ${digest}`,
+  })
+}
+
+/** @throws NAME_IN_USE where a container was made from it, running or not */
+async function requireUnused(
+  store: DiskStore,
+  descriptor: Descriptor,
+  { name, context }: { readonly name: string; readonly context: CommandContext },
+): Promise<void> {
+  const [user] = await containersOf(store, context.dataRoot, descriptor)
+  if (user === undefined) return
+  throw new KauriError('NAME_IN_USE', `the container ${user} was made from the image ${name}`, {
+    hint: 'remove the container first, or the image with --force; the container keeps its files',
+  })
 }
 
 function requireOneRepository(name: string, names: readonly Reference[]): void {
