@@ -7,6 +7,7 @@ import { createDigester } from '../oci/digest.ts'
 import type { DiskStore } from '../store/disk-store.ts'
 import { type ArchiveFile, blobName } from './archive-entry.ts'
 import type { Layer } from './image.ts'
+import { toldTarLength } from './told-tar-length.ts'
 
 export interface LayerTar {
   readonly tarBytes: number
@@ -38,7 +39,7 @@ export async function* layerTarBytes(
   }
 }
 
-/** Finds the length in the store's records; reads the layer once where nobody remembered it. */
+/** Finds the length in the store's records or the layer's seek table; reads the layer once where nobody remembered it. */
 export async function tarOfLayer(
   store: DiskStore,
   layer: Layer,
@@ -57,6 +58,8 @@ export async function tarBytesOf(
 ): Promise<number> {
   const [known] = store.findLayers(layer.diffId)
   if (known !== undefined) return known.tarBytes
+  const told = await toldTarLength(store.blobPath(layer.descriptor.digest), layer.descriptor)
+  if (told !== undefined) return told
   let tarBytes = 0
   for await (const chunk of layerTarBytes(layer, signal)) tarBytes += chunk.byteLength
   await store.rememberLayer({ ...layer.descriptor, diffId: layer.diffId, tarBytes })

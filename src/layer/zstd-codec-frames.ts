@@ -4,9 +4,7 @@
 import process from 'node:process'
 import type { Zstd } from 'zstd-codec/lib/zstd-codec.js'
 import { KauriError } from '../core/errors.ts'
-import { packBlocks } from './block-pipeline.ts'
-
-const frameBytes = 1024 * 1024
+import { seekableFrames } from './zstd-frames.ts'
 
 let loading: Promise<Zstd> | undefined
 
@@ -23,12 +21,7 @@ export async function* zstdCodecFrames(
     if (packed === null) throw new KauriError('INTERNAL', 'zstd-codec could not pack a frame')
     return Buffer.from(packed)
   }
-  let isEmpty = true
-  for await (const frame of packBlocks(source, { blockBytes: frameBytes, overlapBytes: 0 }, pack)) {
-    isEmpty = false
-    yield frame
-  }
-  if (isEmpty) yield await pack(Buffer.alloc(0))
+  yield* seekableFrames(source, pack)
 }
 
 /** Loads the codec without the handlers for uncaught errors that its loader puts on the process. */
