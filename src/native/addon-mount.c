@@ -11,13 +11,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 /** overlayfs takes at most 500 lower directories. */
 #define MAX_LOWER 500
-/** fsconfig(2) refuses longer values. */
+/** fsconfig(2) refuses longer values; some 60 lower directories as `3:4:5`. */
 #define MAX_VALUE 256
+/** mount(2) takes a page. */
+#define MAX_MOUNT_DATA 4096
 
 /** A strange tree seen from here: its devices and set-id programs do nothing. */
 #define HARMLESS (MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID)
@@ -29,6 +32,8 @@ typedef struct {
   int work;
   char **options;
   uint32_t option_count;
+  /** Mount as older kernels need it. */
+  bool by_page;
   /** The mount's descriptor, or -1 with `error` and the call that failed. */
   int result;
   int error;
@@ -52,16 +57,20 @@ static int set_descriptor(int context, const char *key, int fd) {
   return set_option(context, key, path);
 }
 
-/**
- * Lower directories as `lowerdir=3:4:5`, relative to /proc/self/fd: that fits some 60 of them into the 256 bytes that
- * fsconfig takes, on every kernel. More need `lowerdir+`, which came with kernel 6.7.
- */
+/** Lower directories as `3:4:5`, relative to /proc/self/fd; false where that is longer than the list. */
+static bool format_lower(const Overlay *overlay, char *list, size_t size) {
+  size_t length = 0;
+  for (uint32_t i = 0; i < overlay->lower_count; i++) {
+    length += (size_t)snprintf(list + length, size - length, "%s%d", i == 0 ? "" : ":", overlay->lower[i]);
+    if (length >= size) return false;
+  }
+  return true;
+}
+
+/** In one value where that fits; each in its own, as kernels from 6.7 on take them, where not. */
 static int set_lower(int context, const Overlay *overlay) {
   char list[MAX_VALUE];
-  size_t length = 0;
-  for (uint32_t i = 0; i < overlay->lower_count && length < sizeof list; i++)
-    length += (size_t)snprintf(list + length, sizeof list - length, "%s%d", i == 0 ? "" : ":", overlay->lower[i]);
-  if (length < sizeof list) return set_option(context, "lowerdir", list);
+  if (format_lower(overlay, list, sizeof list)) return set_option(context, "lowerdir", list);
   for (uint32_t i = 0; i < overlay->lower_count; i++)
     if (set_descriptor(context, "lowerdir+", overlay->lower[i]) < 0) return -1;
   return 0;
@@ -75,8 +84,10 @@ static int set_options(int context, Overlay *overlay) {
     return overlay_failed(overlay, "fsconfig workdir");
   for (uint32_t i = 0; i < overlay->option_count; i++) {
     char *value = strchr(overlay->options[i], '=');
-    if (value != NULL) *value++ = 0;
-    if (set_option(context, overlay->options[i], value) < 0) return overlay_failed(overlay, "fsconfig");
+    if (value != NULL) *value = 0;
+    int result = set_option(context, overlay->options[i], value == NULL ? NULL : value + 1);
+    if (value != NULL) *value = '=';
+    if (result < 0) return overlay_failed(overlay, "fsconfig");
   }
   return 0;
 }
@@ -89,7 +100,83 @@ static int mount_context(int context, Overlay *overlay) {
   return mount < 0 ? overlay_failed(overlay, "fsmount") : mount;
 }
 
-/** Runs in a thread of its own, whose working directory is nobody else's after unshare. */
+static int mount_by_context(Overlay *overlay) {
+  int context = (int)syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC);
+  if (context < 0) return overlay_failed(overlay, "fsopen");
+  int mount = mount_context(context, overlay);
+  close(context);
+  return mount;
+}
+
+static bool format_mount_data(const Overlay *overlay, char *data, size_t size) {
+  static const char key[] = "lowerdir=";
+  memcpy(data, key, sizeof key);
+  if (!format_lower(overlay, data + strlen(data), size - strlen(data))) return false;
+  for (uint32_t i = 0; i < overlay->option_count + 2; i++) {
+    char own[32] = "";
+    const char *option = own;
+    if (i == 0 && overlay->upper >= 0) snprintf(own, sizeof own, "upperdir=%d", overlay->upper);
+    if (i == 1 && overlay->work >= 0) snprintf(own, sizeof own, "workdir=%d", overlay->work);
+    if (i >= 2) option = overlay->options[i - 2];
+    size_t length = strlen(data);
+    if (*option != 0 && (size_t)snprintf(data + length, size - length, ",%s", option) >= size - length) return false;
+  }
+  return true;
+}
+
+static bool path_of(int fd, char *path, size_t size) {
+  char link[64];
+  snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  ssize_t length = readlink(link, path, size - 1);
+  if (length >= 0) path[length] = 0;
+  return length >= 0;
+}
+
+/** The same directory, but seen through this thread's own mounts: overlayfs takes no others. */
+static int reopen(int fd) {
+  char path[PATH_MAX];
+  struct stat before, after;
+  if (!path_of(fd, path, sizeof path)) return -1;
+  int opened = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (opened < 0) return -1;
+  bool is_same = fstat(fd, &before) == 0 && fstat(opened, &after) == 0 && before.st_dev == after.st_dev &&
+                 before.st_ino == after.st_ino;
+  int result = is_same ? dup3(opened, fd, O_CLOEXEC) : -1;
+  if (!is_same) errno = ESTALE;
+  int error = errno;
+  close(opened);
+  errno = error;
+  return result;
+}
+
+static bool reopen_all(const Overlay *overlay) {
+  for (uint32_t i = 0; i < overlay->lower_count; i++)
+    if (reopen(overlay->lower[i]) < 0) return false;
+  return (overlay->upper < 0 || reopen(overlay->upper) >= 0) && (overlay->work < 0 || reopen(overlay->work) >= 0);
+}
+
+/**
+ * For more lower directories than fsconfig takes as one value, before kernel 6.7: a page for mount(2) holds 500. It needs a place, so the mount is made in a mount namespace that ends with this thread, and a
+ * clone of it is what stays.
+ */
+static int mount_by_page(Overlay *overlay) {
+  char data[MAX_MOUNT_DATA];
+  char place[PATH_MAX];
+  if (!format_mount_data(overlay, data, sizeof data)) {
+    errno = E2BIG;
+    return overlay_failed(overlay, "mount");
+  }
+  // Not /proc/self/fd/N: that leads below what is mounted there.
+  if (!path_of(overlay->lower[0], place, sizeof place)) return overlay_failed(overlay, "readlink");
+  if (unshare(CLONE_NEWNS) < 0) return overlay_failed(overlay, "unshare");
+  if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) return overlay_failed(overlay, "mount");
+  if (!reopen_all(overlay) || chdir("/proc/self/fd") < 0) return overlay_failed(overlay, "open");
+  if (mount("overlay", place, "overlay", MS_NODEV | MS_NOSUID, data) < 0) return overlay_failed(overlay, "mount");
+  int tree = (int)syscall(SYS_open_tree, AT_FDCWD, place, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+  return tree < 0 ? overlay_failed(overlay, "open_tree") : tree;
+}
+
+/** Runs in a thread of its own, whose working directory and mounts are nobody else's after unshare. */
 static void *mount_overlay(void *data) {
   Overlay *overlay = data;
   overlay->result = -1;
@@ -97,13 +184,10 @@ static void *mount_overlay(void *data) {
     overlay_failed(overlay, "chdir");
     return NULL;
   }
-  int context = (int)syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC);
-  if (context < 0) {
-    overlay_failed(overlay, "fsopen");
-    return NULL;
-  }
-  overlay->result = mount_context(context, overlay);
-  close(context);
+  if (!overlay->by_page) overlay->result = mount_by_context(overlay);
+  char list[MAX_VALUE];
+  bool is_old_kernel = overlay->result < 0 && overlay->error == EINVAL && !format_lower(overlay, list, sizeof list);
+  if (overlay->by_page || is_old_kernel) overlay->result = mount_by_page(overlay);
   return NULL;
 }
 
@@ -174,6 +258,7 @@ static napi_value mount_overlay_detached(napi_env env, napi_callback_info info) 
   overlay.upper = directory_member(&call, call.arguments[0], "upper");
   overlay.work = directory_member(&call, call.arguments[0], "work");
   read_options(&call, call.arguments[0], &overlay);
+  overlay.by_page = has_argument(&call, 1) && boolean_argument(&call, 1);
   if (!call.failed) {
     pthread_t thread;
     int error = pthread_create(&thread, NULL, mount_overlay, &overlay);

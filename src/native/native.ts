@@ -195,8 +195,11 @@ interface SubvolumeCalls {
 
 /** Mounts that only a descriptor reaches: `/proc/self/fd/N` is the tree's root. Devices and set-id bits in them do nothing. */
 interface MountCalls {
-  /** A detached overlay mount (fsopen, fsconfig, fsmount): no mount table shows it, and it dies with its last descriptor. */
-  mountOverlayDetached(layers: OverlayLayers): number
+  /**
+   * A detached overlay mount (fsopen, fsconfig, fsmount): no mount table shows it, and it dies with its last descriptor.
+   * Kernels before 6.7 take more than 60 lower directories only by mount(2) in a namespace; `asOldKernels` does it so on all.
+   */
+  mountOverlayDetached(layers: OverlayLayers, asOldKernels?: boolean): number
   /** A detached clone of a directory's mount (open_tree, OPEN_TREE_CLONE), for trees that are plain directories. */
   cloneTreeDetached(path: string, mode?: 'read-only' | 'read-write'): number
 }

@@ -46,23 +46,61 @@ asRoot('a detached overlay shows its layers, takes changes and is in no mount ta
   t.is(native().statFile(scratch.at('upper', 'b')).mode & 0o170000, 0o020000)
 })
 
-for (const count of [60, 200])
-  asRoot(`an overlay stands on ${count} layers with long paths`, t => {
-    using scratch = makeScratch()
-    const lower = Array.from({ length: count }, (_, index) =>
-      scratch.at('x'.repeat(200), 'y'.repeat(200), `${index}`),
-    )
-    for (const [index, directory] of lower.entries()) {
-      mkdirSync(directory, { recursive: true })
-      writeFileSync(`${directory}/${index}`, '')
-      writeFileSync(`${directory}/same`, `${index}`)
-    }
-    const fd = native().mountOverlayDetached({ lower })
-    t.is(readdirSync(`/proc/self/fd/${fd}`).length, count + 1)
-    t.is(readFileSync(`/proc/self/fd/${fd}/same`, 'utf8'), '0')
-    t.throws(() => writeFileSync(`/proc/self/fd/${fd}/new`, ''), { code: 'EROFS' })
-    closeSync(fd)
-  })
+const stacks = [
+  { count: 60, asOldKernels: false },
+  { count: 60, asOldKernels: true },
+  { count: 500, asOldKernels: false },
+  { count: 500, asOldKernels: true },
+]
+
+for (const { count, asOldKernels } of stacks)
+  asRoot(
+    `an overlay stands on ${count} layers with long paths${asOldKernels ? ', as on old kernels' : ''}`,
+    t => {
+      using scratch = makeScratch()
+      const lower = Array.from({ length: count }, (_, index) =>
+        scratch.at('x'.repeat(200), 'y'.repeat(200), `${index}`),
+      )
+      for (const [index, directory] of lower.entries()) {
+        mkdirSync(directory, { recursive: true })
+        writeFileSync(`${directory}/${index}`, '')
+        writeFileSync(`${directory}/same`, `${index}`)
+      }
+      const before = mountTable()
+      const fd = native().mountOverlayDetached(
+        { lower, options: ['redirect_dir=off'] },
+        asOldKernels,
+      )
+      t.is(mountTable(), before)
+      t.is(readdirSync(`/proc/self/fd/${fd}`).length, count + 1)
+      t.is(readFileSync(`/proc/self/fd/${fd}/same`, 'utf8'), '0')
+      t.throws(() => writeFileSync(`/proc/self/fd/${fd}/new`, ''), { code: 'EROFS' })
+      closeSync(fd)
+    },
+  )
+
+asRoot('an overlay made as on old kernels takes changes, and its devices do nothing', t => {
+  using scratch = makeScratch()
+  for (const name of ['a', 'b', 'upper', 'work']) mkdirSync(scratch.at(name))
+  writeFileSync(scratch.at('b', 'below'), 'below')
+  native().mknod(scratch.at('a', 'zero'), 0o020666, 1, 5)
+  const fd = native().mountOverlayDetached(
+    {
+      lower: [scratch.at('a'), scratch.at('b')],
+      upper: scratch.at('upper'),
+      work: scratch.at('work'),
+      options: ['redirect_dir=off', 'volatile'],
+    },
+    true,
+  )
+  const root = `/proc/self/fd/${fd}`
+  t.is(readFileSync(`${root}/below`, 'utf8'), 'below')
+  writeFileSync(`${root}/new`, '')
+  rmSync(`${root}/below`)
+  t.throws(() => readFileSync(`${root}/zero`), { code: 'EACCES' })
+  closeSync(fd)
+  t.deepEqual(readdirSync(scratch.at('upper')), ['below', 'new'])
+})
 
 asRoot('an overlay that the kernel refuses leaves no descriptor open', t => {
   using scratch = makeScratch()
