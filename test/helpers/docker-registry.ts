@@ -5,6 +5,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import type { Scratch } from './scratch.ts'
+import type { TokenServer } from './token-server.ts'
 
 export interface DockerRegistry extends AsyncDisposable {
   /** `127.0.0.1:PORT` */
@@ -16,12 +17,14 @@ export interface DockerRegistryOptions {
   readonly tls?: { readonly certificate: string; readonly key: string }
   /** It lets in this user alone. */
   readonly login?: { readonly username: string; readonly password: string }
+  /** It sends people to this token server; `rootcertbundle` is the file of its authority. */
+  readonly token?: TokenServer['settings'] & { readonly rootcertbundle: string }
 }
 
 /** Starts it and waits until it answers; needs the programs docker-registry and perl. */
 export async function startDockerRegistry(
   scratch: Pick<Scratch, 'at'>,
-  { tls, login }: DockerRegistryOptions = {},
+  { tls, login, token }: DockerRegistryOptions = {},
 ): Promise<DockerRegistry> {
   const port = await freePort()
   const host = `127.0.0.1:${port}`
@@ -39,6 +42,7 @@ export async function startDockerRegistry(
     ...(login === undefined
       ? {}
       : { auth: { htpasswd: { realm: 'test', path: `${data}.users` } } }),
+    ...(token === undefined ? {} : { auth: { token } }),
   }
   // JSON is YAML, too.
   writeFileSync(`${data}.json`, JSON.stringify(config))

@@ -1,7 +1,8 @@
 // Debian's docker-registry and skopeo, both ways: what one puts somewhere the other one reads, byte for byte.
 
-import { execFileSync } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { promisify } from 'node:util'
 import type { ExecutionContext } from 'ava'
 import { startDockerDaemon } from '../helpers/docker-daemon.ts'
 import { startDockerRegistry } from '../helpers/docker-registry.ts'
@@ -10,6 +11,7 @@ import { testWith } from '../helpers/needs.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { tarOf } from '../helpers/tar.ts'
 import { makeAuthority } from '../helpers/test-authority.ts'
+import { startTokenServer } from '../helpers/token-server.ts'
 
 const test = testWith({ programs: ['docker-registry', 'perl', 'skopeo', 'openssl'] })
 
@@ -146,6 +148,53 @@ test('a registry with TLS and a password, and a login that skopeo can use', asyn
   )
   await ok(t, kauri, ['rmi', name])
   t.is(await ok(t, kauri, ['pull', ...certificates, '--authfile', file, name]), `${name} ${digest}`)
+})
+
+test('docker-registry with TLS and a token server: each work gets a token of its own', async t => {
+  using kauri = kauriProgram()
+  using scratch = makeScratch()
+  const authority = makeAuthority(scratch)
+  const users = { username: 'ann', password: 'pass word', refreshToken: 'refresh-me' }
+  await using tokens = await startTokenServer(authority, users)
+  const tls = { certificate: scratch.at('server.crt'), key: scratch.at('server.key') }
+  const token = { ...tokens.settings, rootcertbundle: scratch.at('ca.crt') }
+  await using registry = await startDockerRegistry(scratch, { tls, token })
+  mkdirSync(scratch.at('certs'))
+  writeFileSync(scratch.at('certs/ca.crt'), authority.authority)
+  const file = scratch.at('auth.json')
+  const known = ['--cert-dir', scratch.at('certs'), '--authfile', file]
+  const name = `${registry.host}/team/app:1`
+  const digest = await ok(t, kauri, ['import', '-', name], tarWith('app'))
+  t.is((await kauri.run(['push', ...known, name])).code, 1)
+  const login = ['login', ...known, '-u', 'ann', '--password-stdin', registry.host]
+  t.not((await kauri.run(login, { input: Buffer.from('wrong\n') })).code, 0)
+  await ok(t, kauri, login, Buffer.from('pass word\n'))
+  await ok(t, kauri, ['push', ...known, name])
+  t.true(tokens.scopes.includes('repository:team/app:pull,push'))
+  // skopeo reads the same files. The token server is in this process, which must not wait without answering.
+  const inspect = ['inspect', '--authfile', file, ...known.slice(0, 2), `docker://${name}`]
+  const { stdout } = await promisify(execFile)('skopeo', inspect)
+  t.is(JSON.parse(stdout).Digest, digest)
+  // A mount asks for both repositories at once.
+  const other = `${registry.host}/other:2`
+  await ok(t, kauri, ['copy', ...known, `docker://${name}`, `docker://${other}`])
+  t.true(
+    tokens.scopes.some(
+      scope => scope.includes('repository:other:pull,push') && scope.includes('team/app:pull'),
+    ),
+  )
+  t.is(await ok(t, kauri, ['registry', 'resolve', ...known, other]), digest)
+  t.is(await ok(t, kauri, ['registry', 'catalog', ...known, registry.host]), 'other\nteam/app')
+  t.is(await ok(t, kauri, ['registry', 'tags', ...known, `${registry.host}/other`]), '2')
+  await ok(t, kauri, ['registry', 'rm', ...known, '--manifest', other])
+  t.is((await kauri.run(['registry', 'resolve', ...known, other])).code, 1)
+  // What docker keeps after a login with a token that can be renewed.
+  writeFileSync(
+    file,
+    JSON.stringify({ auths: { [registry.host]: { identitytoken: 'refresh-me' } } }),
+  )
+  await ok(t, kauri, ['rmi', name])
+  t.is(await ok(t, kauri, ['pull', ...known, name]), `${name} ${digest}`)
 })
 
 testWith({ root: true, programs: ['docker-registry', 'perl', 'dockerd', 'docker'] })(

@@ -5,9 +5,10 @@ import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import type { ExecutionContext } from 'ava'
 import { hashSync } from 'bcryptjs'
+import { startDockerDaemon } from '../helpers/docker-daemon.ts'
 import { type KauriProgram, kauriProgram } from '../helpers/kauri-program.ts'
 import { testWith } from '../helpers/needs.ts'
-import { makeScratch } from '../helpers/scratch.ts'
+import { makeScratch, type Scratch } from '../helpers/scratch.ts'
 import { tarOf } from '../helpers/tar.ts'
 
 async function importOf(kauri: KauriProgram, name: string): Promise<string> {
@@ -77,3 +78,60 @@ testWith({ programs: ['skopeo'] })('skopeo and another kauri push where they may
     t.is(verified.stdout.trim(), `app:${tag} ${digest}`, verified.stderr)
   }
 })
+
+/** A server where ann may write, and what kauri imported there. */
+async function whileWritable(
+  t: ExecutionContext,
+  work: (parts: { kauri: KauriProgram; scratch: Scratch; address: string }) => Promise<void>,
+): Promise<void> {
+  using kauri = kauriProgram()
+  using scratch = makeScratch()
+  writeFileSync(scratch.at('users'), `ann:${hashSync('secret', 4)}\n`)
+  const rights = ['--registry', 'rw', '--htpasswd', scratch.at('users')]
+  await whileServing(t, kauri, rights, address => work({ kauri, scratch, address }))
+}
+
+testWith({ root: true, programs: ['dockerd', 'docker'] })('docker logs in, pulls and pushes', t =>
+  whileWritable(t, async ({ kauri, scratch, address }) => {
+    const input = tarOf({ name: './', type: '5' }, { name: './file', body: 'docker' })
+    await using daemon = await startDockerDaemon()
+    const docker = (...args: string[]): string =>
+      daemon.docker(['--config', scratch.at('docker'), ...args])
+    t.throws(() => docker('pull', `${address}/theirs:1`))
+    daemon.docker(
+      ['--config', scratch.at('docker'), 'login', '-u', 'ann', '--password-stdin', address],
+      Buffer.from('secret'),
+    )
+    writeFileSync(scratch.at('root.tar'), input)
+    docker('import', '-c', 'ENV FROM=docker', scratch.at('root.tar'), `${address}/ours:1`)
+    docker('push', `${address}/ours:1`)
+    docker('tag', `${address}/ours:1`, `${address}/ours:2`)
+    docker('push', `${address}/ours:2`)
+    docker('rmi', `${address}/ours:1`, `${address}/ours:2`)
+    docker('pull', `${address}/ours:2`)
+    t.regex(docker('inspect', `${address}/ours:2`), /FROM=docker/)
+    const verified = await kauri.run(['verify', 'ours:1', 'ours:2'])
+    t.is(verified.code, 0, verified.stderr)
+    t.regex((await kauri.run(['inspect', 'ours:2'])).stdout, /FROM=docker/)
+  }),
+)
+
+testWith({ root: true, programs: ['podman'] })('podman pulls and pushes', t =>
+  whileWritable(t, async ({ kauri, scratch, address }) => {
+    const digest = await importOf(kauri, 'team/app:1')
+    const store = ['--root', scratch.at('podman'), '--runroot', scratch.at('podman-run')]
+    const ways = ['--tls-verify=false', '--creds', 'ann:secret']
+    const podman = (...args: string[]): string =>
+      execFileSync('podman', [...store, ...args], { encoding: 'utf8', stdio: 'pipe' })
+    t.throws(() => podman('pull', '-q', '--tls-verify=false', `${address}/team/app:1`))
+    podman('pull', '-q', ...ways, `${address}/team/app:1`)
+    t.regex(podman('image', 'inspect', `${address}/team/app:1`), new RegExp(digest))
+    podman('tag', `${address}/team/app:1`, `${address}/back:2`)
+    podman('push', '-q', ...ways, `${address}/back:2`)
+    podman('rmi', '--all', '--force')
+    podman('pull', '-q', ...ways, `${address}/back:2`)
+    const verified = await kauri.run(['verify', 'back:2'])
+    t.is(verified.code, 0, verified.stderr)
+    podman('rmi', '--all', '--force')
+  }),
+)
