@@ -26,14 +26,19 @@ import type {
   WeightDevice,
 } from './runtime-resources.ts'
 
+/** Engines in Go write 0 where nothing is asked for; no limit of these kinds can be 0. */
+function orUnset(number: number | undefined): number | undefined {
+  return number === 0 ? undefined : number
+}
+
 const readMemory: ReadJson<MemoryResources> = (value, place) => {
   const memory = objectReader(value, place)
   return definedMembers({
-    limit: memory.optional('limit', readLimit),
-    reservation: memory.optional('reservation', readLimit),
-    swap: memory.optional('swap', readLimit),
-    kernel: memory.optional('kernel', readLimit),
-    kernelTCP: memory.optional('kernelTCP', readLimit),
+    limit: orUnset(memory.optional('limit', readLimit)),
+    reservation: orUnset(memory.optional('reservation', readLimit)),
+    swap: orUnset(memory.optional('swap', readLimit)),
+    kernel: orUnset(memory.optional('kernel', readLimit)),
+    kernelTCP: orUnset(memory.optional('kernelTCP', readLimit)),
     swappiness: memory.optional('swappiness', readLarge),
     disableOOMKiller: memory.optional('disableOOMKiller', readBoolean),
     useHierarchy: memory.optional('useHierarchy', readBoolean),
@@ -60,12 +65,12 @@ const readSet: ReadJson<string | undefined> = (value, place) => {
 const readCpu: ReadJson<CpuResources> = (value, place) => {
   const cpu = objectReader(value, place)
   return definedMembers({
-    shares: cpu.optional('shares', readLarge),
-    quota: cpu.optional('quota', readSigned),
-    burst: cpu.optional('burst', readLarge),
-    period: cpu.optional('period', readLarge),
-    realtimeRuntime: cpu.optional('realtimeRuntime', readSigned),
-    realtimePeriod: cpu.optional('realtimePeriod', readLarge),
+    shares: orUnset(cpu.optional('shares', readLarge)),
+    quota: orUnset(cpu.optional('quota', readSigned)),
+    burst: orUnset(cpu.optional('burst', readLarge)),
+    period: orUnset(cpu.optional('period', readLarge)),
+    realtimeRuntime: orUnset(cpu.optional('realtimeRuntime', readSigned)),
+    realtimePeriod: orUnset(cpu.optional('realtimePeriod', readLarge)),
     cpus: cpu.optional('cpus', readSet),
     mems: cpu.optional('mems', readSet),
     idle: cpu.optional('idle', readSigned),
@@ -111,8 +116,8 @@ const readWeight: ReadJson<WeightDevice> = (value, place) => {
   return definedMembers({
     major: device.required('major', readSize),
     minor: device.required('minor', readSize),
-    weight: device.optional('weight', readSize),
-    leafWeight: device.optional('leafWeight', readSize),
+    weight: orUnset(device.optional('weight', readSize)),
+    leafWeight: orUnset(device.optional('leafWeight', readSize)),
   })
 }
 
@@ -120,8 +125,8 @@ const readBlockIo: ReadJson<BlockIoResources> = (value, place) => {
   const block = objectReader(value, place)
   const throttles = listOf(readThrottle)
   return definedMembers({
-    weight: block.optional('weight', readSize),
-    leafWeight: block.optional('leafWeight', readSize),
+    weight: orUnset(block.optional('weight', readSize)),
+    leafWeight: orUnset(block.optional('leafWeight', readSize)),
     weightDevice: block.optional('weightDevice', listOf(readWeight)),
     throttleReadBpsDevice: block.optional('throttleReadBpsDevice', throttles),
     throttleWriteBpsDevice: block.optional('throttleWriteBpsDevice', throttles),

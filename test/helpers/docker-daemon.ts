@@ -23,11 +23,17 @@ const quiet = '--bridge none --iptables=false --ip-forward=false --ip-masq=false
 export interface DockerDaemonOptions {
   /** Words before the daemon's that start it on a host of the test's own; there it has its bridge and its rules. */
   readonly through?: readonly string[]
+  /** More words for the daemon. */
+  readonly words?: readonly string[]
+  /** Instead of this process's. */
+  readonly environment?: NodeJS.ProcessEnv
 }
 
 /** Starts it and waits until it answers; dispose it. Needs root. */
 export async function startDockerDaemon({
   through,
+  words: more = [],
+  environment: inherited = process.env,
 }: DockerDaemonOptions = {}): Promise<DockerDaemon> {
   const directory = mkdtempSync(path.join(tmpdir(), 'kauri-dockerd-'))
   const socket = `unix://${directory}/socket`
@@ -36,9 +42,9 @@ export async function startDockerDaemon({
   const places = `--data-root ${directory}/data --exec-root ${directory}/exec --pidfile ${directory}/pid`
   const [first, ...before] = [...(through ?? []), 'dockerd']
   const words = `${places} --host ${socket}${through === undefined ? ` ${quiet}` : ''}`.split(' ')
-  const child = spawn(first, [...before, ...words], {
+  const child = spawn(first, [...before, ...words, ...more], {
     stdio: ['ignore', fd, fd],
-    env: { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` },
+    env: { ...inherited, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` },
   })
   const environment = { ...process.env, DOCKER_HOST: socket }
   const docker = (args: readonly string[], input: Uint8Array = Buffer.alloc(0)): string =>

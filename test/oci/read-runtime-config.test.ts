@@ -94,6 +94,15 @@ test('device numbers of -1 in rules stand for all', t => {
   ])
 })
 
+test('limits of 0, as Go writes what nobody asked for, are none', t => {
+  const resources = { blockIO: { weight: 0 }, cpu: { shares: 0, quota: 0 }, memory: { limit: 0 } }
+  t.deepEqual(parse(withLinux({ resources })).config.linux.resources, {
+    blockIO: {},
+    cpu: {},
+    memory: {},
+  })
+})
+
 const user = { type: 'user' }
 const mappings = [{ containerID: 0, hostID: 1000, size: 1 }]
 
