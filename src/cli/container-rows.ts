@@ -55,7 +55,7 @@ export function containerRow(
   isWhole: boolean,
 ): Listing['rows'][number] {
   const nowMs = Date.now()
-  const words = printableLine(state.command.join(' '))
+  const words = printableLine(shownCommand(state.command))
   const isCut = !isWhole && words.length > commandWidth
   return {
     Command: `"${isCut ? `${words.slice(0, commandWidth - 1)}…` : words}"`,
@@ -78,6 +78,11 @@ export function containerRow(
     Status: statusText(state, health, nowMs),
     Label: (key: unknown) => state.labels[String(key)] ?? '',
   }
+}
+
+/** Arguments with spaces stand in quotes, as docker shows them. */
+export function shownCommand([program = '', ...args]: readonly string[]): string {
+  return [program, ...args.map(word => (word.includes(' ') ? `'${word}'` : word))].join(' ')
 }
 
 /** A name that is only a digest is shown short. */

@@ -68,7 +68,9 @@ export const commandGroups: readonly CommandGroup[] = [
     title: 'Containers',
     commands: {
       attach: () => import('./commands/attach.ts'),
+      commit: () => import('./commands/commit.ts'),
       'container prune': () => import('./commands/container-prune.ts'),
+      cp: () => import('./commands/cp.ts'),
       create: () => import('./commands/create.ts'),
       events: () => import('./commands/events.ts'),
       exec: () => import('./commands/exec.ts'),

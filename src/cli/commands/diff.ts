@@ -1,4 +1,4 @@
-// `kauri diff`: in what two images differ.
+// `kauri diff`: in what two images differ, or what a container changed.
 
 import type { ImageDifference } from '../../image/compare-images.ts'
 import { getImage } from '../../image/find-image.ts'
@@ -11,15 +11,21 @@ import { printable } from '../printable.ts'
 
 export const command: CommandSpec = {
   name: 'diff',
-  summary: 'Show in what two images differ: files, sizes, configuration, packages',
+  summary: 'Show in what two images differ, or what a container changed',
   details: [
-    'A line for each file: A for one that only the second image has, D for one that only the first has, C for a changed one with what differs. Times are not compared; xattrs are, and ACLs with them. Packages are read from the databases of dpkg, rpm, apk and pacman. With --json each file has what it was and what it is.',
+    'Of a container a line for each file: A for an added one, C for a changed one, D for a deleted one.',
+    'Of two images a line for each file: A for one that only the second image has, D for one that only the first has, C for a changed one with what differs. Times are not compared; xattrs are, and ACLs with them. Packages are read from the databases of dpkg, rpm, apk and pacman. With --json each file has what it was and what it is.',
   ],
-  operands: 'A B',
-  minOperands: 2,
+  operands: 'CONTAINER | A B',
+  minOperands: 1,
   maxOperands: 2,
   options: [{ long: 'platform', value: 'PLATFORM', summary: 'Take this platform of the images' }],
-  async run({ options, positionals, context }) {
+  async run(input) {
+    const { options, positionals, context } = input
+    if (positionals.length === 1) {
+      const { diffContainer } = await import('../container-changes.ts')
+      return await diffContainer(input)
+    }
     const store = openStore(context)
     const platform = options.text('platform')
     const wanted = platform === undefined ? undefined : parsePlatform(platform)

@@ -1,13 +1,11 @@
-// `kauri export`: the files of a container that ended, or of an image, as one root file system tar.
+// `kauri export`: the files of a container, or of an image, as one root file system tar.
 
-import path from 'node:path'
-import { getContainer, sweepContainers } from '../../container/container-records.ts'
 import { KauriError } from '../../core/errors.ts'
 import { getImage } from '../../image/find-image.ts'
 import { openImage } from '../../image/open-image.ts'
 import { packTree } from '../../layer/pack-tree.ts'
 import { parsePlatform } from '../../oci/platform.ts'
-import { type SnapshotId, type Snapshotter, snapshotId } from '../../rootfs/rootfs.ts'
+import type { SnapshotId, Snapshotter } from '../../rootfs/rootfs.ts'
 import { unpackImage } from '../../rootfs/unpack-image.ts'
 import { writeArchiveTo } from '../archive-sink.ts'
 import type { CommandContext, CommandSpec, ParsedOptions } from '../command.ts'
@@ -19,7 +17,7 @@ export const command: CommandSpec = {
   name: 'export',
   summary: 'Write the files of a container or an image as one tar',
   details: [
-    'Of a container what is in its root file system, without its volumes; it must have ended. Of an image all its layers as one tree.',
+    'Of a container what is in its root file system, without what is mounted there; one that runs is held meanwhile. Of an image all its layers as one tree.',
   ],
   operands: '[CONTAINER]',
   maxOperands: 1,
@@ -33,25 +31,17 @@ export const command: CommandSpec = {
     const imageName = options.text('image')
     if ((imageName === undefined) === (container === undefined))
       throw new KauriError('USAGE', 'export takes either a container or --image NAME')
+    const output = options.text('output')
+    if (imageName === undefined) {
+      const { exportContainer } = await import('../export-container.ts')
+      await exportContainer(container ?? '', output, context)
+      return 0
+    }
     const snapshotter = await openTrees(context)
-    const id =
-      imageName === undefined
-        ? treeOfContainer(container ?? '', context)
-        : await treeOfImage(imageName, { options, context, snapshotter })
-    await writeTree({ id, snapshotter, output: options.text('output') }, context)
+    const id = await treeOfImage(imageName, { options, context, snapshotter })
+    await writeTree({ id, snapshotter, output }, context)
     return 0
   },
-}
-
-function treeOfContainer(name: string, { dataRoot }: CommandContext): SnapshotId {
-  const root = path.join(dataRoot, 'containers')
-  sweepContainers(root)
-  const { id, status } = getContainer(root, name)
-  if (status === 'running')
-    throw new KauriError('LOCK_BUSY', `the container ${name} is running`, {
-      hint: 'end it first: what is written meanwhile would be in the tar by half',
-    })
-  return snapshotId(id)
 }
 
 interface ImageParts {
