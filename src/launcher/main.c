@@ -4,6 +4,7 @@
 //   kauri-launcher MODE PARENT-PID                            a plan on descriptor 3; supervise.h has the modes
 //   kauri-launcher guard PARENT-PID COMMAND [ARGUMENT...]     a program of the host
 //   kauri-launcher connect PID                                an interface for a container that runs
+//   kauri-launcher rooted PLAN-FILE                         a program of the host with a root of its own
 //   kauri-launcher ports                                      published ports, from the list on descriptor 3
 //   kauri-launcher later MILLISECONDS COMMAND [ARGUMENT...]   a program of the host, after a while
 
@@ -16,6 +17,7 @@
 #include "ports.h"
 #include "protect.h"
 #include "report.h"
+#include "rooted.h"
 #include "supervise.h"
 
 /** A mode that runs a container, and what it calls itself once its file is protected. */
@@ -51,11 +53,12 @@ static void find_mode(int number, char *arguments[]) {
 
 int main(int count, char *arguments[]) {
   if (count == 2 && strcmp(arguments[1], "ports") == 0) relay_ports();
+  if (count == 3 && strcmp(arguments[1], "rooted") == 0) run_rooted(arguments[2]);
   int number = count > 2 ? parse_number(arguments[2]) : 0;
   if (count == 3 && number > 0 && strcmp(arguments[1], "connect") == 0) connect_running(number);
   if (count == 3 && number > 0) find_mode(number, arguments);
   if (count > 3 && number > 0 && strcmp(arguments[1], "guard") == 0) guard(number, arguments + 3);
   if (count > 3 && strcmp(arguments[1], "later") == 0) later(number, arguments + 3);
   die("usage: kauri-launcher run|monitor|create|exec PARENT-PID | guard PARENT-PID COMMAND "
-      "[ARGUMENT...] | later MILLISECONDS COMMAND [ARGUMENT...]");
+      "[ARGUMENT...] | later MILLISECONDS COMMAND [ARGUMENT...] | rooted PLAN-FILE");
 }

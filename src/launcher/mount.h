@@ -9,6 +9,9 @@
 /** The container's root, mounted in this mount namespace; returns a descriptor of it. */
 int mount_root(const struct plan_root *root);
 
+/** What is mounted from now on does not appear on the host; what the host mounts still appears here. */
+void leave_host_propagation(void);
+
 /** A mount of a directory or an overlay, seen nowhere yet; writable where that is. */
 int detached_tree(const struct plan_root *tree);
 

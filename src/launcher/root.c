@@ -161,6 +161,12 @@ static void mount_chroot(void) {
   close(chroot_fd);
 }
 
+void leave_host_propagation(void) {
+  if (cut_propagation("/") == 0) return;
+  if (errno != EINVAL) die_errno("mount_setattr of the host's mounts");
+  mount_chroot();
+}
+
 /**
  * Where mounts of the container shall be seen on the host, those of the host stay as they are. All but the top: what is put
  * on that must never be seen there.

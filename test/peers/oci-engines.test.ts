@@ -59,11 +59,12 @@ testWith({ root: true, programs: ['podman', 'conmon'] })(
   t => {
     const place = (name: string): string => path.join(directory, 'podman', name)
     const podman = (...words: readonly string[]): Outcome =>
-      run('podman', [
-        ...['--root', place('root'), '--runroot', place('run'), '--tmpdir', place('tmp')],
-        ...['--storage-driver', 'overlay', '--events-backend', 'none'],
-        ...['--cgroup-manager', 'cgroupfs', '--runtime', runtime, ...words],
-      ])
+      run(
+        'podman',
+        `--root ${place('root')} --runroot ${place('run')} --tmpdir ${place('tmp')} --storage-driver overlay --events-backend none --cgroup-manager cgroupfs --runtime ${runtime}`
+          .split(' ')
+          .concat(words),
+      )
     // This machine may have lower limits than podman asks for.
     const limits = [
       '--ulimit',
@@ -119,7 +120,10 @@ testWith({ root: true, programs: ['podman', 'conmon'] })(
   },
 )
 
-async function startContainerd(): Promise<{ readonly address: string; stop(): Promise<void> }> {
+async function startContainerd(): Promise<{
+  readonly address: string
+  readonly stop: () => Promise<void>
+}> {
   const place = path.join(directory, 'containerd')
   spawnSync('mkdir', [place])
   const address = path.join(place, 'socket')
@@ -138,7 +142,7 @@ async function startContainerd(): Promise<{ readonly address: string; stop(): Pr
   if (!ready) throw new Error('containerd does not start')
   return {
     address,
-    async stop() {
+    stop: async () => {
       const ended = once(child, 'exit')
       child.kill('SIGTERM')
       await ended
@@ -191,7 +195,8 @@ testWith({ root: true, programs: ['dockerd', 'docker'] })(
       words: ['--add-runtime', `kauri=${runtime}`],
       environment,
     })
-    const { docker } = daemon
+    const docker = (words: readonly string[], input?: Uint8Array): string =>
+      daemon.docker(words, input)
     const byUs = ['--runtime', 'kauri', '--network', 'none']
     docker(['import', '-', 'small'], readFileSync(rootTar))
     t.is(
