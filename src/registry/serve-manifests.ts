@@ -4,19 +4,14 @@ import type { IncomingMessage } from 'node:http'
 import { KauriError } from '../core/errors.ts'
 import { oneChunk } from '../image/create-image.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
-import { type Digest, digestOf, isDigest, parseDigest } from '../oci/digest.ts'
-import {
-  isIndexType,
-  isManifestType,
-  type Manifest,
-  parseIndex,
-  parseManifest,
-} from '../oci/manifest.ts'
+import { type Digest, digestOf } from '../oci/digest.ts'
+import { isIndexType, isManifestType, parseIndex, parseManifest } from '../oci/manifest.ts'
 import { mediaTypes } from '../oci/media-types.ts'
 import { parseReference, type Reference } from '../oci/reference.ts'
 import type { DiskStore } from '../store/disk-store.ts'
 import type { NamedImage } from '../store/store.ts'
 import { readBlob } from '../store/verified-stream.ts'
+import { referrerOf, subjectOf } from './referrers.ts'
 import { Refusal } from './serve-error.ts'
 import type { RepositoryName } from './serve-route.ts'
 
@@ -90,15 +85,25 @@ export async function putServed(
     throw new Refusal(400, 'DIGEST_INVALID', `the manifest is ${digest}, not ${target}`)
   const isTag = !target.includes(':')
   const checked = parseTarget({ registry, repository }, isTag ? target : undefined, digest)
-  const subject = subjectOf(bytes, mediaType, digest)
+  const subject = checkedSubject(bytes, mediaType, digest)
   const descriptor = { mediaType, digest, size: bytes.byteLength }
   using batch = store.openBatch()
   if (!(await store.hasBlob(digest))) {
     await batch.put(oneChunk(bytes), { expected: descriptor })
     await batch.commit()
   }
+  if (isTag) await keepFormer(store, checked, digest)
   await store.tagImage(checked, descriptor)
   return { descriptor, subject }
+}
+
+/** What had the tag before stays in the repository by its digest, as in every registry: somebody may run it. */
+async function keepFormer(store: DiskStore, name: Reference, digest: Digest): Promise<void> {
+  const { registry, repository, tag } = name
+  const images = await namesOf(store, name)
+  const former = images.find(({ reference }) => reference.tag === tag)?.descriptor
+  if (former === undefined || former.digest === digest) return
+  await store.tagImage({ registry, repository, digest: former.digest }, former)
 }
 
 /** @throws Refusal for tags outside the grammar */
@@ -151,19 +156,11 @@ function mediaTypeInside(bytes: Buffer): string | undefined {
   }
 }
 
-function subjectOf(bytes: Buffer, mediaType: string, digest: Digest): Digest | undefined {
-  if (isManifestType(mediaType)) return parseManifest(bytes, `manifest ${digest}`).subject?.digest
-  parseIndex(bytes, `index ${digest}`)
-  return indexSubject(bytes)
-}
-
-/** An index may have a subject, too; it is of no other use here. */
-function indexSubject(bytes: Uint8Array): Digest | undefined {
-  const document: { readonly subject?: { readonly digest?: unknown } } = JSON.parse(
-    Buffer.from(bytes).toString('utf8'),
-  )
-  const digest = document.subject?.digest
-  return typeof digest === 'string' && isDigest(digest) ? parseDigest(digest) : undefined
+/** What it is about, of a document that is what its type says. @throws ARCHIVE_INVALID */
+function checkedSubject(bytes: Buffer, mediaType: string, digest: Digest): Digest | undefined {
+  if (isManifestType(mediaType)) parseManifest(bytes, `manifest ${digest}`)
+  else parseIndex(bytes, `index ${digest}`)
+  return subjectOf(bytes)
 }
 
 /** Takes a tag away, or every name of a digest. @throws Refusal 404 */
@@ -201,29 +198,11 @@ export async function referrersOf(
   for (const { descriptor } of await namesOf(store, name)) {
     if (found.has(descriptor.digest) || !(await store.hasBlob(descriptor.digest))) continue
     const bytes = await readBlob(store, descriptor)
+    if (subjectOf(bytes) !== digest) continue
     const { mediaType, size } = descriptor
-    const entry = { mediaType, digest: descriptor.digest, size }
-    if (isIndexType(mediaType)) {
-      if (indexSubject(bytes) !== digest) continue
-      const { annotations } = parseIndex(bytes, `index ${descriptor.digest}`)
-      found.set(descriptor.digest, { ...entry, ...noted(annotations) })
-      continue
-    }
-    const manifest = parseManifest(bytes, `manifest ${descriptor.digest}`)
-    if (manifest.subject?.digest === digest)
-      found.set(descriptor.digest, { ...entry, ...noted(manifest.annotations), ...typed(manifest) })
+    found.set(descriptor.digest, referrerOf({ mediaType, digest: descriptor.digest, size }, bytes))
   }
   return [...found.values()]
-}
-
-function noted(annotations: Manifest['annotations']): Pick<Descriptor, 'annotations'> {
-  return annotations === undefined ? {} : { annotations }
-}
-
-/** Of an artifact without a type its configuration's stands for it. */
-function typed({ artifactType, config }: Manifest): Pick<Descriptor, 'artifactType'> {
-  const type = artifactType ?? config.mediaType
-  return { artifactType: type }
 }
 
 /** The index that lists referrers. */

@@ -21,7 +21,7 @@ export type Route =
   | { readonly kind: 'uploads' | 'tags'; readonly path: string; readonly name: RepositoryName }
 
 const routeForm =
-  /^\/v2\/(.+?)\/(?:(manifests|referrers)\/([^/]+)|blobs\/uploads\/([^/]*)|blobs\/([^/]+)|tags\/(list))$/
+  /^\/v2\/(.+?)\/(?:(manifests|referrers)\/([^/]+)|(blobs\/uploads)(?:\/([^/]*))?|blobs\/([^/]+)|tags\/list)$/
 
 /** @throws Refusal 404 for every other path, NAME_INVALID for names outside the grammar */
 export function routeOf(pathname: string): Route {
@@ -29,12 +29,12 @@ export function routeOf(pathname: string): Route {
   if (pathname === '/v2/_catalog') return { kind: 'catalog' }
   const match = routeForm.exec(decoded(pathname))
   if (match === null) throw new Refusal(404, 'NAME_UNKNOWN', 'there is nothing at this address')
-  const [, path = '', document, target = '', upload, blob] = match
+  const [, path = '', document, target = '', uploads, upload = '', blob] = match
   const name = repositoryName(path)
   if (document === 'manifests') return { kind: 'manifest', path, name, target }
   if (document === 'referrers') return { kind: 'referrers', path, name, target }
   if (blob !== undefined) return { kind: 'blob', path, name, target: blob }
-  if (upload === undefined) return { kind: 'tags', path, name }
+  if (uploads === undefined) return { kind: 'tags', path, name }
   return upload === ''
     ? { kind: 'uploads', path, name }
     : { kind: 'upload', path, name, target: upload }
