@@ -3,11 +3,13 @@
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import type { ExecutionContext } from 'ava'
 import { hashSync } from 'bcryptjs'
 import { startDockerDaemon } from '../helpers/docker-daemon.ts'
 import { type KauriProgram, kauriProgram } from '../helpers/kauri-program.ts'
 import { testWith } from '../helpers/needs.ts'
+import { sha256 } from '../helpers/registry-server.ts'
 import { makeScratch, type Scratch } from '../helpers/scratch.ts'
 import { tarOf } from '../helpers/tar.ts'
 
@@ -134,4 +136,65 @@ testWith({ root: true, programs: ['podman'] })('podman pulls and pushes', t =>
     t.is(verified.code, 0, verified.stderr)
     podman('rmi', '--all', '--force')
   }),
+)
+
+testWith({})(
+  'a server that is killed in the middle of an upload leaves the store whole',
+  async t => {
+    using kauri = kauriProgram()
+    using scratch = makeScratch()
+    writeFileSync(scratch.at('users'), `ann:${hashSync('secret', 4)}\n`)
+    const rights = [
+      'serve',
+      '--listen',
+      '127.0.0.1:0',
+      '--registry',
+      'rw',
+      '--htpasswd',
+      scratch.at('users'),
+    ]
+    const authorization = `Basic ${Buffer.from('ann:secret').toString('base64')}`
+    const start = async (): Promise<{ address: string; stop: () => Promise<void> }> => {
+      const child = kauri.start(rights)
+      const [line] = await once(child.stdout ?? process.stdin, 'data')
+      const stop = async (): Promise<void> => {
+        const ended = once(child, 'exit')
+        child.kill('SIGKILL')
+        await ended
+      }
+      return { address: String(line).trim(), stop }
+    }
+    const bytes = Buffer.alloc(3_000_000, 'kauri')
+    const first = await start()
+    const begun = await fetch(`${first.address}/v2/app/blobs/uploads/`, {
+      method: 'POST',
+      headers: { authorization },
+    })
+    const place = begun.headers.get('location') ?? ''
+    const half = { method: 'PATCH', headers: { authorization }, body: bytes.subarray(0, 2_000_000) }
+    t.is((await fetch(`${first.address}${place}`, half)).status, 202)
+    // One that is killed while bytes come, too.
+    const socket = connect(Number(new URL(first.address).port), '127.0.0.1')
+    socket.on('error', () => {})
+    const head = `PATCH ${place} HTTP/1.1\r\nHost: localhost\r\nAuthorization: ${authorization}\r\n`
+    socket.write(`${head}Content-Length: 900000\r\n\r\n${'x'.repeat(1000)}`)
+    await first.stop()
+    socket.destroy()
+    const checked = await kauri.run(['fsck'])
+    t.is(checked.code, 0, checked.stderr)
+    const second = await start()
+    const state = await fetch(`${second.address}${place}`, { headers: { authorization } })
+    t.is(state.status, 204)
+    const received = Number(state.headers.get('range')?.slice(2)) + 1
+    t.true(received >= 2_000_000, String(received))
+    // What came of the broken request may be there or not: the client goes on where it is told, or begins anew.
+    const again = await fetch(`${second.address}/v2/app/blobs/uploads/?digest=${sha256(bytes)}`, {
+      method: 'POST',
+      headers: { authorization },
+      body: bytes,
+    })
+    t.is(again.status, 201)
+    await second.stop()
+    t.is((await kauri.run(['fsck'])).code, 0)
+  },
 )
