@@ -115,7 +115,8 @@ async function answer(
 }
 
 let waiting = 0
-const answersWithinMs = 4000
+/** Of three servers, before who asks gives up, after five seconds usually. */
+const answersWithinMs = 1500
 
 /** The first answer of the servers, one after the other; undefined where none answers in time. */
 async function askOthers(

@@ -1,9 +1,9 @@
 // Networks of one's own: names, borders, places that come and go, and that nothing of them stays.
 
 import { execFileSync } from 'node:child_process'
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import process from 'node:process'
-import type { ExecutionContext } from 'ava'
+import ava, { type ExecutionContext } from 'ava'
 import { eventually } from '../helpers/eventually.ts'
 import type { ProgramResult } from '../helpers/kauri-program.ts'
 import { testWith } from '../helpers/needs.ts'
@@ -23,6 +23,17 @@ async function done(...words: readonly string[]): Promise<string> {
   return stdout.trimEnd()
 }
 
+/** One that says "hello" on port 7000, and does so already. */
+async function server(name: string, ...options: readonly string[]): Promise<void> {
+  await detached(name, 'talk listen 7000 600', ...options)
+  const words = ['exec', name, 'talk', 'connect', '127.0.0.1', '7000']
+  const answers = async (): Promise<boolean> => (await kauri(...words)).stdout.startsWith('hello')
+  if (!(await eventually(answers))) throw new Error(`${name} does not listen`)
+}
+
+/** A machine of the world that answers no questions, and says so at once. */
+const noServer = ['--dns', '192.0.2.1'] as const
+
 /** A container that stays until it is removed. */
 async function detached(
   name: string,
@@ -31,6 +42,14 @@ async function detached(
 ): Promise<void> {
   await done('run', '-d', '--name', name, ...options, 'talker', 'sh', '-c', script)
 }
+
+// A test that fails leaves containers that run.
+ava.afterEach.always(async () => {
+  if (process.getuid?.() !== 0) return
+  const ids = (await kauri('ps', '-aq')).stdout.split('\n').filter(Boolean)
+  if (ids.length > 0) await kauri('rm', '-f', ...ids)
+  await kauri('network', 'prune', '-f')
+})
 
 /** Nothing but the host's own is left: interfaces, tables, processes, run-time files. */
 async function nothingIsLeft(t: ExecutionContext): Promise<void> {
@@ -64,12 +83,12 @@ function namespaceOf(pid: string): string {
 
 test('containers on a network find each other by name, alias and id, and the world as before', async t => {
   await done('network', 'create', 'front')
-  await detached('web', 'talk listen 7000 600', '--network', 'front', '--network-alias', 'www')
+  await server('web', '--network', 'front', '--network-alias', 'www')
   const id = (await done('ps', '-q')).slice(0, 12)
   const script = `s=$(grep nameserver /etc/resolv.conf); s=\${s#nameserver }
     for n in web WWW web.front ${id} nobody; do talk resolve $s $n; done; talk connect $(talk resolve $s web) 7000
     talk connect ${net.host.world} 80`
-  const text = await net.printed(script, '--network', 'front')
+  const text = await net.printed(script, '--network', 'front', ...noServer)
   const [first = ''] = text.split('\n')
   t.regex(first, /^10\.78\.0\.\d+$/)
   t.deepEqual(text.split('\n'), [
@@ -96,7 +115,7 @@ test('containers on a network find each other by name, alias and id, and the wor
 test('networks are closed to each other and to the default bridge; published ports lead in', async t => {
   await done('network', 'create', 'one')
   await done('network', 'create', 'two')
-  await detached('server', 'talk listen 7000 600', '--network', 'one', '-p', '8088:7000')
+  await server('server', '--network', 'one', '-p', '8088:7000')
   const state = JSON.parse(await done('network', 'inspect', 'one'))
   const [{ IPv4Address: text }] = Object.values<{ IPv4Address: string }>(state[0].Containers) as [
     { IPv4Address: string },
@@ -113,6 +132,7 @@ test('networks are closed to each other and to the default bridge; published por
       'talk resolve $(grep -o "[0-9.]*$" /etc/resolv.conf | head -1) server',
       '--network',
       'two',
+      ...noServer,
     ),
     'code 2',
   )
@@ -123,7 +143,7 @@ test('networks are closed to each other and to the default bridge; published por
 
 test('an internal network leads nowhere, not even by names', async t => {
   await done('network', 'create', '--internal', 'inner')
-  await detached('server', 'talk listen 7000 600', '--network', 'inner')
+  await server('server', '--network', 'inner')
   const script = `s=$(grep nameserver /etc/resolv.conf); s=\${s#nameserver }
     talk connect $(talk resolve $s server) 7000; talk resolve $s example.org; talk connect ${net.host.world} 80; ip route`
   const lines = (await net.printed(script, '--network', 'inner')).split('\n')
@@ -186,7 +206,7 @@ test('a running container is put on networks and taken off them', async t => {
 })
 
 test('a container shares the network of another one', async t => {
-  await detached('owner', 'talk listen 7000 600')
+  await server('owner')
   const text = await net.printed(
     'talk connect 127.0.0.1 7000; ip -o -4 addr',
     '--network',
@@ -205,6 +225,25 @@ test('networks that are there for good are listed, and stay', async t => {
     t.not((await kauri('network', 'create', name)).code, 0)
   }
   t.is((await net.run('true', '--network', 'nowhere')).code, 125)
+})
+
+test('a container whose monitor is killed gives up its ports, its addresses and its names', async t => {
+  await done('network', 'create', 'lost')
+  await detached('held', 'sleep 600', '--network', 'lost', '-p', '8077:80')
+  const [{ State }] = JSON.parse(await done('inspect', 'held'))
+  const [, parent = ''] =
+    /^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${State.Pid}/status`, 'utf8')) ?? []
+  const [, monitor = ''] =
+    /^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${parent}/status`, 'utf8')) ?? []
+  t.regex(readFileSync(`/proc/${monitor}/cmdline`, 'latin1'), /monitor/)
+  process.kill(Number(monitor), 'SIGKILL')
+  const takes = async (): Promise<boolean> =>
+    (await net.run('true', '--network', 'lost', '-p', '8077:80')).code === 0
+  t.true(await eventually(takes))
+  t.regex(await done('ps', '-a', '--filter', 'name=held', '--format', '{{.Status}}'), /^Exited/)
+  await done('rm', 'held')
+  await done('network', 'rm', 'lost')
+  await nothingIsLeft(t)
 })
 
 const kills = Number(process.env['KAURI_KILLS'] ?? '20')
