@@ -13,14 +13,18 @@ import type { Snapshot, SnapshotId, Snapshotter } from './rootfs.ts'
 import { getChain, treeOf } from './snapshot-records.ts'
 import { treeSnapshotter } from './tree-snapshotter.ts'
 
-/** The kernel's limit (OVL_MAX_STACK). */
-const maxLowerDirectories = 500
+/** The kernel's limit (OVL_MAX_STACK) is 500, and the runtime adds one with the mount points. */
+const maxLowerDirectories = 499
+
+/** Leaves room for a hundred build steps on an image of any number of layers. */
+const mostStacked = 400
 
 /** The overlay driver over a directory made ready by openTreeDirectory. */
 export function overlaySnapshotter(directory: string, reason: string): Snapshotter {
   return treeSnapshotter({
     name: 'overlay',
     reason,
+    mostStacked,
     directory,
     async begin(parent, options) {
       const tree = await beginTree(directory, parent, options.keepAs)
@@ -49,8 +53,8 @@ function startUpper(directory: string, { directory: tree, fs, below }: ActiveTre
   if (below.length > maxLowerDirectories)
     throw new KauriError(
       'UNSUPPORTED',
-      `${below.length} layers on top of each other: overlayfs takes ${maxLowerDirectories}`,
-      { hint: 'set KAURI_SNAPSHOTTER=copy' },
+      `${below.length} layers on top of each other: an overlay takes ${maxLowerDirectories}`,
+      { hint: 'put some together with kauri image squash, or take --snapshotter copy' },
     )
   mkdirSync(path.join(tree, 'work'), { mode: 0o700 })
   copyAttributes(treeOf(directory, parent.id), fs)

@@ -85,6 +85,10 @@ export interface Snapshotter {
   readonly name: string
   /** Why this one and no other, in words for people. */
   readonly reason: string
+  /** How many snapshots may stand on one another before the layers of an image are put together; undefined: any number. */
+  readonly mostStacked?: number | undefined
+  /** The snapshot and all it stands on, topmost first. @throws SNAPSHOT_INVALID where one is missing */
+  chain(id: SnapshotId): readonly Snapshot[]
   /** The snapshot, or undefined. Marks it as used now. */
   findSnapshot(id: SnapshotId): Promise<Snapshot | undefined>
   /** A new writable tree; `undefined`: empty. @throws SNAPSHOT_INVALID where the parent is gone */

@@ -23,12 +23,13 @@ import type {
   SnapshotId,
   Snapshotter,
 } from './rootfs.ts'
-import { findRecord, listRecords } from './snapshot-records.ts'
+import { findRecord, getChain, listRecords } from './snapshot-records.ts'
 
 /** How one kind of file system shares what did not change. */
 export interface TreeDriver {
   readonly name: string
   readonly reason: string
+  readonly mostStacked?: number
   /** Holds `<id>/` of every snapshot. */
   readonly directory: string
   begin(parent: SnapshotId | undefined, options: PrepareOptions): Promise<ActiveTree>
@@ -70,6 +71,8 @@ export function treeSnapshotter(driver: TreeDriver): Snapshotter {
   return {
     name: driver.name,
     reason: driver.reason,
+    mostStacked: driver.mostStacked,
+    chain: id => getChain(directory, id),
     findSnapshot: async id => findRecord(directory, id),
     prepare: async (parent, options = {}) => rootfsOf(await driver.begin(parent, options)),
     async commit(rootfs, id, labels = {}) {

@@ -30,28 +30,59 @@ export async function unpackImage(
   if (top === undefined || (await snapshotter.findSnapshot(top)) !== undefined) return top
   const title = `unpack ${links.length} layer${links.length === 1 ? '' : 's'}`
   return await inStep(emit, { id: `unpack ${top}`, title }, async () => {
-    const { present, missing } = await splitLinks(links, snapshotter)
-    let below = present
-    for (const group of groupsOf(missing, snapshotter))
-      below = await unpackGroup(group, below, options)
+    const split = await splitLinks(links, snapshotter)
+    const { below: ground, groups } = groupsOf(links, split, snapshotter)
+    let below = ground
+    for (const group of groups) below = await unpackGroup(group, below, options)
     return below
   })
 }
 
 /** The highest snapshot that is there already, and what has to be unpacked onto it. */
+interface SplitLinks {
+  readonly present: SnapshotId | undefined
+  readonly missing: readonly ChainLink[]
+}
+
 async function splitLinks(
   links: readonly ChainLink[],
   snapshotter: Snapshotter,
-): Promise<{ readonly present: SnapshotId | undefined; readonly missing: readonly ChainLink[] }> {
+): Promise<SplitLinks> {
   for (const [index, { id }] of [...links.entries()].toReversed())
     if ((await snapshotter.findSnapshot(id)) !== undefined)
       return { present: id, missing: links.slice(index + 1) }
   return { present: undefined, missing: links }
 }
 
-/** Layers that become one snapshot: each its own, but where every snapshot is a whole copy only the last is worth one. */
-function groupsOf(links: readonly ChainLink[], { name }: Snapshotter): (readonly ChainLink[])[] {
-  return name === 'copy' ? [links] : links.map(link => [link])
+/** Layers that become one snapshot each, and what the first of them stands on. */
+interface Grouped {
+  readonly below: SnapshotId | undefined
+  readonly groups: readonly (readonly ChainLink[])[]
+}
+
+/**
+ * Each layer is a snapshot of its own, but where every snapshot is a whole copy only the last is worth one, and where too many
+ * would stand on one another the lowest missing ones become one. If those are too few, layers that are there already are
+ * unpacked once more with them.
+ */
+function groupsOf(
+  links: readonly ChainLink[],
+  { present, missing }: SplitLinks,
+  snapshotter: Snapshotter,
+): Grouped {
+  if (snapshotter.name === 'copy') return { below: present, groups: [missing] }
+  const stack = present === undefined ? [] : [...snapshotter.chain(present)]
+  let above = missing
+  let tooMany = stack.length + above.length - (snapshotter.mostStacked ?? Number.POSITIVE_INFINITY)
+  while (tooMany >= above.length && stack.length > 0) {
+    stack.shift()
+    const below = links.findIndex(({ id }) => id === stack[0]?.id)
+    above = links.slice(below + 1)
+    tooMany = stack.length + above.length - (snapshotter.mostStacked ?? 0)
+  }
+  const merged = Math.max(0, tooMany) + 1
+  const groups = [above.slice(0, merged), ...above.slice(merged).map(link => [link])]
+  return { below: stack[0]?.id, groups: groups.filter(({ length }) => length > 0) }
 }
 
 async function unpackGroup(
@@ -67,7 +98,8 @@ async function unpackGroup(
     await using rootfs = await snapshotter.prepare(below, { signal })
     // Loaded now: a container whose image is unpacked already starts without reading this code.
     const { unpackLayer } = await import('./unpack-layer.ts')
-    for (const layer of group) await unpackLayer(layer, rootfs, options)
+    for (const layer of group)
+      await unpackLayer(layer, rootfs, { ...options, isMerged: group.length > 1 })
     await snapshotter.commit(rootfs, id)
   }
   await snapshotter.whileMaking(id, unpack, signal)

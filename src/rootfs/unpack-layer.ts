@@ -29,14 +29,17 @@ export interface UnpackOptions {
   readonly emit?: Emit
 }
 
+/** `isMerged`: the tree gets other layers, too, so this one finds more than what is below. */
+type UnpackLayerOptions = UnpackOptions & { readonly isMerged?: boolean }
+
 /** Unpacks one layer onto a tree that stands on the layers below it. @throws BLOB_CORRUPT, CHECKSUM_MISMATCH, ARCHIVE_INVALID, DISK_FULL */
 export async function unpackLayer(
   layer: StoredLayer,
   rootfs: Rootfs,
-  options: UnpackOptions,
+  { isMerged = false, ...options }: UnpackLayerOptions,
 ): Promise<void> {
   try {
-    await (rootfs.mount.kind === 'overlay' && rootfs.parent !== undefined
+    await (rootfs.mount.kind === 'overlay' && rootfs.parent !== undefined && !isMerged
       ? applyToUpper(layer, rootfs.mount.upper ?? '', rootfs.parent, options)
       : applyToTree(layer, rootfs, options))
   } catch (error) {

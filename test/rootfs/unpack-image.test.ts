@@ -13,6 +13,7 @@ import { unpackImage } from '../../src/rootfs/unpack-image.ts'
 import type { StoredLayer } from '../../src/rootfs/unpack-layer.ts'
 import { testWith } from '../helpers/needs.ts'
 import { makeScratch } from '../helpers/scratch.ts'
+import { snapshotterDrivers } from '../helpers/snapshotter-drivers.ts'
 import { listTree, type TreeListing, tarOf } from '../helpers/tar.ts'
 
 const test = testWith({ root: true })
@@ -63,7 +64,7 @@ const second = tarOf(
 )
 const third = tarOf({ name: '.wh.opt', body: '' }, { name: 'link', body: 'no link' })
 
-for (const choice of ['overlay', 'copy'] as const) {
+for (const choice of snapshotterDrivers) {
   const open = (root: string): Promise<Snapshotter> => openSnapshotter({ root, choice })
 
   test(`${choice}: layers with whiteouts, links and owners become one tree`, async t => {
@@ -197,7 +198,7 @@ test('both snapshotters show the same tree', async t => {
   using scratch = makeScratch()
   const layers = [layerOf(base), layerOf(second), layerOf(third)]
   const listings = []
-  for (const choice of ['overlay', 'copy'] as const) {
+  for (const choice of snapshotterDrivers) {
     const snapshotter = await openSnapshotter({ root: scratch.at(choice), choice })
     const top = await unpackImage({ layers }, { snapshotter })
     using tree = snapshotter.open(top ?? first)
@@ -222,4 +223,57 @@ test('the upper directory of a layer holds the marks of overlayfs', async t => {
   t.is(native().getXattr(path.join(upper, 'opt'), 'trusted.overlay.opaque').toString(), 'y')
   t.false(existsSync(path.join(upper, '.wh.gone')))
   t.is(readFileSync(path.join(upper, 'opt/three'), 'utf8'), '3')
+})
+
+/** Layers that add a file each; every second one removes the file before its own. */
+function manyLayers(count: number): CountedLayer[] {
+  return Array.from({ length: count }, (_, index) =>
+    layerOf(
+      tarOf(
+        { name: `file-${index}`, body: `${index}` },
+        ...(index % 2 === 1 ? [{ name: `.wh.file-${index - 1}`, body: '' }] : []),
+      ),
+    ),
+  )
+}
+
+function namesOf(snapshotter: Snapshotter, id: SnapshotId | undefined): string[] {
+  using tree = snapshotter.open(id ?? snapshotId('0'.repeat(64)))
+  return readdirSync(tree.path).toSorted()
+}
+
+test('of more layers than may stand on one another the lowest become one snapshot', async t => {
+  using scratch = makeScratch()
+  const opened = await openSnapshotter({ root: scratch.path, choice: 'overlay' })
+  const snapshotter = { ...opened, mostStacked: 3 }
+  const layers = manyLayers(6)
+  const top = await unpackImage({ layers }, { snapshotter })
+  t.is(top, chainOf(layers)[5])
+  t.deepEqual(namesOf(snapshotter, top), ['file-1', 'file-3', 'file-5'])
+  t.deepEqual(
+    snapshotter.chain(top ?? snapshotId('')).map(({ id }) => chainOf(layers).indexOf(id)),
+    [5, 4, 3],
+  )
+  t.deepEqual(
+    layers.map(({ opened: times }) => times),
+    [1, 1, 1, 1, 1, 1],
+  )
+})
+
+test('layers that are there already are put together with those that are too many', async t => {
+  using scratch = makeScratch()
+  const opened = await openSnapshotter({ root: scratch.path, choice: 'overlay' })
+  const layers = manyLayers(7)
+  await unpackImage({ layers: layers.slice(0, 5) }, { snapshotter: opened })
+  const snapshotter = { ...opened, mostStacked: 3 }
+  const top = await unpackImage({ layers }, { snapshotter })
+  t.deepEqual(namesOf(snapshotter, top), ['file-1', 'file-3', 'file-5', 'file-6'])
+  t.deepEqual(
+    snapshotter.chain(top ?? snapshotId('')).map(({ id }) => chainOf(layers).indexOf(id)),
+    [6, 1, 0],
+  )
+  t.deepEqual(
+    layers.map(({ opened: times }) => times),
+    [1, 1, 2, 2, 2, 1, 1],
+  )
 })
