@@ -27,15 +27,19 @@ export function layoutEntry(descriptor: Descriptor, reference: Reference | undef
 
 /**
  * Changes the index; atomic and durable. `change` may be called again when another program changed the file meanwhile,
- * and returns undefined for nothing to do. True when something was written.
+ * and returns undefined for nothing to do. True when something was written. `prepare` is called when it is this process's
+ * turn; what it returns is disposed when the change is done.
  * @throws LOCK_BUSY, STORE_INVALID, DISK_FULL
  */
 export async function changeLayoutEntries(
   paths: LayoutPaths,
   change: (entries: readonly LayoutEntry[]) => readonly LayoutEntry[] | undefined,
+  prepare?: () => Promise<Disposable>,
 ): Promise<boolean> {
   ensureLayout(paths)
-  using _ = await lockStore(paths.indexLock, 'exclusive')
+  using held = new DisposableStack()
+  held.use(await lockStore(paths.indexLock, 'exclusive'))
+  if (prepare !== undefined) held.use(await prepare())
   requireIndex(paths)
   for (;;) {
     const index = await readLayoutIndex(paths)

@@ -99,19 +99,25 @@ function sizeOfBlob(paths: LayoutPaths, digest: Digest): number | undefined {
  * the lock that says so.
  */
 function imageNames(paths: LayoutPaths, held: BlobSource): ImageNames {
+  // Taken when it is this image's turn: those that wait for the index keep no sweep waiting.
+  const holdWhole = async (descriptor: Descriptor): Promise<Disposable> => {
+    using stack = new DisposableStack()
+    stack.use(await lockForUse(paths))
+    await requireWhole(held, descriptor, digest => sizeOfBlob(paths, digest))
+    return stack.move()
+  }
   return {
     async tagImage(reference, descriptor) {
       requireSameDigest(reference, descriptor)
       const key = nameKey(reference)
       const entry = layoutEntry(descriptor, keptName(reference))
-      using _ = await lockForUse(paths)
-      await requireWhole(held, descriptor, digest => sizeOfBlob(paths, digest))
-      await changeLayoutEntries(paths, entries => {
+      const change = (entries: readonly LayoutEntry[]): LayoutEntry[] => {
         const namesakes = new Set(mayBeNamed(entries, reference).filter(e => hasName(e, key)))
         const makesWay = (other: LayoutEntry): boolean =>
           namesakes.has(other) || isUnnamed(other, descriptor.digest)
         return [...entries.filter(other => !makesWay(other)), entry]
-      })
+      }
+      await changeLayoutEntries(paths, change, () => holdWhole(descriptor))
     },
     async untagImage(reference) {
       const key = nameKey(reference)
@@ -121,13 +127,11 @@ function imageNames(paths: LayoutPaths, held: BlobSource): ImageNames {
       })
     },
     async keepImage(descriptor) {
-      using _ = await lockForUse(paths)
-      await requireWhole(held, descriptor, digest => sizeOfBlob(paths, digest))
-      await changeLayoutEntries(paths, entries =>
+      const change = (entries: readonly LayoutEntry[]): LayoutEntry[] | undefined =>
         entries.some(entry => isOf(entry, descriptor.digest))
           ? undefined
-          : [...entries, layoutEntry(descriptor, undefined)],
-      )
+          : [...entries, layoutEntry(descriptor, undefined)]
+      await changeLayoutEntries(paths, change, () => holdWhole(descriptor))
     },
     dropImage: digest =>
       changeLayoutEntries(paths, entries => without(entries, entry => isOf(entry, digest))),

@@ -58,9 +58,10 @@ export async function lockForSweep(paths: LayoutPaths, signal?: AbortSignal): Pr
   return locks.move()
 }
 
-const longestLockWaitMs = 60_000
+/** The kernel drops the lock of whoever dies, so this is for those that hang; crowds on a slow machine take minutes. */
+const longestLockWaitMs = 600_000
 
-/** Takes a lock of the store, waiting at most a minute. @throws LOCK_BUSY, CANCELLED */
+/** Takes a lock of the store, waiting at most ten minutes. @throws LOCK_BUSY, CANCELLED */
 export async function lockStore(
   file: string,
   mode: LockMode,
@@ -73,7 +74,7 @@ export async function lockStore(
   } catch (error) {
     if (signal?.aborted) throw cancelled(signal)
     if (!deadline.aborted) throw error
-    throw new KauriError('LOCK_BUSY', `${file} was held by another process for a minute`, {
+    throw new KauriError('LOCK_BUSY', `${file} was held by other processes for ten minutes`, {
       hint: 'see what holds it with fuser, wait for it to end, then try again',
       cause: error,
     })

@@ -11,7 +11,7 @@ import { makeScratch } from '../helpers/scratch.ts'
 import { tarOf } from '../helpers/tar.ts'
 import { runCrowd } from './programs/store-crowd.ts'
 
-const seconds = Number(process.env['KAURI_CROWD_SECONDS'] ?? 6)
+const seconds = Number(process.env['KAURI_CROWD_SECONDS'] ?? 4)
 
 function namesBelow(directory: string): string[] {
   if (!existsSync(directory)) return []
@@ -21,7 +21,7 @@ function namesBelow(directory: string): string[] {
 testWith({ root: true })(
   '64 processes that write and collect at once lose nothing and leave nothing',
   async t => {
-    t.timeout((seconds + 170) * 1000)
+    t.timeout((seconds + 600) * 1000)
     using kauri = kauriProgram()
     using scratch = makeScratch()
     const seed = tarOf({ name: './', type: '5' }, { name: './seed', body: 'seed\n'.repeat(9999) })

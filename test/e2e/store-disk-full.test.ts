@@ -97,7 +97,7 @@ async function writeWithout(
 testWith({ root: true, programs: ['unshare', 'nsenter'] })(
   'a disk that is full at any write costs nothing but the command',
   async t => {
-    t.timeout(180_000)
+    t.timeout(600_000)
     using program = kauriProgram()
     using scratch = makeScratch()
     await using registry = await serveRegistry()

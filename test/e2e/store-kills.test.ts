@@ -114,7 +114,7 @@ async function killAll(t: ExecutionContext, run: KillRun): Promise<number> {
 }
 
 testWith({ root: true })('kill -9 at any moment loses nothing and leaves nothing', async t => {
-  t.timeout(60_000 + kills * 12_000)
+  t.timeout(600_000 + kills * 12_000)
   t.log(`KAURI_KILL_SEED=${seed}`)
   using kauri = kauriProgram()
   using scratch = makeScratch()
