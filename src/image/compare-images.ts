@@ -3,13 +3,16 @@
 import { canonicalJson } from '../core/canonical-json.ts'
 import { KauriError } from '../core/errors.ts'
 import type { TarEntryType } from '../layer/tar-entry.ts'
-import type { Image } from './image.ts'
+import type { DiffId } from '../oci/digest.ts'
+import type { Image, Layer } from './image.ts'
 import {
+  addLayer,
   differences,
   type FileDifference,
   type ImageTree,
+  type LayerListing,
   type ListedFile,
-  listImage,
+  listLayer,
 } from './layer-listing.ts'
 import { type PackageList, type PackageParser, packageDatabase } from './package-list.ts'
 
@@ -68,14 +71,15 @@ export interface ImageDifference {
   readonly unread: readonly string[]
 }
 
-/** Reads both images once. @throws BLOB_CORRUPT, ARCHIVE_INVALID */
+/** Reads each layer of both images once. @throws BLOB_CORRUPT, ARCHIVE_INVALID */
 export async function compareImages(
   from: Image,
   to: Image,
   signal?: AbortSignal,
 ): Promise<ImageDifference> {
-  const before = await readImage(from, signal)
-  const after = await readImage(to, signal)
+  const read = layerReader(signal)
+  const before = await readImage(from, read)
+  const after = await readImage(to, read)
   return {
     files: compareTrees(before.tree, after.tree),
     packages: comparePackages(before.packages, after.packages),
@@ -94,21 +98,48 @@ interface ReadImage {
 /** Databases are read into memory; the largest ones of distributions have a quarter of this. */
 const maxDatabaseBytes = 512 * 1024 * 1024
 
-/** A damaged database of packages is no reason to compare nothing. */
-async function readImage(image: Image, signal: AbortSignal | undefined): Promise<ReadImage> {
-  const byDatabase = new Map<string, PackageList | KauriError>()
-  const tree = await listImage(image, {
+/** A layer, and what its databases of packages say. */
+interface ReadLayer {
+  readonly listing: LayerListing
+  readonly databases: ReadonlyMap<string, PackageList | KauriError>
+}
+
+/** Images that are compared share most of their layers. */
+function layerReader(signal: AbortSignal | undefined): (layer: Layer) => Promise<ReadLayer> {
+  const known = new Map<DiffId, Promise<ReadLayer>>()
+  return layer => {
+    const reading = known.get(layer.diffId) ?? readLayer(layer, signal)
+    known.set(layer.diffId, reading)
+    return reading
+  }
+}
+
+async function readLayer(layer: Layer, signal: AbortSignal | undefined): Promise<ReadLayer> {
+  const databases = new Map<string, PackageList | KauriError>()
+  const listing = await listLayer(layer, {
     signal,
     keepContent(path, sizeBytes) {
       const parse = packageDatabase(path)
       if (parse === undefined) return undefined
       if (sizeBytes <= maxDatabaseBytes)
-        return content => void byDatabase.set(path, parseOrFail(parse, content))
+        return content => void databases.set(path, parseOrFail(parse, content))
       const message = `it has ${sizeBytes} bytes; at most ${maxDatabaseBytes} are read`
-      byDatabase.set(path, new KauriError('ARCHIVE_INVALID', message))
+      databases.set(path, new KauriError('ARCHIVE_INVALID', message))
       return undefined
     },
   })
+  return { listing, databases }
+}
+
+/** A damaged database of packages is no reason to compare nothing. */
+async function readImage(image: Image, read: ReturnType<typeof layerReader>): Promise<ReadImage> {
+  const tree: ImageTree = new Map()
+  const byDatabase = new Map<string, PackageList | KauriError>()
+  for (const layer of image.layers) {
+    const { listing, databases } = await read(layer)
+    addLayer(tree, listing)
+    for (const [path, list] of databases) byDatabase.set(path, list)
+  }
   const packages: [string, string][] = []
   const unread: string[] = []
   for (const [path, list] of byDatabase) {

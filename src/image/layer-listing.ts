@@ -5,7 +5,7 @@ import { defaultArchiveLimits } from '../layer/layer.ts'
 import type { TarEntry, TarEntryType } from '../layer/tar-entry.ts'
 import { TarReader } from '../layer/tar-reader.ts'
 import { parseWhiteout } from '../layer/whiteouts.ts'
-import type { Image, Layer } from './image.ts'
+import type { Layer } from './image.ts'
 import { layerTarBytes } from './layer-tar.ts'
 
 /** A file of an image; its path has no slash at either end. */
@@ -161,18 +161,13 @@ function isBelowOne(path: string, directories: ReadonlySet<string>): boolean {
   return directories.has('')
 }
 
-/** The files of an image as a container sees them; hard links stand for what they link to. */
-export async function listImage(image: Image, options: ListOptions = {}): Promise<ImageTree> {
-  const tree: ImageTree = new Map()
-  for (const layer of image.layers) {
-    const listing = await listLayer(layer, options)
-    applyListing(tree, listing)
-    for (const file of listing.files) {
-      const original = file.type === 'link' ? tree.get(file.content) : undefined
-      if (original !== undefined) tree.set(file.path, { ...original, path: file.path })
-    }
+/** Puts a layer on a tree, hard links as what they link to: so a container sees the files. */
+export function addLayer(tree: ImageTree, listing: LayerListing): void {
+  applyListing(tree, listing)
+  for (const file of listing.files) {
+    const original = file.type === 'link' ? tree.get(file.content) : undefined
+    if (original !== undefined) tree.set(file.path, { ...original, path: file.path })
   }
-  return tree
 }
 
 export type FileDifference = 'type' | 'mode' | 'owner' | 'content' | 'link' | 'device' | 'xattrs'

@@ -4,7 +4,7 @@ import { Readable } from 'node:stream'
 import test, { type ExecutionContext } from 'ava'
 import { compareImages } from '../../src/image/compare-images.ts'
 import type { Image } from '../../src/image/image.ts'
-import { listImage } from '../../src/image/layer-listing.ts'
+import { addLayer, type ImageTree, listLayer } from '../../src/image/layer-listing.ts'
 import { measureLayers } from '../../src/image/layer-usage.ts'
 import {
   packageDatabase,
@@ -58,7 +58,9 @@ async function paths(
   image: Image,
   expected: readonly string[],
 ): Promise<void> {
-  t.deepEqual([...(await listImage(image)).keys()].toSorted(), expected)
+  const tree: ImageTree = new Map()
+  for (const layer of image.layers) addLayer(tree, await listLayer(layer))
+  t.deepEqual([...tree.keys()].toSorted(), expected)
 }
 
 test('a removed directory goes with all in it, and what comes later in the same place is there', async t => {
@@ -128,6 +130,24 @@ test('files differ in type, mode, owner and content, and not in times', async t 
   t.like(stateOf('/etc/null'), [{ device: '1:3' }, { device: '1:5' }])
   t.like(stateOf('/etc/xattr'), [{ xattrs: ['user.a=31'] }, { xattrs: ['user.a=32'] }])
   t.deepEqual(stateOf('/etc/new')[0], undefined)
+})
+
+test('a layer that both images have is read once', async t => {
+  const shared = tarOf(etc, { name: 'etc/a', body: 'a' })
+  const image = imageOf([shared, tarOf({ name: 'etc/b', body: 'b' })])
+  let opened = 0
+  const counted: Image = {
+    ...image,
+    layers: image.layers.map(layer => ({
+      ...layer,
+      open: () => {
+        opened++
+        return layer.open()
+      },
+    })),
+  }
+  t.deepEqual((await compareImages(counted, counted)).files, [])
+  t.is(opened, 2)
 })
 
 test('a hard link stands for its file in both forms', async t => {
