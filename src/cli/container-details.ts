@@ -161,9 +161,15 @@ function networkOf(state: ContainerState, { spec }: StoredRequest): object {
 
 const noEndpoint = { Gateway: '', IPAddress: '', IPPrefixLen: 0, MacAddress: '' }
 
-function endpointOf(endpoint: NetworkEndpoint): typeof noEndpoint & object {
+interface EndpointDetails extends Readonly<typeof noEndpoint> {
+  readonly Aliases: readonly string[]
+  readonly NetworkID: string
+}
+
+function endpointOf(endpoint: NetworkEndpoint): EndpointDetails {
   return {
-    ...{ Aliases: endpoint.aliases, NetworkID: endpoint.networkId },
+    Aliases: endpoint.aliases,
+    NetworkID: endpoint.networkId,
     Gateway: endpoint.gateway ?? '',
     IPAddress: endpoint.address,
     IPPrefixLen: endpoint.prefixLength,

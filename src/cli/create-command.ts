@@ -5,6 +5,7 @@ import type { ContainerRequest, ContainerState } from '../container/container.ts
 import { getContainer, takeContainer } from '../container/container-records.ts'
 import { createStopped } from '../container/create-container.ts'
 import { firstStart, startContainer } from '../container/start-container.ts'
+import { findState } from '../container/stop-container.ts'
 import { KauriError } from '../core/errors.ts'
 import { readAttach } from './attach-command.ts'
 import type { CommandContext, CommandInput, ParsedOptions } from './command.ts'
@@ -12,6 +13,7 @@ import { type Containers, openContainers } from './container-host.ts'
 import { openContainerImage } from './container-image.ts'
 import { publishedPorts } from './network-options.ts'
 import { badValue } from './option-values.ts'
+import { removeOne } from './remove-containers.ts'
 import { readRunRequest, withVolumesFrom } from './run-options.ts'
 import { startAttached } from './start-command.ts'
 
@@ -48,16 +50,21 @@ export async function runStored(
   const how = readAttach(options)
   const containers = await openContainers(context)
   const state = await make(request, { options, containers })
-  if (!isDetached) {
-    const { input, stdout, stderr } = streams
-    const attach = { ...how, input, outputs: { stdout, stderr } }
-    const code = await startAttached(state, attach, { containers, context })
-    if (request.removeAfter) await gone(state, containers)
-    return code
+  try {
+    if (!isDetached) {
+      const { input, stdout, stderr } = streams
+      const attach = { ...how, input, outputs: { stdout, stderr } }
+      const code = await startAttached(state, attach, { containers, context })
+      if (request.removeAfter) await gone(state, containers)
+      return code
+    }
+    const host = await containers.lifeHost()
+    await context.endProgress()
+    await startContainer(await takeContainer(containers.root, state.id), host, firstStart)
+  } catch (error) {
+    if (request.removeAfter) await dropUnstarted(state, containers)
+    throw error
   }
-  const host = await containers.lifeHost()
-  await context.endProgress()
-  await startContainer(await takeContainer(containers.root, state.id), host, firstStart)
   context.print(state.id)
   context.printJson({ id: state.id, name: state.name })
   return 0
@@ -102,6 +109,13 @@ export function requireNoCidfile(options: ParsedOptions): void {
   throw new KauriError('USAGE', `container ID file found: ${file}`, {
     hint: `make sure the other container isn't running, or delete ${file}`,
   })
+}
+
+/** With --rm what could not be started is not kept either; its clean-up may have removed it. */
+async function dropUnstarted({ id }: ContainerState, containers: Containers): Promise<void> {
+  const state = findState(containers.root, id)
+  if (state?.status !== 'created') return
+  await removeOne(state, { isForced: false, volumes: true }, containers)
 }
 
 const goneMs = 30_000

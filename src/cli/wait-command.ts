@@ -1,7 +1,8 @@
 // What `kauri wait` does: a container that its policy starts again has not ended.
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { KauriError } from '../core/errors.ts'
+import type { ContainerState } from '../container/container.ts'
+import { findState, waitForEnd } from '../container/stop-container.ts'
 import type { CommandInput } from './command.ts'
 import { type Containers, openContainers } from './container-host.ts'
 
@@ -9,7 +10,7 @@ import { type Containers, openContainers } from './container-host.ts'
 export async function waitCommand({ positionals, context }: CommandInput): Promise<number> {
   const containers = await openContainers(context)
   const results = await Promise.allSettled(
-    positionals.map(async name => await endOf(name, containers, context.signal)),
+    positionals.map(async name => await endOf(containers.get(name), containers, context.signal)),
   )
   const codes: number[] = []
   for (const result of results) {
@@ -25,34 +26,25 @@ export async function waitCommand({ positionals, context }: CommandInput): Promi
 
 const pauseMs = 20
 
-async function endOf(name: string, containers: Containers, signal: AbortSignal): Promise<number> {
-  let state = containers.get(name)
+/** Until its clean-up is done, which is when it is known whether its policy starts it again. */
+async function endOf(
+  { id }: ContainerState,
+  { root, host }: Containers,
+  signal: AbortSignal,
+): Promise<number> {
   let code = 0
-  while (state.status === 'running' || state.status === 'paused' || state.status === 'restarting') {
-    code = (await firstExit(state.id, containers, signal)) ?? code
-    await sleep(pauseMs, undefined, { signal })
-    try {
-      state = containers.get(state.id)
-    } catch (error) {
-      // It was to be removed at its end.
-      if (error instanceof KauriError && error.code === 'CONTAINER_NOT_FOUND') return code
-      throw error
-    }
+  for (;;) {
+    const state = findState(root, id)
+    // It was to be removed at its end.
+    if (state === undefined) return code
+    const { status, end } = state
+    if (status === 'running') {
+      code = host.runtime.state(id)?.exit?.code ?? code
+      await waitForEnd({ id }, host, Date.now() + lookAgainMs)
+    } else if (status === 'restarting') await sleep(pauseMs, undefined, { signal })
+    else return end?.exitCode ?? code
   }
-  return state.end?.exitCode ?? code
 }
 
-/** The monitor tells as soon as it knows; undefined while nothing runs. */
-async function firstExit(
-  id: string,
-  { host: { runtime } }: Containers,
-  signal: AbortSignal,
-): Promise<number | undefined> {
-  if (runtime.state(id) === undefined) return undefined
-  try {
-    return (await runtime.wait(id, signal)).code
-  } catch (error) {
-    if (signal.aborted || !(error instanceof KauriError)) throw error
-    return undefined
-  }
-}
+/** How often the monitor's word is read, for those that leave no record. */
+const lookAgainMs = 100

@@ -90,8 +90,13 @@ export function formatTime(time: bigint): string {
   return `${new Date(milliseconds).toISOString().slice(0, 19)}.${fraction}Z`
 }
 
-/** u32 length of the text, u8 stream, u8 and u16 without meaning here, u64 time; all little-endian. */
+/**
+ * u32 length of the text, u8 stream, u8 that is 1 where the line goes on in the next entry, u16 0, u64 time; all
+ * little-endian. The break at the end of a line is not in the text.
+ */
 const localHeaderBytes = 16
+const lineBreak = Buffer.from('\n')
+const nothing = Buffer.alloc(0)
 
 function localEntryAt(bytes: Buffer, at: number): Found | undefined {
   if (bytes.length - at < localHeaderBytes) return undefined
@@ -99,10 +104,11 @@ function localEntryAt(bytes: Buffer, at: number): Found | undefined {
   if (length > maxEntryBytes) return { entry: undefined, end: bytes.length }
   const start = at + localHeaderBytes
   if (bytes.length < start + length) return undefined
+  const isWhole = bytes[at + 5] === 0
   const entry: LogEntry = {
     stream: bytes[at + 4] === 2 ? 'stderr' : 'stdout',
     time: bytes.readBigUInt64LE(at + 8),
-    text: Buffer.from(bytes.subarray(start, start + length)),
+    text: Buffer.concat([bytes.subarray(start, start + length), isWhole ? lineBreak : nothing]),
   }
   return { entry, end: start + length }
 }

@@ -98,6 +98,8 @@ async function makeContainer(
   if (health === undefined) forgetHealth(host.root, id)
   else writeHealth(host.root, id, startingHealth)
   const timer = health && healthTimer(id, checkIntervalMs(health), host)
+  // What a killed monitor left of the last run.
+  if (host.runtime.state(id) !== undefined) await host.runtime.delete(id, { force: true })
   await host.runtime.create(bundle, {
     supervision: {
       kind: 'monitor',

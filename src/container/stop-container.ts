@@ -6,7 +6,7 @@ import { hasErrno, KauriError } from '../core/errors.ts'
 import { isAlive } from '../runtime/run-record.ts'
 import type { ContainerState } from './container.ts'
 import { tellEvent } from './container-events.ts'
-import { getContainer, getRequest, markStopped } from './container-records.ts'
+import { getContainer, getRequest, markStopped, sweepContainers } from './container-records.ts'
 import type { LifeHost } from './life-host.ts'
 import { defaultStopSeconds, signalNumber, stopSignalOf } from './stop-signal.ts'
 
@@ -84,11 +84,13 @@ const longestPauseMs = 50
 
 /** True when the run is over and cleaned up, its locks free. */
 export async function waitForEnd(
-  { id }: ContainerState,
-  { root, signal }: Pick<LifeHost, 'root' | 'signal'>,
+  { id }: Pick<ContainerState, 'id'>,
+  host: Pick<LifeHost, 'root' | 'runtime' | 'signal'>,
   deadlineMs: number,
 ): Promise<boolean> {
+  const { root, signal } = host
   for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
+    endLost(id, host)
     const state = findState(root, id)
     if (state === undefined || !isUp(state)) return true
     if (Date.now() >= deadlineMs) return false
@@ -96,7 +98,23 @@ export async function waitForEnd(
   }
 }
 
-function findState(root: string, id: string): ContainerState | undefined {
+/** Where its monitor was killed nobody else writes down that the run is over. */
+function endLost(
+  id: ContainerState['id'],
+  { root, runtime }: Pick<LifeHost, 'root' | 'runtime'>,
+): void {
+  const { status } = runtime.state(id) ?? {}
+  if (status !== undefined && status !== 'stopped') return
+  sweepContainers(root, one => {
+    const exit = runtime.state(one)?.exit
+    if (exit === undefined) return undefined
+    const { code, outOfMemory, finishedMs } = exit
+    return { exitCode: code, outOfMemory, finishedMs }
+  })
+}
+
+/** Undefined where it is gone. */
+export function findState(root: string, id: string): ContainerState | undefined {
   try {
     return getContainer(root, id)
   } catch (error) {

@@ -6,6 +6,7 @@
 //   kauri-launcher connect PID                                an interface for a container that runs
 //   kauri-launcher rooted PLAN-FILE                         a program of the host with a root of its own
 //   kauri-launcher ports                                      published ports, from the list on descriptor 3
+//   kauri-launcher -- COMMAND [ARGUMENT...]                a container's init
 //   kauri-launcher later MILLISECONDS COMMAND [ARGUMENT...]   a program of the host, after a while
 
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 
 #include "connect.h"
 #include "guard.h"
+#include "init.h"
 #include "later.h"
 #include "ports.h"
 #include "protect.h"
@@ -54,6 +56,7 @@ static void find_mode(int number, char *arguments[]) {
 int main(int count, char *arguments[]) {
   if (count == 2 && strcmp(arguments[1], "ports") == 0) relay_ports();
   if (count == 3 && strcmp(arguments[1], "rooted") == 0) run_rooted(arguments[2]);
+  if (count > 2 && strcmp(arguments[1], "--") == 0) run_init(arguments + 2);
   int number = count > 2 ? parse_number(arguments[2]) : 0;
   if (count == 3 && number > 0 && strcmp(arguments[1], "connect") == 0) connect_running(number);
   if (count == 3 && number > 0) find_mode(number, arguments);

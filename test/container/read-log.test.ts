@@ -15,10 +15,11 @@ function entry(number: number, form: LogForm, stream: LogEntry['stream'] = 'stdo
   if (form === 'json-file')
     return Buffer.from(`${JSON.stringify({ log, stream, time: formatTime(time) })}\n`)
   const header = Buffer.alloc(16)
-  header.writeUInt32LE(Buffer.byteLength(log), 0)
+  const text = log.trimEnd()
+  header.writeUInt32LE(Buffer.byteLength(text), 0)
   header[4] = stream === 'stderr' ? 2 : 1
   header.writeBigUInt64LE(time, 8)
-  return Buffer.concat([header, Buffer.from(log)])
+  return Buffer.concat([header, Buffer.from(text)])
 }
 
 function entries(from: number, to: number, form: LogForm): Buffer {
