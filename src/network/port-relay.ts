@@ -7,6 +7,7 @@ import { closeSync, constants, existsSync, mkdirSync, openSync, rmSync } from 'n
 import type { Socket } from 'node:net'
 import path from 'node:path'
 import process from 'node:process'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { getSystemErrorName } from 'node:util'
 import { namesIn } from '../core/directory-names.ts'
 import { KauriError } from '../core/errors.ts'
@@ -48,6 +49,22 @@ export interface PortRelay extends AsyncDisposable {
 
 /** Takes the ports. @throws NETWORK_UNAVAILABLE for one that somebody else has; none is taken then */
 export async function openPortRelay(asked: readonly PublishedPort[]): Promise<PortRelay> {
+  for (const deadlineMs = Date.now() + freeWithinMs; ; )
+    try {
+      return await takePorts(asked)
+    } catch (error) {
+      const { cause } = error instanceof KauriError ? error : {}
+      const isInUse = cause instanceof Refusal && cause.isInUse
+      if (!isInUse || Date.now() > deadlineMs) throw error
+      await sleep(lookAgainMs)
+    }
+}
+
+/** A container that starts again may have ports whose last relay is just ending. */
+const freeWithinMs = 500
+const lookAgainMs = 50
+
+async function takePorts(asked: readonly PublishedPort[]): Promise<PortRelay> {
   const relay = startRelay()
   try {
     const bound = await relay.bind(asked, '::')
@@ -211,6 +228,9 @@ class Refusal extends Error {
     super(`port ${port.hostPort}: ${code}`)
     this.#port = port
     this.#code = code
+  }
+  get isInUse(): boolean {
+    return this.#code === 'EADDRINUSE'
   }
   get isWithoutIpv6(): boolean {
     return this.#port.hostAddress === '' && ['EAFNOSUPPORT', 'EADDRNOTAVAIL'].includes(this.#code)
