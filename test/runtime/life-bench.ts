@@ -1,7 +1,10 @@
 // Containers that outlast their maker, for tests: each with a log of its own, and gone when the test ends.
 
 import { mkdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
 import process from 'node:process'
+import { namesIn } from '../../src/core/directory-names.ts'
+import { readCgroupLayout } from '../../src/runtime/cgroup-layout.ts'
 import type { ContainerStatus, MonitorSupervision } from '../../src/runtime/container-runtime.ts'
 import type { DefaultConfigOptions } from '../../src/runtime/default-config.ts'
 import {
@@ -44,6 +47,14 @@ export interface ExecOutput {
   readonly lines: readonly string[]
 }
 
+/** Cgroups of those containers, wherever they are. */
+function cgroupsOf(ids: readonly string[]): readonly string[] {
+  return readCgroupLayout().hierarchies.flatMap(({ version, mountPoint, ownDirectory }) => {
+    const parent = path.join(version === 2 ? mountPoint : ownDirectory, 'kauri')
+    return namesIn(parent).filter(name => ids.includes(name))
+  })
+}
+
 let count = 0
 
 /** `await using bench = makeLifeBench()` */
@@ -73,6 +84,7 @@ export function makeLifeBench(): LifeBench {
   }
   return {
     ...bench,
+    leftovers: () => [...bench.leftovers(), ...cgroupsOf(ids)],
     runRoot,
     created,
     async started(command, how) {
