@@ -10,6 +10,8 @@ export interface JsonLimits {
   readonly maxDepth: number
   /** Documents that others read as well must mean the same to all of them. */
   readonly refusesDuplicates?: boolean
+  /** Only in objects that are no deeper than this. */
+  readonly duplicatesDownTo?: number
 }
 
 /** Registries and containerd take manifests up to 4 MiB; configurations of images with long histories stay below it too. */
@@ -19,11 +21,20 @@ export const documentLimits: JsonLimits = {
   refusesDuplicates: true,
 }
 
-/** An image layout's index may name many thousand images. */
-export const layoutIndexLimits: JsonLimits = { maxBytes: 64 * 1024 * 1024, maxDepth: 32 }
+/** An image layout's index may name many thousand images; every command reads it, so only its own members are looked at. */
+export const layoutIndexLimits: JsonLimits = {
+  maxBytes: 64 * 1024 * 1024,
+  maxDepth: 32,
+  refusesDuplicates: true,
+  duplicatesDownTo: 1,
+}
 
 /** The same of a layout that comes from somebody else. */
-export const foreignIndexLimits: JsonLimits = { ...layoutIndexLimits, refusesDuplicates: true }
+export const foreignIndexLimits: JsonLimits = {
+  maxBytes: 64 * 1024 * 1024,
+  maxDepth: 32,
+  refusesDuplicates: true,
+}
 
 /** Where a value stands: the document in people's words and the path inside it, such as `layers[0].size`. */
 export interface JsonPlace {

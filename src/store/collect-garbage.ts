@@ -9,7 +9,7 @@ import type { Descriptor } from '../oci/descriptor.ts'
 import { type Digest, parseDigest } from '../oci/digest.ts'
 import { sweepIngest, syncBlobs } from './blob-batch.ts'
 import { sweepLayerRecords } from './layer-records.ts'
-import { readLayoutIndex, requireIndex, stampOf } from './layout-index.ts'
+import { readLayoutIndex, requireIndex, requireUnambiguous, stampOf } from './layout-index.ts'
 import { lockForSweep } from './layout-lock.ts'
 import { blobPathIn, type LayoutPaths } from './layout-paths.ts'
 import { hexesInBlob, markBlobs, markCandidates, markForeignEntries } from './mark-blobs.ts'
@@ -151,6 +151,7 @@ async function markNeeded(
   }
   await markRoots(roots)
   await refresh()
+  requireUnambiguous(paths)
   return {
     candidates: candidates ?? blobNames(paths),
     isNeeded: hex => marking.marked.has(hex),

@@ -7,11 +7,13 @@ import { hasErrno, KauriError } from '../core/errors.ts'
 import { type Descriptor, readDescriptor, refNameAnnotation } from '../oci/descriptor.ts'
 import {
   documentPlace,
+  foreignIndexLimits,
   layoutIndexLimits,
-  listOf,
   objectReader,
   parseJsonText,
+  type ReadJson,
   readMembers,
+  wrongShape,
 } from '../oci/json-shape.ts'
 import { parseReference, type Reference } from '../oci/reference.ts'
 import type { LayoutPaths } from './layout-paths.ts'
@@ -60,6 +62,13 @@ export function mayBeNamed(
     const name = writtenName(entry)
     return name !== undefined && name.includes(last) && name.includes(written)
   })
+}
+
+/** For those who remove what the index does not name: no entry may say two things. @throws STORE_INVALID */
+export function requireUnambiguous(paths: LayoutPaths): void {
+  const bytes = readIfThere(paths.index)
+  const place = documentPlace(paths.index, 'STORE_INVALID')
+  if (bytes !== undefined) parseJsonText(bytes, place, foreignIndexLimits)
 }
 
 /**
@@ -133,32 +142,46 @@ function parseLayoutIndex(bytes: Uint8Array | undefined, file: string): Omit<Lay
   if (bytes === undefined) return { members: {}, entries: [] }
   const place = documentPlace(file, 'STORE_INVALID')
   const members = readMembers(parseJsonText(bytes, place, layoutIndexLimits), place)
-  const entries = objectReader(members, place).optional('manifests', listOf(readMembers)) ?? []
-  return { members, entries: entries.map(raw => readEntry(raw, file)) }
+  const entries = objectReader(members, place).optional('manifests', readList) ?? []
+  const entryPlace = { ...place, path: 'manifests' }
+  return { members, entries: entries.map(raw => new ReadEntry(readMembers(raw, entryPlace), file)) }
 }
 
-function readEntry(raw: LayoutEntry['raw'], file: string): LayoutEntry {
-  const descriptor = onFirstUse(() =>
-    unlessInvalid(() => readDescriptor(raw, documentPlace(file, 'STORE_INVALID'))),
-  )
-  const reference = onFirstUse(() => {
-    const name = descriptor()?.annotations?.[refNameAnnotation]
-    return name === undefined ? undefined : unlessInvalid(() => parseReference(name))
-  })
-  return {
-    raw,
-    get descriptor() {
-      return descriptor()
-    },
-    get reference() {
-      return reference()
-    },
+const readList: ReadJson<readonly unknown[]> = (value, place) => {
+  if (!Array.isArray(value)) throw wrongShape(place, 'a list', value)
+  return value
+}
+
+/** A class, since closures for each of ten thousand entries keep the garbage collector busy. */
+class ReadEntry implements LayoutEntry {
+  readonly raw: LayoutEntry['raw']
+  readonly #file: string
+  #descriptor: { readonly value: Descriptor | undefined } | undefined
+  #reference: { readonly value: Reference | undefined } | undefined
+
+  constructor(raw: LayoutEntry['raw'], file: string) {
+    this.raw = raw
+    this.#file = file
   }
-}
 
-function onFirstUse<T>(make: () => T): () => T {
-  let made: { readonly value: T } | undefined
-  return () => (made ??= { value: make() }).value
+  get descriptor(): Descriptor | undefined {
+    this.#descriptor ??= {
+      value: unlessInvalid(() =>
+        readDescriptor(this.raw, documentPlace(this.#file, 'STORE_INVALID')),
+      ),
+    }
+    return this.#descriptor.value
+  }
+
+  get reference(): Reference | undefined {
+    this.#reference ??= { value: this.#readReference() }
+    return this.#reference.value
+  }
+
+  #readReference(): Reference | undefined {
+    const name = this.descriptor === undefined ? undefined : writtenName(this)
+    return name === undefined ? undefined : unlessInvalid(() => parseReference(name))
+  }
 }
 
 /** One foreign entry must not make the whole store unreadable. */
