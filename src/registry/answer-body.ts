@@ -31,9 +31,21 @@ export interface BodyFlow {
 /** A slow line's bytes are handed over before they fill a buffer, so that progress shows. */
 const patienceMs = 100
 
-/** `expectedBytes` keeps the buffers of short answers short. */
-export function bodyFeed(flow: BodyFlow, expectedBytes: number | undefined): BodyFeed {
-  const ring = bufferRing(Math.max(1, Math.min(pieceBytes, expectedBytes ?? pieceBytes)))
+/** Buffers that transfers have used, for later ones: the garbage collection would leave them lying until there are many. */
+export type SpareBuffers = Buffer[]
+
+export interface BodyFeedOptions {
+  /** Keeps the buffers of short answers short. */
+  readonly expectedBytes?: number | undefined
+  readonly spare?: SpareBuffers
+}
+
+export function bodyFeed(
+  flow: BodyFlow,
+  { expectedBytes = pieceBytes, spare = [] }: BodyFeedOptions = {},
+): BodyFeed {
+  const size = Math.max(1, Math.min(pieceBytes, expectedBytes))
+  const ring = bufferRing(size, size === pieceBytes ? spare : [])
   const gate = readerGate(
     isLate => ring.hasFull() || ending !== undefined || (isLate && ring.hasAny()),
   )
@@ -57,6 +69,7 @@ export function bodyFeed(flow: BodyFlow, expectedBytes: number | undefined): Bod
   const destroy = (): void => {
     if (ending === undefined) flow.abort()
     finish('complete')
+    ring.release()
   }
   return {
     body: { destroy, [Symbol.asyncIterator]: () => lentPieces(next, destroy) },
@@ -129,14 +142,19 @@ interface BufferRing {
   lend(): Uint8Array | undefined
   /** The reader is done with what it was lent. */
   takeBack(): void
+  /** Gives away all but what is lent, which somebody may still read; nothing is filled any more. */
+  release(): void
 }
 
 /** One that the reader has, and others that are filled meanwhile. */
 const mostBuffers = 4
 /** What one read of a socket brings. */
-const readBytes = 64 * 1024
+const readBytes = 128 * 1024
 
-function bufferRing(size: number): BufferRing {
+/** Of four transfers at once. */
+const mostSpare = 16
+
+function bufferRing(size: number, spare: SpareBuffers): BufferRing {
   const free: Buffer[] = []
   const full: Buffer[] = []
   let made = 0
@@ -147,7 +165,7 @@ function bufferRing(size: number): BufferRing {
     const kept = free.pop()
     if (kept !== undefined) return kept
     made++
-    return Buffer.allocUnsafeSlow(size)
+    return spare.pop() ?? Buffer.allocUnsafeSlow(size)
   }
   return {
     fill(chunk) {
@@ -167,8 +185,8 @@ function bufferRing(size: number): BufferRing {
     hasAny: () => full.length > 0 || filled > 0,
     isExhausted: () =>
       free.length === 0 &&
-      made >= mostBuffers &&
-      (filling === undefined || size - filled < readBytes),
+      (made > mostBuffers ||
+        (made === mostBuffers && (filling === undefined || size - filled < readBytes))),
     lend() {
       const oldest = full.shift()
       lent = oldest ?? filling
@@ -181,6 +199,16 @@ function bufferRing(size: number): BufferRing {
     takeBack() {
       if (lent !== undefined) free.push(lent)
       lent = undefined
+    },
+    release() {
+      const all = [
+        ...free.splice(0),
+        ...full.splice(0),
+        ...(filling === undefined ? [] : [filling]),
+      ]
+      filling = undefined
+      filled = 0
+      spare.push(...all.slice(0, Math.max(0, mostSpare - spare.length)))
     },
   }
 }

@@ -6,7 +6,13 @@ import type { Dispatcher } from 'undici'
 import type Connections from 'undici/lib/dispatcher/agent.js'
 import { KauriError } from '../core/errors.ts'
 import { cancelled } from '../core/process.ts'
-import { type AnswerBody, type BodyFeed, type BodyFlow, bodyFeed } from './answer-body.ts'
+import {
+  type AnswerBody,
+  type BodyFeed,
+  type BodyFlow,
+  bodyFeed,
+  type SpareBuffers,
+} from './answer-body.ts'
 import { lentReads } from './lent-socket.ts'
 import type { RegistryLimits } from './registry.ts'
 import { isLoopbackHost } from './registry-host.ts'
@@ -58,6 +64,7 @@ const connectionsToHost = 16
 /** Opens nothing before the first request. */
 export function openTransport(limits: RegistryLimits, proxies: ProxySettings): Transport {
   const dispatchers = new Map<string, Promise<Connections>>()
+  const spare: SpareBuffers = []
   const dispatcherFor = async ({ url, tls }: HttpRequest): Promise<Connections> => {
     const proxy = isLoopbackHost(url.hostname) ? undefined : proxies
     const settings = url.protocol === 'https:' ? tls() : undefined
@@ -68,8 +75,8 @@ export function openTransport(limits: RegistryLimits, proxies: ProxySettings): T
   }
   return {
     async send(request) {
-      const dispatcher = await dispatcherFor(request)
-      return await sendThrough(dispatcher, request, limits)
+      const connections = await dispatcherFor(request)
+      return await sendThrough({ connections, spare }, request, limits)
     },
     async [Symbol.asyncDispose]() {
       const open = await Promise.allSettled(dispatchers.values())
@@ -133,8 +140,13 @@ function secureOptions(tls: TlsSettings): {
   return { secureContext, rejectUnauthorized: tls.verify }
 }
 
+interface Way {
+  readonly connections: Connections
+  readonly spare: SpareBuffers
+}
+
 async function sendThrough(
-  connections: Connections,
+  { connections, spare }: Way,
   request: HttpRequest,
   limits: RegistryLimits,
 ): Promise<HttpAnswer> {
@@ -150,17 +162,24 @@ async function sendThrough(
       headersTimeout: answerMs ?? limits.answerMs,
       bodyTimeout: limits.idleMs,
     }
-    connections.dispatch(options, answerHandler({ resolve, reject, method, signal }))
+    connections.dispatch(options, answerHandler({ resolve, reject, method, signal, spare }))
   })
 }
 
 interface Waiting extends Pick<HttpRequest, 'method' | 'signal'> {
   readonly resolve: (answer: HttpAnswer) => void
   readonly reject: (error: unknown) => void
+  readonly spare: SpareBuffers
 }
 
 /** Resolves with the first line of the answer; its body comes through a feed. */
-function answerHandler({ resolve, reject, method, signal }: Waiting): Dispatcher.DispatchHandler {
+function answerHandler({
+  resolve,
+  reject,
+  method,
+  signal,
+  spare,
+}: Waiting): Dispatcher.DispatchHandler {
   let controller: Dispatcher.DispatchController | undefined
   let feed: BodyFeed | undefined
   let isOver = false
@@ -188,7 +207,7 @@ function answerHandler({ resolve, reject, method, signal }: Waiting): Dispatcher
     onResponseStart(started, status, headers) {
       // 100 and 103 come before the answer.
       if (status < 200) return
-      feed = bodyFeed(flowOf(started), expectedBytes(method, headers))
+      feed = bodyFeed(flowOf(started), { expectedBytes: expectedBytes(method, headers), spare })
       resolve(answerOf(status, headers, feed.body))
     },
     onResponseData: (_, chunk) => feed?.add(chunk),

@@ -3,10 +3,10 @@
 // takes others for the blob.
 
 import { KauriError } from '../core/errors.ts'
+import { passedBy } from '../core/young-garbage.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import { poolDigest } from '../store/write-pieces.ts'
-import { countYoungBytes } from './young-garbage.ts'
 
 /**
  * A socket takes so much, and the next piece is asked for only when all of it is with the kernel. Less waits in the socket
@@ -51,7 +51,7 @@ export function uploadSource(
         const piece = await nextPiece(state, end - state.position)
         if (piece.byteLength === 0) return
         yield piece.byteLength < leastWaitedBytes ? Buffer.from(piece) : piece
-        countYoungBytes(piece.byteLength)
+        passedBy(piece.byteLength)
         onProgress(state.position)
       }
     } catch (error) {
