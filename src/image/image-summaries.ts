@@ -9,12 +9,15 @@ import { hasErrno, KauriError } from '../core/errors.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import { hexOf } from '../oci/digest.ts'
 import { documentPlace, mapOf, parseJsonText, readText } from '../oci/json-shape.ts'
+import { isIndexType, isManifestType, parseIndex } from '../oci/manifest.ts'
 import type { DiskStore } from '../store/disk-store.ts'
 import type { StoredImage } from '../store/layout-reader.ts'
+import { readBlob } from '../store/verified-stream.ts'
+import type { Image } from './image.ts'
 import { openImage } from './open-image.ts'
 import { imageSize } from './summarize-image.ts'
 
-/** What a list shows of an image, of an index of this machine's platform. */
+/** What a list shows of an image, of an index of this machine's platform, or of another one where that is all there is. */
 export interface ImageSummary {
   /** As the configuration has it, which should be RFC 3339; '' where it does not say. */
   readonly created: string
@@ -121,7 +124,7 @@ async function summarize(
   descriptor: Descriptor,
 ): Promise<{ readonly summary: ImageSummary; readonly unmeasured: string } | undefined> {
   try {
-    const image = await openImage(store, descriptor)
+    const image = await openAny(store, descriptor)
     const { config, layers, manifest } = image
     const { created = '', config: { Labels: labels } = {} } = config
     const unmeasured = layers.filter(({ diffId }) => store.findLayers(diffId).length === 0)
@@ -135,6 +138,20 @@ async function summarize(
     return { summary, unmeasured: unmeasured.map(({ diffId }) => hexOf(diffId)).join(' ') }
   } catch (error) {
     if (error instanceof KauriError) return undefined
+    throw error
+  }
+}
+
+/** The image for this machine, or of an index without one the first that is stored. */
+async function openAny(store: DiskStore, descriptor: Descriptor): Promise<Image> {
+  try {
+    return await openImage(store, descriptor)
+  } catch (error) {
+    if (!(error instanceof KauriError) || !isIndexType(descriptor.mediaType)) throw error
+    const bytes = await readBlob(store, descriptor)
+    for (const entry of parseIndex(bytes, `index ${descriptor.digest}`).manifests)
+      if (isManifestType(entry.mediaType) && entry.platform?.os !== 'unknown')
+        if (await store.hasBlob(entry.digest)) return await openImage(store, entry)
     throw error
   }
 }

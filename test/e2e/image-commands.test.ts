@@ -157,7 +157,7 @@ test('history and inspect tell what made an image', async t => {
   const found = await kauri.run(['inspect', 'app:1', 'nothing'])
   t.is(found.code, 1)
   t.is(JSON.parse(found.stdout).length, 1)
-  t.regex(found.stderr, /no such image: nothing/)
+  t.regex(found.stderr, /no such (?:image|object): nothing/i)
 })
 
 testWith({ root: true })(

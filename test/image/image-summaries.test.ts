@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import test from 'ava'
+import { emptyIndex, storeIndex } from '../../src/image/edit-index.ts'
 import {
   createdMsOf,
   labelsOf,
@@ -9,6 +10,7 @@ import {
 import type { DiffId } from '../../src/oci/digest.ts'
 import { type DiskStore, diskStore } from '../../src/store/disk-store.ts'
 import { makeScratch, type Scratch } from '../helpers/scratch.ts'
+import { ref } from '../store/small-image.ts'
 import { defined } from './archive-forms.ts'
 import { makeImage, smallTar } from './make-image.ts'
 
@@ -64,6 +66,18 @@ test('an image whose documents are damaged is listed without a summary, and read
   t.is(defined((await trial.list())[0]).summary, undefined)
   writeFileSync(file, bytes)
   t.not(defined((await trial.list())[0]).summary, undefined)
+})
+
+test('an index without an image for this machine is listed with one that it has', async t => {
+  using trial = makeTrial()
+  const config = { architecture: 's390x' }
+  const image = await makeImage(trial.store, { config })
+  const platform = { os: 'linux', architecture: 's390x' }
+  const manifests = [{ ...image.descriptor, platform }]
+  const index = await storeIndex(trial.store, { ...emptyIndex, manifests })
+  await trial.store.tagImage(ref('foreign:1'), index)
+  const [listed] = await trial.list()
+  t.is(listed?.summary?.configDigest, image.manifest.config.digest)
 })
 
 test('the size is that of the tars as soon as somebody has measured them', async t => {

@@ -102,12 +102,15 @@ function historyRow(
   id: string,
   { isWhole, isHuman }: RowForm,
 ): Readonly<Record<string, string>> {
-  const isCut = !isWhole && createdBy.length > widestCommand
+  const made = createdBy.replaceAll('\t', ' ')
+  // One line for each entry, but where somebody wants the command as it is.
+  const line = isWhole ? made : made.replaceAll('\n', ' ')
+  const isCut = !isWhole && line.length > widestCommand
   return {
     ID: id,
     CreatedSince: isHuman ? humanAge(created, Date.now()) : (created ?? 'N/A'),
     CreatedAt: created ?? 'N/A',
-    CreatedBy: isCut ? `${createdBy.slice(0, widestCommand - 1)}…` : createdBy,
+    CreatedBy: isCut ? `${line.slice(0, widestCommand - 1)}…` : line,
     Size: isHuman ? humanSize(sizeBytes) : String(sizeBytes),
     Comment: comment,
   }
