@@ -8,7 +8,7 @@ import { type Interrupts, watchInterrupts } from './interrupts.ts'
 import { printable } from './printable.ts'
 import { type ProgramHost, processHost } from './program-host.ts'
 import { openProgress } from './progress.ts'
-import { type CommandGroup, commandGroups, internalCommands } from './registry.ts'
+import { type CommandGroup, commandGroups, containerAliases, internalCommands } from './registry.ts'
 
 const failed = 1
 const containerFailure = 125
@@ -21,7 +21,7 @@ export async function runAsProcess(args: readonly string[]): Promise<never> {
     process.exit(failed)
   }
   process.on('uncaughtException', error => void reportAndExit(error))
-  process.exit(await runProgram(args, host, [...commandGroups, internalCommands]))
+  process.exit(await runProgram(args, host, [...commandGroups, containerAliases, internalCommands]))
 }
 
 /** Runs a command line; the result is the exit status. */

@@ -165,3 +165,21 @@ export const internalCommands: CommandGroup = {
     'network-names': () => import('./commands/network-names.ts'),
   },
 }
+
+const containerWords =
+  'attach commit cp create diff exec export inspect kill logs pause port ps rename restart rm run start stats stop top unpause update wait'.split(
+    ' ',
+  )
+
+/** Docker's longer words: `container run` is `run`, and `container ls` is `ps`. */
+export const containerAliases: CommandGroup = {
+  title: 'Containers',
+  isHidden: true,
+  commands: Object.fromEntries([
+    ...commandGroups
+      .flatMap(({ commands }) => Object.entries(commands))
+      .filter(([name]) => containerWords.includes(name))
+      .map(([name, load]) => [`container ${name}`, load] as const),
+    ...['ls', 'list'].map(word => [`container ${word}`, () => import('./commands/ps.ts')] as const),
+  ]),
+}

@@ -388,3 +388,15 @@ test('an image says how its containers are stopped and checked', async t => {
   await done('stop', 'telling')
   t.is(await done('inspect', '-f', '{{.State.ExitCode}}', 'telling'), '8')
 })
+
+test("docker's longer words do the same", async t => {
+  const id = await done('container', 'create', '--name', 'worded', 'small', 'true')
+  t.teardown(() => kauri.run(['rm', '-f', 'worded']))
+  t.is(await done('container', 'ls', '-aq', '--no-trunc'), id)
+  t.is(await done('container', 'inspect', '-f', '{{.Name}}', 'worded'), '/worded')
+  t.is(
+    await done('container', 'run', '--rm', 'small', 'sh', '-c', 'echo container rm'),
+    'container rm',
+  )
+  t.is(await done('container', 'rm', 'worded'), 'worded')
+})
