@@ -21,6 +21,7 @@ const rows: Readonly<Record<string, () => Promise<{ readonly row: Row }>>> = {
   import: () => import('./rows/import-archive.ts'),
   store: () => import('./rows/big-store.ts'),
   registry: () => import('./rows/registry.ts'),
+  layers: () => import('./rows/layers.ts'),
   memory: () => import('./rows/memory.ts'),
   rebuild: () => import('./rows/rebuild.ts'),
   dockerfile: () => import('./rows/dockerfile-builds.ts'),
