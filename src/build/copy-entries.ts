@@ -8,6 +8,7 @@ import path from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { hasErrno, KauriError } from '../core/errors.ts'
 import { cancelled } from '../core/process.ts'
+import { passedBy } from '../core/young-garbage.ts'
 import { makeDirectoriesInRoot, oPath, openPlace, type Place } from '../native/in-root.ts'
 import { native } from '../native/native.ts'
 import type { GuestPath } from '../plan/plan.ts'
@@ -31,6 +32,9 @@ export interface CopyTarget {
   readonly signal?: AbortSignal | undefined
 }
 
+/** What the copy of an entry leaves behind in memory. */
+const entryGarbageBytes = 4096
+
 /** Lets signals be seen, and does not slow small copies. */
 const entriesBetweenPauses = 200
 
@@ -42,6 +46,7 @@ export async function copyEntries(source: ContextSource, to: CopyTarget): Promis
     if (index % entriesBetweenPauses === 0) await setImmediate()
     if (signal?.aborted) throw cancelled(signal)
     copyEntry(source, entry, to)
+    passedBy(entryGarbageBytes)
   }
 }
 

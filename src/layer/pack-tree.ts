@@ -25,6 +25,9 @@ import { opaqueName, whiteoutPrefix } from './whiteouts.ts'
 
 const chunkBytes = 1024 * 1024
 
+/** What the names, numbers and headers of an entry leave behind. */
+const entryGarbageBytes = 4096
+
 /**
  * The tar in chunks of at most 1 MiB, which are the receiver's to keep unless `reuseChunks` says otherwise. A root entry `./` stands first for a whole tree, and where the root is a change.
  * @throws SNAPSHOT_INVALID where a file changes meanwhile; UNSUPPORTED for what no layer can say; CANCELLED
@@ -134,6 +137,7 @@ function* entryChunks(packing: Packing, walked: WalkedEntry): Chunks {
     })
     return
   }
+  passedBy(entryGarbageBytes)
   const entry = tarEntryOf(packing, walked, type, imageXattrs(xattrs))
   yield* writer.write(formatTarHeader(entry))
   if (entry.type === 'file' && entry.size > 0) yield* fileChunks(writer, walked)
