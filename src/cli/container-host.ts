@@ -92,17 +92,14 @@ async function sweep({ root, runRoot, runtime, trees }: Sweeping): Promise<void>
     const exit = runtime.state(id)?.exit
     return exit === undefined ? undefined : endOf(exit)
   })
-  if (removed.length > 0) await removeTrees(await trees(), removed)
+  if (removed.length > 0) {
+    const { dropSwept } = await import('../container/remove-container.ts')
+    await dropSwept(removed, { root, snapshotter: await trees() })
+  }
   await sweepRuntime(runRoot)
 }
 
 function requireRoot(): void {
   if (process.getuid?.() === 0) return
   throw new KauriError('NOT_ROOT', 'containers need root', { hint: 'run it with sudo' })
-}
-
-async function removeTrees(snapshotter: Snapshotter, ids: readonly string[]): Promise<void> {
-  const { snapshotId } = await import('../rootfs/rootfs.ts')
-  // One that is in use, or was never made, is left to garbage collection.
-  for (const id of ids) await snapshotter.remove(snapshotId(id)).catch(() => {})
 }

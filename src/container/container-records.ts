@@ -191,20 +191,27 @@ export function clearStopped(root: string, id: ContainerId): void {
   rmSync(path.join(root, id, stoppedFile), { force: true })
 }
 
+/** A container that a sweep removed. */
+export type SweptContainer = Pick<ContainerRecord, 'id' | 'volumes'>
+
 /** Who tells how runs ended whose processes did not live to write it down. */
 export type FindEnd = (id: ContainerId) => ContainerEnd | undefined
 
 /**
  * Ends the records that killed processes left: what was to be removed is, the others exited with 137, or with what their
- * monitor said. Tells the ids of what was removed, whose trees may be there still.
+ * monitor said. Tells what was removed, whose trees and volumes may be there still.
  */
-export function sweepContainers(root: string, findEnd: FindEnd = () => undefined): ContainerId[] {
-  const removed: ContainerId[] = []
+export function sweepContainers(
+  root: string,
+  findEnd: FindEnd = () => undefined,
+): SweptContainer[] {
+  const removed: SweptContainer[] = []
   for (const name of namesIn(root)) {
     const id = name.endsWith('.lock') ? asContainerId(name.slice(0, -'.lock'.length)) : undefined
     if (id === undefined || !needsSweep(root, id)) continue
     using lock = tryLockFile(path.join(root, name), 'exclusive')
-    if (lock !== undefined && sweepContainer(root, id, findEnd)) removed.push(id)
+    const swept = lock === undefined ? undefined : sweepContainer(root, id, findEnd)
+    if (swept !== undefined) removed.push(swept)
     if (!existsSync(path.join(root, id))) lock?.removeAndRelease()
   }
   return removed
@@ -223,20 +230,24 @@ function isComplete(root: string, id: ContainerId): boolean {
   return existsSync(path.join(root, id, completeFile))
 }
 
-/** True where it is gone now. */
-function sweepContainer(root: string, id: ContainerId, findEnd: FindEnd): boolean {
+/** What is gone now; undefined where it stays. */
+function sweepContainer(
+  root: string,
+  id: ContainerId,
+  findEnd: FindEnd,
+): SweptContainer | undefined {
   const record = readRecord(path.join(root, id, recordFile))
   const hasRun = existsSync(path.join(root, id, runFile))
   const isKept = hasRun ? record?.removeAfter === false : isComplete(root, id)
   if (record === undefined || !isKept) {
     forget(root, id, record?.name)
-    return true
+    return { id, volumes: record?.volumes ?? [] }
   }
   stopWaiting(root, id)
-  if (!hasRun || readEnd(path.join(root, id, endFile)) !== undefined) return false
+  if (!hasRun || readEnd(path.join(root, id, endFile)) !== undefined) return undefined
   const killed = { exitCode: 137, outOfMemory: false, finishedMs: Date.now() }
   writeEnd(root, id, findEnd(id) ?? killed)
-  return false
+  return undefined
 }
 
 const recordFile = 'container.json'

@@ -8,6 +8,7 @@ import {
   listContainers,
   markDead,
   type OwnedContainer,
+  type SweptContainer,
   takeContainer,
 } from './container-records.ts'
 import { removeAnonymousVolumes } from './volume-use.ts'
@@ -67,5 +68,19 @@ async function removeTree(snapshotter: Snapshotter, id: string): Promise<void> {
       if (!isBusy || Date.now() > deadlineMs) throw error
       await new Promise(resolve => setTimeout(resolve, 20))
     }
+  }
+}
+
+/** What swept containers had beside their records; what is in use, or was never made, is left to garbage collection. */
+export async function dropSwept(
+  swept: readonly SweptContainer[],
+  { root, snapshotter }: RemoveHost,
+): Promise<void> {
+  for (const { id, volumes } of swept) {
+    await snapshotter.remove(snapshotId(id)).catch(() => {})
+    if (volumes.some(({ anonymous }) => anonymous))
+      await removeAnonymousVolumes(openVolumes(volumesBeside(root)), { volumes }, () =>
+        listContainers(root),
+      )
   }
 }

@@ -111,7 +111,11 @@ async function runHere(request: ContainerRequest, context: CommandContext): Prom
   const root = path.join(dataRoot, 'containers')
   await sweepRuntime(runRoot)
   const snapshotter = await openTrees(context)
-  sweepContainers(root)
+  const swept = sweepContainers(root)
+  if (swept.length > 0) {
+    const { dropSwept } = await import('../../container/remove-container.ts')
+    await dropSwept(swept, { root, snapshotter })
+  }
   const runtime = createBuiltinRuntime({ runRoot, cacheRoot: path.join(dataRoot, 'cache') })
   using signals = signalRelay(context, request.terminal)
   return await runContainer(request, {
