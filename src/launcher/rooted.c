@@ -32,8 +32,8 @@ static void do_step(int host_fd, const struct plan_step *step) {
     case TAG_FILE:
       mount_file(host_fd, step);
       break;
-    case TAG_MASK:
-      mask_path(host_fd, step->target);
+    case TAG_FILESYSTEM:
+      mount_filesystem(host_fd, step);
       break;
     default:
       die("the plan has a step %d", (int)step->tag);
