@@ -37,12 +37,23 @@ export interface ArchiveItem extends Pick<LoadedImage, 'names' | 'labels'> {
  */
 export async function readArchiveItems(work: LoadWork): Promise<LoadedImage[]> {
   const images: LoadedImage[] = []
-  for (const { names, labels = [], load } of await chooseItems(
-    await listItems(work),
-    work.platform,
-  ))
-    images.push({ descriptor: await load(), names, labels })
+  for (const item of await chooseItems(await listItems(work), work.platform))
+    images.push(await loadItem(item))
   return images
+}
+
+/**
+ * Loads an image, with the names that it can have: one with the digest of another image, such as that of a manifest which
+ * is made anew, loses the digest, and is dropped where it has no tag.
+ */
+export async function loadItem({ names, labels = [], load }: ArchiveItem): Promise<LoadedImage> {
+  const descriptor = await load()
+  const fitting = names.flatMap((name): Reference[] => {
+    const { digest, ...bare } = name
+    if (digest === undefined || digest === descriptor.digest) return [name]
+    return bare.tag === undefined ? [] : [bare]
+  })
+  return { descriptor, names: fitting, labels }
 }
 
 async function listItems(work: LoadWork): Promise<ArchiveItem[]> {

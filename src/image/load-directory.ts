@@ -30,7 +30,7 @@ import { type PlanCopyOptions, planCopy } from '../store/plan-copy.ts'
 import type { BlobSource } from '../store/store.ts'
 import { verifiedStream, wrongSize } from '../store/verified-stream.ts'
 import { noImageArchive } from './archive-contents.ts'
-import { chooseItems, layoutItems } from './archive-items.ts'
+import { chooseItems, layoutItems, loadItem } from './archive-items.ts'
 import { oneChunk } from './create-image.ts'
 import { type LoadedImage, type LoadOptions, nameImage, storedSize } from './load-archive.ts'
 import { layoutImages } from './load-layout-items.ts'
@@ -47,11 +47,11 @@ export async function loadDirectory(
   if (images.length === 0) throw noImageArchive('it names no image')
   const loaded: LoadedImage[] = []
   await inStep(emit, { id: 'load', title: `load ${name}` }, async () => {
-    for (const { names, labels = [], load } of images) {
-      const descriptor = await load()
-      await copyBlobs(source, store, descriptor, { platform, signal })
-      await requireSizes(store, descriptor, { platform, signal })
-      loaded.push({ descriptor, names, labels })
+    for (const item of images) {
+      const image = await loadItem(item)
+      await copyBlobs(source, store, image.descriptor, { platform, signal })
+      await requireSizes(store, image.descriptor, { platform, signal })
+      loaded.push(image)
     }
   })
   for (const image of loaded) await nameImage(store, image)

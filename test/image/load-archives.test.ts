@@ -14,6 +14,7 @@ import { validateImage } from '../../src/image/validate-image.ts'
 import type { Descriptor } from '../../src/oci/descriptor.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { parsePlatform } from '../../src/oci/platform.ts'
+import { parseReference } from '../../src/oci/reference.ts'
 import type { DiskStore } from '../../src/store/disk-store.ts'
 import { testWith } from '../helpers/needs.ts'
 import { tarOf } from '../helpers/tar.ts'
@@ -181,6 +182,18 @@ test('an OCI archive holds several images, and several names of one', async t =>
   t.deepEqual(namesOf(loaded), ['example.org/two:1', 'localhost:5000/one:1', 'one:2'])
   t.is(loaded.length, 3)
   t.deepEqual(loaded[2]?.labels, ['a-tag-alone'])
+})
+
+test('a name with a digest stays where it is the image’s, and is no reason to load half an archive', async t => {
+  using stores = makeStores()
+  const { descriptor, manifest } = await makeImage(stores.from, { layers: ['a'], codec: 'gzip' })
+  const other = manifest.config.digest
+  const names = [`kept@${descriptor.digest}`, `dropped@${other}`, `cut:1@${other}`]
+  const archive = await bytesOf(
+    ociArchive(stores.from, [{ descriptor, names: names.map(name => parseReference(name)) }]),
+  )
+  t.deepEqual(namesOf(await load(stores.to, archive)), ['cut:1', `kept@${descriptor.digest}`])
+  t.is((await stores.to.listImages()).length, 2)
 })
 
 for (const form of ['archive', 'directory'] as const)
