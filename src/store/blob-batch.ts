@@ -2,14 +2,11 @@
 // its blobs are hashed as they are written, synced together, and renamed into place by one commit. What a killed writer left is
 // recognised by its lock being free, and swept by the next one.
 
-import { randomUUID } from 'node:crypto'
 import {
   chmodSync,
   closeSync,
   existsSync,
   fchmodSync,
-  fsyncSync,
-  mkdirSync,
   openSync,
   renameSync,
   rmSync,
@@ -19,17 +16,14 @@ import {
 } from 'node:fs'
 import { open } from 'node:fs/promises'
 import path from 'node:path'
-import process from 'node:process'
 import { asDiskFull, syncDirectory } from '../core/atomic-file.ts'
 import { mapConcurrent } from '../core/concurrency.ts'
-import { namesIn } from '../core/directory-names.ts'
 import { hasErrno, KauriError } from '../core/errors.ts'
-import { type FileLock, tryLockFile } from '../native/file-lock.ts'
 import { createDigester, type Digest } from '../oci/digest.ts'
+import { claimDirectory, nameFinished, sweepIngest } from './ingest-directories.ts'
 import { ensureLayout, lockForUse } from './layout-lock.ts'
 import { blobPathIn, type LayoutPaths } from './layout-paths.ts'
 import type { PutOptions, StoredBlob } from './store.ts'
-import { sweepUpload } from './upload-files.ts'
 import { writePieces } from './write-pieces.ts'
 
 /** Writes one blob by pushing bytes. Disposing it before `finish` drops what was written; idempotent. */
@@ -72,7 +66,7 @@ export interface PendingBlob {
 /** How many files wait for the disk at once. */
 const syncsAtOnce = 4
 
-/** Opens a batch; sweeps what killed writers left. */
+/** Opens a batch; sweeps what killed writers left, and keeps the blobs that they had finished. */
 export function openBlobBatch(paths: LayoutPaths): BlobBatch {
   ensureLayout(paths)
   sweepIngest(paths)
@@ -146,10 +140,12 @@ function openBlobFile(file: string, onFinish: (blob: FinishedBlob) => void): Ope
       fchmodSync(fd, 0o444)
       isOpen = false
       closeSync(fd)
-      const synced = durability === 'sync-at-once' ? syncFile(file) : undefined
+      // What somebody asked for by its digest is worth keeping, even if this process is killed before its commit.
+      const kept = expected === undefined ? file : nameFinished(file, stored.digest)
+      const synced = durability === 'sync-at-once' ? syncFile(kept) : undefined
       // Whoever commits sees the failure; until then it must not count as unhandled.
       synced?.catch(() => {})
-      onFinish({ file, stored, synced })
+      onFinish({ file: kept, stored, synced })
       return stored
     },
     [Symbol.dispose]() {
@@ -251,54 +247,5 @@ function markUsed(file: string): void {
     utimesSync(file, now, now)
   } catch (error) {
     if (!hasErrno(error, 'EPERM', 'EACCES', 'EROFS')) throw error
-  }
-}
-
-interface ClaimedDirectory {
-  readonly directory: string
-  readonly lock: FileLock
-}
-
-const lockSuffix = '.lock'
-
-/**
- * A directory of its own, and the lock beside it, which is there before the directory and goes after it. The name begins
- * with the time, so that garbage collection knows since when the batch is open.
- */
-function claimDirectory({ ingest }: LayoutPaths): ClaimedDirectory {
-  for (;;) {
-    const directory = path.join(ingest, `${Date.now()}-${process.pid}-${randomUUID()}`)
-    const lock = tryLockFile(`${directory}${lockSuffix}`, 'exclusive')
-    // A sweep saw the lock file before it was locked, and holds it now.
-    if (lock === undefined) continue
-    mkdirSync(directory, { mode: 0o700 })
-    return { directory, lock }
-  }
-}
-
-/** Removes the batches whose writers are dead. Returns when the oldest living one began, in milliseconds since 1970. */
-export function sweepIngest({ ingest }: LayoutPaths): number {
-  let oldestMs = Number.POSITIVE_INFINITY
-  for (const name of namesIn(ingest)) {
-    const file = path.join(ingest, name)
-    sweepUpload(file)
-    if (!name.endsWith(lockSuffix)) continue
-    using lock = tryLockFile(file, 'exclusive')
-    if (lock === undefined) oldestMs = Math.min(oldestMs, Number.parseInt(name, 10) || 0)
-    else {
-      rmSync(file.slice(0, -lockSuffix.length), { recursive: true, force: true })
-      lock.removeAndRelease()
-    }
-  }
-  return oldestMs
-}
-
-/** Makes the removal or appearance of blobs durable at once. */
-export function syncBlobs(paths: LayoutPaths): void {
-  const fd = openSync(paths.blobs, 'r')
-  try {
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
   }
 }

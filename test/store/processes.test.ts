@@ -2,10 +2,11 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync } from 'node:fs'
+import { chmodSync, readdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
 import test from 'ava'
+import { digestOf, hexOf } from '../../src/oci/digest.ts'
 import { diskStore } from '../../src/store/disk-store.ts'
 import { makeScratch } from '../helpers/scratch.ts'
 import { chunks } from './small-image.ts'
@@ -41,3 +42,28 @@ test('a writer that is killed leaves nothing visible, and the next one sweeps it
   t.is(readdirSync(path.join(root, 'blobs', 'sha256')).length, 1)
   batch[Symbol.dispose]()
 })
+
+for (const { title, harm, kept } of [
+  { title: 'is kept for the next attempt', harm: false, kept: 'asked for' },
+  { title: 'is dropped where its bytes are others by now', harm: true, kept: undefined },
+])
+  test(`what a killed writer had finished and was asked for by its digest ${title}`, async t => {
+    using scratch = makeScratch()
+    const root = scratch.at('oci')
+    const child = start('write-finished.ts', root)
+    await once(child.stdout ?? child, 'data')
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    const hex = hexOf(digestOf('asked for'))
+    const ingest = path.join(root, 'ingest')
+    const [batch = ''] = readdirSync(ingest).filter(name => !name.endsWith('.lock'))
+    if (harm) {
+      chmodSync(path.join(ingest, batch, hex), 0o644)
+      writeFileSync(path.join(ingest, batch, hex), 'harmed!!!')
+    }
+    const store = diskStore(root)
+    store.openBatch()[Symbol.dispose]()
+    t.deepEqual(readdirSync(ingest), [])
+    t.deepEqual(readdirSync(path.join(root, 'blobs', 'sha256')), kept === undefined ? [] : [hex])
+    t.is((await store.collectGarbage({ graceMs: 3_600_000 })).blobs, 0)
+  })
