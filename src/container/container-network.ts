@@ -126,3 +126,13 @@ async function leadPorts(relay: PortRelay, { wayOut }: Attached): Promise<void> 
   const { table, address } = wayOut
   await relay.leadTo(address, portEntries(table, relay.ports, address))
 }
+
+/** Says nothing more of where a container was that has ended, and whose network its holder gave up. */
+export async function forgetNetwork(
+  spec: Pick<ContainerSpec, 'network'> | undefined,
+  id: string,
+): Promise<void> {
+  if (spec?.network.kind !== 'networks') return
+  const { removePlaced } = await import('../network/placed-containers.ts')
+  removePlaced(id)
+}

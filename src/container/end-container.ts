@@ -7,10 +7,12 @@ import { compiledPath } from '../native/compile-native.ts'
 import { identityOf, type ProcessIdentity } from '../runtime/run-record.ts'
 import type { ContainerEnd, ContainerId } from './container.ts'
 import { tellEvent } from './container-events.ts'
+import { forgetNetwork } from './container-network.ts'
 import {
   getRequest,
   inheritContainer,
   type OwnedContainer,
+  readRequestOf,
   readRunOf,
   wasStopped,
 } from './container-records.ts'
@@ -45,6 +47,7 @@ export async function endContainer(
   await host.runtime.delete(id, { force: true })
   // The network's: its ports and addresses are free now. The tree's is kept for a next run.
   for (let fd = first + 2; fd < first + count; fd++) closeSync(fd)
+  await forgetNetwork(readRequestOf(host.root, record)?.spec, id)
   const waitMs = waitBeforeRestart(container, end, host)
   const restarting =
     waitMs === undefined ? undefined : startWaiting(id, waitMs, { host, locks: { first, count } })

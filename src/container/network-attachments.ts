@@ -8,7 +8,7 @@ import { type BridgeSpec, defaultBridge } from '../network/bridge-spec.ts'
 import { parseIpv4 } from '../network/ipv4.ts'
 import { encodeMessages } from '../network/netlink.ts'
 import { bridgeSpecOf, type Network, openNetworks } from '../network/networks.ts'
-import { removePlaced, writePlaced } from '../network/placed-containers.ts'
+import { removePlaced, sweepManyPlaced, writePlaced } from '../network/placed-containers.ts'
 import type { NetworkSetup } from '../runtime/runtime.ts'
 import type { NetworkWork } from './container-network.ts'
 import { defaultNetwork, type NetworkAttachment, type NetworkEndpoint } from './network-request.ts'
@@ -63,6 +63,7 @@ export async function attachNetworks(
   }
   const wayOut = wayOutOf(places)
   const endpoints = places.map((place, index) => endpointOf(place, index))
+  sweepManyPlaced()
   writePlaced({ id: work.id, name: work.name, endpoints, servers: work.servers })
   const named = places.filter(({ network }) => network !== undefined)
   await startResolvers(named, work)

@@ -12,7 +12,7 @@ import type { BridgeSpec } from './bridge-spec.ts'
 import { readHostResolver } from './host-resolver.ts'
 import { answerCode, encodeAnswer, parseQuery } from './name-message.ts'
 import { answerOwn, findAsker } from './name-table.ts'
-import { listPlaced, type PlacedContainer } from './placed-containers.ts'
+import { type PlacedContainer, placedReader } from './placed-containers.ts'
 import { hasPorts, usersLock } from './remove-network.ts'
 
 export interface NameService {
@@ -29,8 +29,13 @@ export interface NameService {
 
 const port = 53
 
+interface Serving extends NameService {
+  readonly placed: () => readonly PlacedContainer[]
+}
+
 /** Answers until nobody is on the network any more. @throws a system error where it cannot listen */
-export async function answerNames(service: NameService): Promise<void> {
+export async function answerNames(asked: NameService): Promise<void> {
+  const service: Serving = { ...asked, placed: placedReader() }
   await using stack = new AsyncDisposableStack()
   const datagrams = await bindDatagrams(service)
   stack.defer(() => void datagrams.close())
@@ -74,7 +79,7 @@ interface Datagram {
 }
 
 async function serveDatagram(
-  service: NameService,
+  service: Serving,
   socket: DatagramSocket,
   { message, from }: Datagram,
 ): Promise<void> {
@@ -100,13 +105,13 @@ async function lastUser({ spec, signal }: NameService): Promise<void> {
 
 /** Undefined: no answer, as for what is no question. */
 async function answer(
-  service: NameService,
+  service: Serving,
   message: Buffer,
   from: string,
 ): Promise<Buffer | undefined> {
   const query = parseQuery(message)
   if (query === undefined) return undefined
-  const containers = listPlaced()
+  const containers = service.placed()
   const asker = findAsker(containers, service.networkId, from)
   const own = asker && answerOwn(query.question, asker, containers)
   if (own !== undefined) return encodeAnswer(query, own)
@@ -174,7 +179,7 @@ async function matchingReply(
 const idleMs = 10_000
 
 /** Messages over TCP have their length before them (RFC 7766); large answers of others come that way. */
-function serveStream(service: NameService, client: Socket): void {
+function serveStream(service: Serving, client: Socket): void {
   let bytes: Buffer = Buffer.alloc(0)
   client.setTimeout(idleMs, () => client.destroy())
   client.on('error', ignore)
@@ -188,10 +193,10 @@ function serveStream(service: NameService, client: Socket): void {
   })
 }
 
-async function answerStream(service: NameService, client: Socket, message: Buffer): Promise<void> {
+async function answerStream(service: Serving, client: Socket, message: Buffer): Promise<void> {
   const from = (client.remoteAddress ?? '').replace('::ffff:', '')
   const query = parseQuery(message)
-  const containers = listPlaced()
+  const containers = service.placed()
   const asker = findAsker(containers, service.networkId, from)
   const own = query && asker && answerOwn(query.question, asker, containers)
   const reply =

@@ -52,7 +52,7 @@ export function removePlaced(id: string): void {
 }
 
 /** What is written of a container, whether it is still there or not. */
-export function readPlaced(id: string): PlacedContainer | undefined {
+function readPlaced(id: string): PlacedContainer | undefined {
   const text = readTextSync(path.join(directory(), `${id}.json`))
   try {
     return text === undefined ? undefined : parsePlaced(JSON.parse(text))
@@ -63,33 +63,57 @@ export function readPlaced(id: string): PlacedContainer | undefined {
 
 /** The containers that are on networks now, with those of their places whose interface is there. */
 export function listPlaced(): readonly PlacedContainer[] {
+  return withPorts(allPlaced())
+}
+
+/** The same for who asks often: files are read again only when one has changed. */
+export function placedReader(): () => readonly PlacedContainer[] {
+  let known: readonly PlacedContainer[] = []
+  let readMs = 0
+  return () => {
+    const changedMs = statSync(directory(), { throwIfNoEntry: false })?.mtimeMs ?? 0
+    // A change in the moment of the last reading has the same time.
+    if (changedMs >= readMs - clockStepMs) {
+      readMs = Date.now()
+      known = allPlaced()
+    }
+    return withPorts(known)
+  }
+}
+
+/** How far apart changes of a directory are told from each other. */
+const clockStepMs = 50
+
+function withPorts(containers: readonly PlacedContainer[]): readonly PlacedContainer[] {
   const ports = portNames()
-  return allPlaced().flatMap(container => {
+  return containers.flatMap(container => {
     const endpoints = container.endpoints.filter(({ port }) => ports.has(port))
     return endpoints.length === 0 ? [] : [{ ...container, endpoints }]
   })
 }
 
-/** All that is written, from a directory that changes with each of them. */
-export function allPlaced(): readonly PlacedContainer[] {
+function allPlaced(): readonly PlacedContainer[] {
   return namesIn(directory()).flatMap(name =>
     name.endsWith('.json') ? (readPlaced(name.slice(0, -'.json'.length)) ?? []) : [],
   )
 }
 
-/** Names of the host's interfaces. @throws a system error */
-export function portNames(): ReadonlySet<string> {
+/** Names of the host's interfaces. */
+function portNames(): ReadonlySet<string> {
   const links = netlinkRequest(netlinkProtocol.route, [listLinks()])
   return new Set(links.flatMap(reply => parseLink(reply) ?? []).map(({ name }) => name))
 }
 
-/** Changes whenever something is written or removed; 0 while nothing ever was. */
-export function placedVersion(): bigint {
-  return statSync(directory(), { throwIfNoEntry: false, bigint: true })?.mtimeNs ?? 0n
-}
-
 /** Files younger than this may be of a container that is about to get its interface. */
 const settledAfterMs = 60_000
+
+/** More than this, and whoever comes looks which of them are there still. */
+const manyPlaced = 64
+
+/** Removes what killed processes left, once there is much of it. */
+export function sweepManyPlaced(): void {
+  if (namesIn(directory()).length > manyPlaced) sweepPlaced()
+}
 
 /** Removes what killed processes left. */
 export function sweepPlaced(): void {
