@@ -3,7 +3,6 @@
 // takes others for the blob.
 
 import { KauriError } from '../core/errors.ts'
-import { passedBy } from '../core/young-garbage.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
 import type { Digest } from '../oci/digest.ts'
 import { poolDigest } from '../store/write-pieces.ts'
@@ -51,7 +50,6 @@ export function uploadSource(
         const piece = await nextPiece(state, end - state.position)
         if (piece.byteLength === 0) return
         yield piece.byteLength < leastWaitedBytes ? Buffer.from(piece) : piece
-        passedBy(piece.byteLength)
         onProgress(state.position)
       }
     } catch (error) {

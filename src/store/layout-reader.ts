@@ -1,6 +1,7 @@
 // Reads a store and changes nothing: what commands need that only look images up and read them. Loads no more than that.
 
 import { createReadStream, readFileSync, statSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import { KauriError } from '../core/errors.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
@@ -11,6 +12,7 @@ import { type LayoutEntry, mayBeNamed, readLayoutEntries } from './layout-index.
 import { blobPathIn, type LayoutPaths, layoutPaths } from './layout-paths.ts'
 import type { BlobSource, ImageStore, NamedImage } from './store.ts'
 import { requireDigest, verifiedStream, wrongSize } from './verified-stream.ts'
+import { pieceBytes } from './write-pieces.ts'
 
 /** An image of the index; `reference` is undefined for one without a name. */
 export interface StoredImage {
@@ -19,7 +21,7 @@ export interface StoredImage {
 }
 
 export interface LayoutReader
-  extends Pick<BlobSource, 'openBlob' | 'openUnverified' | 'readWhole'>,
+  extends Pick<BlobSource, 'openBlob' | 'openLent' | 'openUnverified' | 'readWhole'>,
     Pick<ImageStore, 'findImage' | 'listImages'> {
   /** Named and unnamed images, in the index's order. */
   listEntries(): Promise<StoredImage[]>
@@ -36,6 +38,7 @@ export function layoutReader(root: string, paths: LayoutPaths = layoutPaths(root
   return {
     openBlob: descriptor => openBlob(paths, descriptor),
     openUnverified: async descriptor => openFile(paths, descriptor, sendChunkBytes),
+    openLent: async descriptor => lentPieces(requireBlob(paths, descriptor)),
     readWhole: async descriptor => readWhole(paths, descriptor),
     listEntries,
     async namesOf(digest) {
@@ -63,6 +66,29 @@ async function openBlob(paths: LayoutPaths, descriptor: Descriptor): Promise<Rea
 
 function openFile(paths: LayoutPaths, descriptor: Descriptor, highWaterMark: number): Readable {
   return createReadStream(requireBlob(paths, descriptor), { highWaterMark })
+}
+
+/** Two buffers take turns: one is read into while the caller has the other one. */
+async function* lentPieces(file: string): AsyncGenerator<Uint8Array> {
+  await using handle = await open(file, 'r')
+  const [first, second] = [Buffer.allocUnsafeSlow(pieceBytes), Buffer.allocUnsafeSlow(pieceBytes)]
+  let position = 0
+  let free = second
+  let reading = handle.read(first, 0, pieceBytes, 0)
+  try {
+    for (;;) {
+      const { buffer, bytesRead } = await reading
+      if (bytesRead === 0) return
+      position += bytesRead
+      reading = handle.read(free, 0, pieceBytes, position)
+      // Whoever leaves does not wait for it.
+      reading.catch(() => {})
+      yield buffer.subarray(0, bytesRead)
+      free = buffer
+    }
+  } finally {
+    await reading.catch(() => {})
+  }
 }
 
 /** Manifests and configurations: a stream would take some milliseconds of every start. */
