@@ -32,6 +32,9 @@ static void do_step(int host_fd, const struct plan_step *step) {
     case TAG_FILE:
       mount_file(host_fd, step);
       break;
+    case TAG_SYSCTL:
+      write_sysctl(host_fd, step);
+      break;
     case TAG_FILESYSTEM:
       mount_filesystem(host_fd, step);
       break;

@@ -35,6 +35,8 @@ export interface DriverCommand {
   readonly environment?: Readonly<Record<string, string>>
   /** Appears when signals can be passed on; undefined: from the beginning. */
   readonly readyFile?: string
+  /** The program is to be in the container's network namespace, with the kernel's settings of that, when it begins. */
+  readonly joinsNetwork?: boolean
   /** Directories of the host that shall be empty for the program. */
   readonly hidden?: readonly string[]
 }

@@ -30,7 +30,10 @@ export function lxcDriver(program: string): ContainerDriver {
       mkdirSync(state, { mode: 0o700 })
       const places = ['--lxcpath', state, '--rcfile', file]
       const log = ['--logfile', path.join(directory, 'lxc.log'), '--logpriority', 'ERROR']
-      return { args: [program, '--name', id, ...places, ...log, '--', ...config.process.args] }
+      return {
+        args: [program, '--name', id, ...places, ...log, '--', ...config.process.args],
+        joinsNetwork: true,
+      }
     },
     conclude: code => ({ code, outOfMemory: false }),
   }
@@ -65,15 +68,11 @@ function lxcLines(ground: DriverGround): readonly Line[] {
   ]
 }
 
-function networkLines({ config, hasNetwork }: DriverGround): readonly Line[] {
+/** LXC's program is in the container's network from its beginning, or in the host's. */
+function networkLines({ config }: DriverGround): readonly Line[] {
   const own = config.linux.namespaces.find(({ type }) => type === 'network')
   if (own?.path !== undefined) return [['lxc.namespace.share.net', own.path]]
-  // The driver's program is in the container's network already, or that is the host's.
-  if (hasNetwork || own === undefined) return [['lxc.net.0.type', 'none']]
-  return [
-    ['lxc.net.0.type', 'empty'],
-    ['lxc.net.0.flags', 'up'],
-  ]
+  return [['lxc.net.0.type', 'none']]
 }
 
 /** What LXC mounts by itself. */
@@ -108,19 +107,24 @@ function escaped(field: string): string {
   )
 }
 
-/** Masked files are covered by the null device, directories by nothing at all; what is not there is left out. */
+/** What is hidden is as the host's kernel has it: its files are covered by the null device, its directories by nothing. */
 function hiddenLines({ linux: { maskedPaths, readonlyPaths } }: RuntimeConfig): readonly Line[] {
   return [
-    ...maskedPaths.map(
-      (hidden): Line => ['lxc.mount.entry', `/dev/null ${hidden.slice(1)} none bind,optional 0 0`],
+    ...maskedPaths.map(hidden =>
+      entry(
+        isDirectory(hidden) ? emptyOn(hidden) : `/dev/null ${hidden.slice(1)} none bind,optional`,
+      ),
     ),
-    ...readonlyPaths.map(
-      (locked): Line => [
-        'lxc.mount.entry',
-        `${locked} ${locked.slice(1)} none bind,ro,optional 0 0`,
-      ],
-    ),
+    ...readonlyPaths.map(locked => entry(`${locked} ${locked.slice(1)} none bind,ro,optional`)),
   ]
+}
+
+function emptyOn(directory: string): string {
+  return `tmpfs ${directory.slice(1)} tmpfs ro,nosuid,nodev,noexec,optional`
+}
+
+function entry(text: string): Line {
+  return ['lxc.mount.entry', `${text} 0 0`]
 }
 
 function processLines({ process }: RuntimeConfig): readonly Line[] {

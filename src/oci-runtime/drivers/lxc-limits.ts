@@ -15,7 +15,10 @@ export function lxcLimits({ process, linux }: RuntimeConfig): readonly Line[] {
     ...(process.oomScoreAdj === undefined
       ? []
       : [['lxc.proc.oom_score_adj', String(process.oomScoreAdj)] as const]),
-    ...Object.entries(sysctl).map(([name, value]): Line => [`lxc.sysctl.${name}`, value]),
+    // Those of the network are set before LXC begins; it would set them when /proc/sys is locked.
+    ...Object.entries(sysctl)
+      .filter(([name]) => !name.startsWith('net.'))
+      .map(([name, value]): Line => [`lxc.sysctl.${name}`, value]),
     ...resourceLines(resources),
   ]
 }

@@ -1,6 +1,7 @@
 // Drives systemd-nspawn. It makes /proc, /sys, /dev and /run itself and has its own filter of system calls; what it cannot
 // take from the configuration is refused.
 
+import { existsSync, mkdirSync, statSync } from 'node:fs'
 import { KauriError } from '../../core/errors.ts'
 import type { Resources, Rlimit, RuntimeConfig, RuntimeMount } from '../../oci/runtime-config.ts'
 import type { ContainerDriver, DriverGround } from './driver.ts'
@@ -12,21 +13,27 @@ export function nspawnDriver(program: string): ContainerDriver {
     prepare(ground) {
       const { config } = ground
       refuseLimits(config.linux.resources ?? {})
+      mkdirSync(ownState, { recursive: true, mode: 0o755 })
       return {
         args: [
           program,
           ...placeWords(ground),
           ...processWords(config),
           ...config.mounts.flatMap(mountWords),
+          ...hiddenWords(config),
           '--',
           ...config.process.args,
         ],
         environment: { SYSTEMD_NSPAWN_LOCK: '0' },
+        hidden: [ownState],
       }
     },
     conclude: code => ({ code, outOfMemory: false }),
   }
 }
+
+/** It makes its directories there, and asks no systemd that it does not see. */
+const ownState = '/run/systemd'
 
 /** Limits of cgroups are systemd's to set, which nspawn would have to ask. */
 function refuseLimits({ memory, cpu, pids, blockIO }: Resources): void {
@@ -45,7 +52,8 @@ function placeWords({ id, rootfs, config, hasNetwork }: DriverGround): readonly 
     '--quiet',
     '--register=no',
     '--keep-unit',
-    '--as-pid2',
+    // Signals that would stop nspawn reach the program as this one.
+    '--kill-signal=SIGTERM',
     '--resolv-conf=off',
     '--timezone=off',
     '--link-journal=no',
@@ -110,6 +118,15 @@ function mountWords({ destination, type, source, options }: RuntimeMount): reado
   const kind = options.includes('ro') ? '--bind-ro' : '--bind'
   const depth = options.includes('bind') && !options.includes('rbind') ? 'norbind' : 'rbind'
   return [`${kind}=${escaped(source)}:${place}:${depth}`]
+}
+
+/** Its own /sys shows little; files of the kernel are covered as everywhere. */
+function hiddenWords({ linux: { maskedPaths } }: RuntimeConfig): readonly string[] {
+  return maskedPaths
+    .filter(hidden => hidden.startsWith('/proc/') && existsSync(hidden))
+    .map(hidden =>
+      statSync(hidden).isDirectory() ? `--tmpfs=${hidden}:ro` : `--bind-ro=/dev/null:${hidden}`,
+    )
 }
 
 /** Colons separate the fields. */

@@ -31,19 +31,33 @@ export function rootedPlan({ bundle, ground, command, mountPoints }: RootedPlan)
     // The guard has a pid namespace of its own, and programs look for their processes in /proc.
     filesystem('/proc', 'proc'),
     ...(command.hidden ?? []).map(target => filesystem(target, 'tmpfs')),
-    ...(network === undefined
-      ? []
-      : [
-          [planTag.namespaces, newNetwork] as const,
-          [planTag.loopback] as const,
-          [planTag.netlinkOutside, network.outside] as const,
-          [planTag.netlinkInside, network.inside] as const,
-        ]),
+    ...networkRecords(bundle, network !== undefined || command.joinsNetwork === true),
     [planTag.user, 0, 0, 0o022, 0],
     [planTag.directory, ground.rootfs],
     ...command.args.map((argument): PlanRecord => [planTag.argument, argument]),
     [planTag.environment, defaultPath],
     ...environment.map(([name, value]): PlanRecord => [planTag.environment, `${name}=${value}`]),
+  ]
+}
+
+function networkRecords({ config, network }: Bundle, isMade: boolean): PlanRecord[] {
+  const own = config.linux.namespaces.find(({ type }) => type === 'network')
+  if (!isMade || own === undefined || own.path !== undefined) return []
+  const settings = Object.entries(config.linux.sysctl ?? {}).filter(([name]) =>
+    name.startsWith('net.'),
+  )
+  return [
+    [planTag.namespaces, newNetwork],
+    [planTag.loopback],
+    ...settings.map(
+      ([name, value]): PlanRecord => [planTag.sysctl, name.replaceAll('.', '/'), value],
+    ),
+    ...(network === undefined
+      ? []
+      : [
+          [planTag.netlinkOutside, network.outside] as const,
+          [planTag.netlinkInside, network.inside] as const,
+        ]),
   ]
 }
 
