@@ -21,7 +21,9 @@ export function version2Writes(
   const limits = Object.entries(limitsByController(resources, directory)).filter(
     ([controller, writes]) => writes.length > 0 && hierarchy.controllers.includes(controller),
   )
-  const enabling = limits.flatMap(([controller]) => enablingWrites(controller, directory))
+  const enabling = limits.flatMap(([controller]) =>
+    enablingWrites(controller, hierarchy.mountPoint, directory),
+  )
   const settings = limits.flatMap(([, writes]) => writes)
   return [
     ...enabling,
@@ -29,10 +31,10 @@ export function version2Writes(
   ]
 }
 
-/** Top and parent must list the controller in cgroup.subtree_control. */
-function enablingWrites(controller: string, directory: string): CgroupWrite[] {
-  const parent = path.dirname(directory)
-  return [path.dirname(parent), parent]
+/** Every cgroup from the top to the parent must list the controller in cgroup.subtree_control. */
+function enablingWrites(controller: string, top: string, directory: string): CgroupWrite[] {
+  const names = path.relative(top, path.dirname(directory)).split('/').filter(Boolean)
+  return [top, ...names.map((_, index) => path.join(top, ...names.slice(0, index + 1)))]
     .map(ancestor => path.join(ancestor, 'cgroup.subtree_control'))
     .filter(file => !readFileSync(file, 'utf8').split(/\s+/).includes(controller))
     .map(file => ({

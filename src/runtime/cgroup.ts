@@ -78,16 +78,24 @@ function placeOf(
 ): (hierarchy: CgroupHierarchy) => string {
   if (cgroupsPath === undefined || cgroupsPath === '')
     return hierarchy => path.join(parentDirectory(hierarchy), id)
-  const isClean = path.posix.join('/', cgroupsPath) === path.posix.resolve('/', cgroupsPath)
-  if (
-    cgroupsPath.split('/').includes('..') ||
-    !isClean ||
-    path.posix.resolve('/', cgroupsPath) === '/'
-  )
+  const isTop = path.posix.resolve('/', cgroupsPath) === '/'
+  if (isTop || cgroupsPath.split('/').includes('..'))
     throw new KauriError('USAGE', `${JSON.stringify(cgroupsPath)} is no place for a cgroup`)
   if (cgroupsPath.startsWith('/')) return ({ mountPoint }) => path.join(mountPoint, cgroupsPath)
   return ({ version, mountPoint, ownDirectory }) =>
     path.join(version === 2 ? mountPoint : ownDirectory, cgroupsPath)
+}
+
+/**
+ * A container's cgroups go with all that is in them, so none may be somebody else's.
+ * @throws NAME_IN_USE where there are processes in one
+ */
+export function refuseOccupied(planned: readonly PlannedDirectory[]): void {
+  for (const { directory } of planned)
+    if (processesIn(directory).length > 0)
+      throw new KauriError('NAME_IN_USE', `there are processes in the cgroup ${directory}`, {
+        hint: 'name a cgroup of the container’s own',
+      })
 }
 
 export interface PlannedDirectory {

@@ -5,15 +5,29 @@ import { rmSync } from 'node:fs'
 import { KauriError } from '../core/errors.ts'
 import { cancelled } from '../core/process.ts'
 import type { HookConfig, RuntimeConfig } from '../oci/runtime-config.ts'
-import { type ContainerCgroup, createCgroup, planCgroup, removeCgroup } from './cgroup.ts'
+import {
+  type ContainerCgroup,
+  createCgroup,
+  type PlannedDirectory,
+  planCgroup,
+  refuseOccupied,
+  removeCgroup,
+} from './cgroup.ts'
 import { makeContainerDirectory, type StoredContainer, writeStored } from './container-files.ts'
 import type { CallerSupervision, CreateOptions, Supervision } from './container-runtime.ts'
 import { type CreatedLaunch, launchCreated } from './launch-created.ts'
 import { launchPlan, type PlanStreams } from './launch-plan.ts'
 import { monitorRecords } from './monitor.ts'
-import { makeMountPoints, planMountPoints } from './mount-points.ts'
+import { type MountPointLayer, makeMountPoints, planMountPoints } from './mount-points.ts'
 import { type PlanRecord, planTag } from './plan-writer.ts'
-import { changeRecord, identityOf, ownIdentity, removeRecord, writeRecord } from './run-record.ts'
+import {
+  changeRecord,
+  identityOf,
+  ownIdentity,
+  type RunRecord,
+  removeRecord,
+  writeRecord,
+} from './run-record.ts'
 import type { Bundle } from './runtime.ts'
 import {
   clearVolatileMark,
@@ -31,38 +45,17 @@ export async function createContainer(
   options: CreateOptions,
   host: RuntimeHost,
 ): Promise<CreatedLaunch> {
-  const { id, config, root } = bundle
+  const { config, root } = bundle
   const { signal, supervision } = options
   if (signal?.aborted) throw cancelled(signal)
   const { runRoot, layout } = host
   const seccomp = await seccompFilter(config, filterDirectory(host))
-  const resources = config.linux.resources ?? {}
-  const { cgroupsPath } = config.linux
-  const planned = planCgroup(layout, id, { resources, allHierarchies: true, cgroupsPath })
-  const mountPoints = planMountPoints(config, root, sparePlace(host, id))
   await using traces = new AsyncDisposableStack()
-  const directory = makeContainerDirectory(runRoot, id)
-  traces.defer(() => rmSync(directory, { recursive: true, force: true }))
-  const cgroups = planned.map(({ directory: place }) => place)
-  const layer = mountPoints === undefined ? {} : { mountPoints: mountPoints.directory }
-  const record = { id, cgroups, ...layer }
-  if (supervision.kind === 'monitor') {
-    writeRecord(runRoot, { ...record, owner: ownIdentity() })
-    traces.defer(() => removeRecord(runRoot, id))
-  }
-  const stored: StoredContainer = {
-    id,
-    createdMs: Date.now(),
-    config,
-    cgroup: { directories: cgroups, taskFiles: [] },
-    ...layer,
-  }
-  writeStored(runRoot, stored)
-  traces.defer(async () => {
-    removeMountPoints(mountPoints)
-    await removeCgroup(cgroups)
+  const { planned, mountPoints, directory, record, stored } = recordTraces(bundle, options, {
+    host,
+    traces,
   })
-  const cgroup = createCgroup(layout, planned, resources)
+  const cgroup = createCgroup(layout, planned, config.linux.resources ?? {})
   if (mountPoints !== undefined) makeMountPoints(mountPoints)
   clearVolatileMark(root)
   const plan = [
@@ -85,6 +78,44 @@ export async function createContainer(
   await launched.release()
   traces.move()
   return launched
+}
+
+interface Traces {
+  readonly planned: readonly PlannedDirectory[]
+  readonly mountPoints: MountPointLayer | undefined
+  readonly directory: string
+  readonly record: Omit<RunRecord, 'owner'>
+  readonly stored: StoredContainer
+}
+
+/** Writes down what will be made, and how it is removed; nothing else is made yet. */
+function recordTraces(
+  { id, config, root }: Bundle,
+  { supervision }: CreateOptions,
+  { host, traces }: { readonly host: RuntimeHost; readonly traces: AsyncDisposableStack },
+): Traces {
+  const { runRoot, layout } = host
+  const { resources = {}, cgroupsPath } = config.linux
+  const planned = planCgroup(layout, id, { resources, allHierarchies: true, cgroupsPath })
+  refuseOccupied(planned)
+  const mountPoints = planMountPoints(config, root, sparePlace(host, id))
+  const directory = makeContainerDirectory(runRoot, id)
+  traces.defer(() => rmSync(directory, { recursive: true, force: true }))
+  const cgroups = planned.map(({ directory: place }) => place)
+  const layer = mountPoints === undefined ? {} : { mountPoints: mountPoints.directory }
+  const record = { id, cgroups, ...layer }
+  if (supervision.kind === 'monitor') {
+    writeRecord(runRoot, { ...record, owner: ownIdentity() })
+    traces.defer(() => removeRecord(runRoot, id))
+  }
+  const cgroup = { directories: cgroups, taskFiles: [] }
+  const stored = { id, createdMs: Date.now(), config, cgroup, ...layer }
+  writeStored(runRoot, stored)
+  traces.defer(async () => {
+    removeMountPoints(mountPoints)
+    await removeCgroup(cgroups)
+  })
+  return { planned, mountPoints, directory, record, stored }
 }
 
 interface Launched {

@@ -1,9 +1,10 @@
 // Containers without a monitor: their maker leaves them to whoever takes its children, or stays.
 
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, readlinkSync } from 'node:fs'
+import { existsSync, readFileSync, readlinkSync, rmdirSync } from 'node:fs'
 import process from 'node:process'
 import type { RuntimeConfig } from '../../src/oci/runtime-config.ts'
+import { readCgroupLayout } from '../../src/runtime/cgroup-layout.ts'
 import type { CreateOptions } from '../../src/runtime/container-runtime.ts'
 import { eventually } from '../helpers/eventually.ts'
 import { testWith } from '../helpers/needs.ts'
@@ -144,11 +145,7 @@ test('a caller whose hooks fail leaves nothing', async t => {
 
 test('users of a namespace of their own are nobody on the host', async t => {
   await using bench = makeLifeBench()
-  const config = bench.config([
-    'sh',
-    '-c',
-    'id -u; cat /proc/self/uid_map; touch /tmp/made; ls -ln /tmp; echo $$ > /dev/null && exec sleep 1000',
-  ])
+  const config = bench.config(['sleep', '1000'])
   const uidMappings = [{ containerID: 0, hostID: 300_000, size: 1000 }]
   // Setting the range of groups that may ping takes all groups.
   const { sysctl: _, ...others } = config.linux
@@ -189,4 +186,25 @@ test('clocks of a time namespace are set', async t => {
   const uptime = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0])
   t.true(Math.abs(Number(lines[0]?.split(' ')[0]) - uptime - 1_000_000) < 1000)
   await bench.runtime.delete(id, { force: true })
+})
+
+test('cgroups are where the configuration has them, and never somebody else’s', async t => {
+  await using bench = makeLifeBench()
+  const config = bench.config(['sleep', '1000'])
+  const name = `kauri-test-${process.pid}`
+  const at = (cgroupsPath: string): RuntimeConfig => ({
+    ...config,
+    linux: { ...config.linux, cgroupsPath },
+  })
+  const id = await create(bench, at(`/${name}/one`))
+  const { pid = 0 } = bench.runtime.state(id) ?? {}
+  t.true(readFileSync(`/proc/${pid}/cgroup`, 'utf8').includes(`/${name}/one`))
+  await t.throwsAsync(create(bench, at(`/${name}/one`)), { code: 'NAME_IN_USE' })
+  await t.throwsAsync(create(bench, at(`/${name}`)), { code: 'NAME_IN_USE' })
+  for (const path of ['/', '..', '/a/../..', './/'])
+    await t.throwsAsync(create(bench, at(path)), { code: 'USAGE' })
+  t.is(bench.runtime.state(id)?.status, 'created')
+  await bench.runtime.delete(id, { force: true })
+  for (const { mountPoint } of readCgroupLayout().hierarchies)
+    if (existsSync(`${mountPoint}/${name}`)) rmdirSync(`${mountPoint}/${name}`)
 })
