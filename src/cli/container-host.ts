@@ -3,13 +3,15 @@
 
 import path from 'node:path'
 import process from 'node:process'
-import type { ContainerEnd, ContainerState } from '../container/container.ts'
+import type { ContainerState } from '../container/container.ts'
 import { getContainer, listContainers, sweepContainers } from '../container/container-records.ts'
 import type { LifeHost } from '../container/life-host.ts'
+import { endsIn } from '../container/lost-end.ts'
+import { endUnfinishedStarts } from '../container/unfinished-starts.ts'
 import { KauriError } from '../core/errors.ts'
 import type { Snapshotter } from '../rootfs/rootfs.ts'
 import { createBuiltinRuntime } from '../runtime/builtin-runtime.ts'
-import type { ContainerRuntime, ContainerStatus } from '../runtime/container-runtime.ts'
+import type { ContainerRuntime } from '../runtime/container-runtime.ts'
 import { sweepRuntime } from '../runtime/sweep-runtime.ts'
 import type { CommandContext } from './command.ts'
 import { ownCommand } from './own-command.ts'
@@ -58,9 +60,8 @@ export async function openContainers(
     if (state.status !== 'running') return state
     const now = runtime.state(state.id)
     if (now?.status === 'paused') return { ...state, status: 'paused' }
-    const { exit } = now ?? {}
-    if (exit === undefined) return state
-    return { ...state, status: 'exited', end: endOf(exit) }
+    const end = endsIn(runtime)(state.id)
+    return end === undefined ? state : { ...state, status: 'exited', end }
   }
   return {
     root,
@@ -72,14 +73,6 @@ export async function openContainers(
   }
 }
 
-function endOf({
-  code,
-  outOfMemory,
-  finishedMs,
-}: NonNullable<ContainerStatus['exit']>): ContainerEnd {
-  return { exitCode: code, outOfMemory, finishedMs }
-}
-
 interface Sweeping {
   readonly root: string
   readonly runRoot: string
@@ -88,13 +81,11 @@ interface Sweeping {
 }
 
 async function sweep({ root, runRoot, runtime, trees }: Sweeping): Promise<void> {
-  const removed = sweepContainers(root, id => {
-    const exit = runtime.state(id)?.exit
-    return exit === undefined ? undefined : endOf(exit)
-  })
+  await endUnfinishedStarts(root, runtime)
+  const removed = sweepContainers(root, endsIn(runtime))
   if (removed.length > 0) {
     const { dropSwept } = await import('../container/remove-container.ts')
-    await dropSwept(removed, { root, snapshotter: await trees() })
+    await dropSwept(removed, { root, runtime, snapshotter: await trees() })
   }
   await sweepRuntime(runRoot)
 }

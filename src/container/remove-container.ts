@@ -2,6 +2,7 @@
 
 import { KauriError } from '../core/errors.ts'
 import { type Snapshotter, snapshotId } from '../rootfs/rootfs.ts'
+import type { ContainerRuntime } from '../runtime/container-runtime.ts'
 import type { ContainerState } from './container.ts'
 import { volumesBeside } from './container-config.ts'
 import {
@@ -18,6 +19,7 @@ export interface RemoveHost {
   /** Directory of all containers. */
   readonly root: string
   readonly snapshotter: Snapshotter
+  readonly runtime: Pick<ContainerRuntime, 'state' | 'delete'>
 }
 
 export interface RemoveOptions {
@@ -41,10 +43,12 @@ export async function removeContainer(
 export async function removeOwned(
   container: OwnedContainer,
   { volumes }: RemoveOptions,
-  { root, snapshotter }: RemoveHost,
+  host: RemoveHost,
 ): Promise<void> {
+  const { root, snapshotter } = host
   const { record } = container
   try {
+    await forgetRun(record.id, host)
     await removeTree(snapshotter, record.id)
     container.forget()
   } catch (error) {
@@ -56,6 +60,11 @@ export async function removeOwned(
     await removeAnonymousVolumes(openVolumes(volumesBeside(root)), record, () =>
       listContainers(root),
     )
+}
+
+/** What a killed monitor left below the run-time directory. */
+async function forgetRun(id: string, { runtime }: RemoveHost): Promise<void> {
+  if (runtime.state(id) !== undefined) await runtime.delete(id, { force: true })
 }
 
 /** Another command may be reading it for a moment. */
@@ -72,11 +81,10 @@ async function removeTree(snapshotter: Snapshotter, id: string): Promise<void> {
 }
 
 /** What swept containers had beside their records; what is in use, or was never made, is left to garbage collection. */
-export async function dropSwept(
-  swept: readonly SweptContainer[],
-  { root, snapshotter }: RemoveHost,
-): Promise<void> {
+export async function dropSwept(swept: readonly SweptContainer[], host: RemoveHost): Promise<void> {
+  const { root, snapshotter } = host
   for (const { id, volumes } of swept) {
+    await forgetRun(id, host)
     await snapshotter.remove(snapshotId(id)).catch(() => {})
     if (volumes.some(({ anonymous }) => anonymous))
       await removeAnonymousVolumes(openVolumes(volumesBeside(root)), { volumes }, () =>

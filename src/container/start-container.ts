@@ -25,6 +25,7 @@ import {
 import type { LifeHost } from './life-host.ts'
 import { logOf } from './log-place.ts'
 import { namespacePathsOf } from './namespace-paths.ts'
+import { noteStart } from './unfinished-starts.ts'
 
 /** How a run came about. */
 export interface StartHow {
@@ -57,12 +58,14 @@ export async function startContainer(
   host: LifeHost,
   how: StartHow = firstStart,
 ): Promise<void> {
-  using _ = container
+  using held = new DisposableStack()
+  held.use(container)
   const { record } = container
   const request = getRequest(host.root, record)
   if (how.restarts === 0) clearStopped(host.root, record.id)
   const { id, name } = record
   await using network = await openContainerNetwork(request.spec, { ...host, id, name })
+  held.use(noteStart(host.root, id))
   await makeContainer(container, request, { network, host, how })
   try {
     await how.beforeProgram?.()

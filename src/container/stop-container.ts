@@ -8,6 +8,7 @@ import type { ContainerState } from './container.ts'
 import { tellEvent } from './container-events.ts'
 import { getContainer, getRequest, markStopped, sweepContainers } from './container-records.ts'
 import type { LifeHost } from './life-host.ts'
+import { endsIn } from './lost-end.ts'
 import { defaultStopSeconds, signalNumber, stopSignalOf } from './stop-signal.ts'
 
 /** Undefined members: as the container was made. */
@@ -105,12 +106,7 @@ function endLost(
 ): void {
   const { status } = runtime.state(id) ?? {}
   if (status !== undefined && status !== 'stopped') return
-  sweepContainers(root, one => {
-    const exit = runtime.state(one)?.exit
-    if (exit === undefined) return undefined
-    const { code, outOfMemory, finishedMs } = exit
-    return { exitCode: code, outOfMemory, finishedMs }
-  })
+  sweepContainers(root, endsIn(runtime))
 }
 
 /** Undefined where it is gone. */

@@ -6,7 +6,7 @@ import path from 'node:path'
 import process from 'node:process'
 import type { ContainerRequest } from '../../container/container.ts'
 import { KauriError } from '../../core/errors.ts'
-import type { ContainerExit } from '../../runtime/runtime.ts'
+import type { ContainerExit, Runtime } from '../../runtime/runtime.ts'
 import type { CommandContext, CommandInput, CommandSpec, ParsedOptions } from '../command.ts'
 import { openContainerImage, pullOption } from '../container-image.ts'
 import { publishedPorts } from '../network-options.ts'
@@ -34,6 +34,11 @@ export const command: CommandSpec = {
     cidfileOption,
     { long: 'attach', short: 'a', value: 'STREAM', repeat: true, summary: 'Attach only to these' },
     { long: 'detach', short: 'd', summary: 'Leave it running and print its id' },
+    {
+      long: 'runtime',
+      value: 'NAME',
+      summary: 'Run it by crun, runc, lxc, nspawn or an OCI runtime by its path',
+    },
     { long: 'detach-keys', value: 'KEYS', summary: 'Keys that leave it, ctrl-p,ctrl-q by default' },
     {
       long: 'sig-proxy',
@@ -60,12 +65,14 @@ async function runCommand({ options, positionals, context }: CommandInput): Prom
   const ports = publishedPorts(asked.ports, options, image.config.config ?? {})
   const mounts = await withVolumesFrom(asked.mounts, options, context)
   const request = { ...asked, ports, mounts, image, imageName, command: words }
+  const driver = options.text('runtime') ?? 'builtin'
   if (outlasts(request, options)) {
+    if (driver !== 'builtin') throw onlyForeground(driver)
     const { requireNoCidfile, runStored } = await import('../create-command.ts')
     requireNoCidfile(options)
     return await runStored(request, options, context)
   }
-  const exit = await runHere(request, context)
+  const exit = await runHere(request, context, driver)
   if (exit.outOfMemory) context.emit({ kind: 'warning', message: outOfMemoryText(asked) })
   return exit.code
 }
@@ -99,29 +106,56 @@ function outOfMemoryText({ resources }: Pick<ContainerRequest, 'resources'>): st
   return `a process of the container was killed: no memory left within ${of}`
 }
 
-async function runHere(request: ContainerRequest, context: CommandContext): Promise<ContainerExit> {
+/** Logs, restarts and health are the work of kauri's own monitor. */
+function onlyForeground(driver: string): KauriError {
+  return new KauriError('USAGE', `the runtime ${driver} runs containers in the foreground alone`, {
+    hint: 'add --rm and leave out -d, health checks and what else a container that stays has',
+  })
+}
+
+async function runtimeOf(driver: string, builtin: Runtime, runRoot: string): Promise<Runtime> {
+  if (driver === 'builtin') return builtin
+  const [{ findDriver }, { driverRuntime }] = await Promise.all([
+    import('../../oci-runtime/drivers/find-driver.ts'),
+    import('../../oci-runtime/drivers/driver-runtime.ts'),
+  ])
+  return driverRuntime(await findDriver(driver), { runRoot })
+}
+
+async function runHere(
+  request: ContainerRequest,
+  context: CommandContext,
+  driver: string,
+): Promise<ContainerExit> {
   const { dataRoot, runRoot, emit } = context
-  const [{ runContainer }, { sweepContainers }, { createBuiltinRuntime }, { sweepRuntime }] =
-    await Promise.all([
-      import('../../container/run-container.ts'),
-      import('../../container/container-records.ts'),
-      import('../../runtime/builtin-runtime.ts'),
-      import('../../runtime/sweep-runtime.ts'),
-    ])
+  const [
+    { runContainer },
+    { sweepContainers },
+    { endsIn },
+    { createBuiltinRuntime },
+    { sweepRuntime },
+  ] = await Promise.all([
+    import('../../container/run-container.ts'),
+    import('../../container/container-records.ts'),
+    import('../../container/lost-end.ts'),
+    import('../../runtime/builtin-runtime.ts'),
+    import('../../runtime/sweep-runtime.ts'),
+  ])
   const root = path.join(dataRoot, 'containers')
   await sweepRuntime(runRoot)
   const snapshotter = await openTrees(context)
-  const swept = sweepContainers(root)
+  const runtime = createBuiltinRuntime({ runRoot, cacheRoot: path.join(dataRoot, 'cache') })
+  const swept = sweepContainers(root, endsIn(runtime))
   if (swept.length > 0) {
     const { dropSwept } = await import('../../container/remove-container.ts')
-    await dropSwept(swept, { root, snapshotter })
+    await dropSwept(swept, { root, runtime, snapshotter })
   }
-  const runtime = createBuiltinRuntime({ runRoot, cacheRoot: path.join(dataRoot, 'cache') })
+  const chosen = await runtimeOf(driver, runtime, runRoot)
   using signals = signalRelay(context, request.terminal)
   return await runContainer(request, {
     root,
     snapshotter,
-    runtime,
+    runtime: chosen,
     findPid: id => runtime.state(id)?.pid,
     command: ownCommand(context),
     signal: context.signal,
