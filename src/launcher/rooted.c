@@ -4,13 +4,16 @@
 #define _GNU_SOURCE
 #include "rooted.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "container.h"
+#include "keeper.h"
 #include "mount.h"
 #include "report.h"
 #include "system-calls.h"
@@ -51,6 +54,22 @@ static void mount_on(int mount_fd, const char *directory) {
   close(mount_fd);
 }
 
+/** The messages call the namespace that of process 1, which a container's first process is. */
+static void connect_as_first(const struct plan *plan, int outside) {
+  pid_t first = fork_into(CLONE_NEWPID);
+  if (first < 0) die_errno("clone(CLONE_NEWPID)");
+  if (first == 0) {
+    connect_network(plan, outside);
+    _exit(0);
+  }
+  close(outside);
+  int status;
+  while (waitpid(first, &status, 0) < 0)
+    if (errno != EINTR) die_errno("waitpid");
+  // It has said what failed.
+  if (status != 0) _exit(EXIT_LAUNCH_FAILED);
+}
+
 void run_rooted(const char *plan_file) {
   const struct plan *plan = take_plan(plan_file);
   int outside = plan->netlink_outside.length > 0 ? open_netlink() : -1;
@@ -62,7 +81,7 @@ void run_rooted(const char *plan_file) {
   for (size_t i = 0; i < plan->step_count; i++) do_step(host_fd, &plan->steps[i]);
   close(host_fd);
   if (plan->loopback_up) set_loopback_up();
-  connect_network(plan, outside);
+  if (outside >= 0) connect_as_first(plan, outside);
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);

@@ -124,9 +124,16 @@ function withPlainMounts(
       ? mount
       : { destination, type: 'bind', source: own.place, options: words }
   })
-  const { namespaces } = config.linux
-  const kept = hasNetwork ? namespaces.filter(({ type }) => type !== 'network') : namespaces
-  return { ...config, mounts, linux: { ...config.linux, namespaces: kept } }
+  const { linux } = config
+  if (!hasNetwork) return { ...config, mounts }
+  // That namespace is there already, with its settings.
+  const namespaces = linux.namespaces.filter(({ type }) => type !== 'network')
+  const settings = Object.entries(linux.sysctl ?? {}).filter(([name]) => !name.startsWith('net.'))
+  return {
+    ...config,
+    mounts,
+    linux: { ...linux, namespaces, sysctl: Object.fromEntries(settings) },
+  }
 }
 
 async function runProgram(
