@@ -79,6 +79,17 @@ function plans(): Readonly<Record<string, readonly PlanRecord[]>> {
   const overlay = { kind: 'overlay', lower: ['/a', '/b'], upper: '/u', work: '/w' } as const
   const joined: PlanRecord = [planTag.join, 0x40000000, '/proc/1/ns/net']
   const terminal: PlanRecord = [planTag.terminal, 24, 80]
+  const settings: readonly PlanRecord[] = [
+    [planTag.mountDetails, 1, 2, 4, 1 << 20, 7, '0 1000 1\n', '0 1000 1\n'],
+    [planTag.memoryPolicy, 2, 3n],
+    [planTag.scheduler, 6, 1n, -5, 10, 1n, 2n, 3n],
+    [planTag.ioPriority, 16_388],
+    [planTag.personality, 8],
+    [planTag.affinity, new Uint8Array(16)],
+    [planTag.label, 'attr/exec', 'label'],
+    [planTag.domainName, 'example'],
+    [planTag.rootPropagation, 1 << 19],
+  ]
   const command = [['/bin/kauri', 'x'], ['A=b']] as const
   const life: readonly PlanRecord[] = [
     [planTag.gate, '/run/kauri/containers/x'],
@@ -101,6 +112,10 @@ function plans(): Readonly<Record<string, readonly PlanRecord[]>> {
   return {
     overlay: [...launchPlan(config, { ...context, root: overlay }), joined, terminal],
     directory: launchPlan(config, { ...context, root: { kind: 'directory', path: '/r' } }),
+    settings: [
+      ...launchPlan(config, { ...context, root: { kind: 'directory', path: '/r' } }),
+      ...settings,
+    ],
     life: [...launchPlan(config, { ...context, root: overlay }), ...life],
     added: [
       [planTag.target, 7, 12_345n, 0x6c02_0000],
