@@ -100,6 +100,7 @@ static int build_container(const struct plan *plan, const struct inheritance *in
   if (plan->loopback_up) set_loopback_up();
   set_oom_score(plan);
   set_rlimits(plan);
+  open_all_id_maps(plan);
   int root_fd = mount_root(&plan->root);
   if (plan->uid_map != NULL) open_bind_sources(plan);
   become_namespace_root(plan);

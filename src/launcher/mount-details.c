@@ -71,15 +71,26 @@ static int open_id_maps(const char *uid_map, const char *gid_map) {
 
 static void map_owners(int mount_fd, const struct plan_step *step) {
   const struct mount_details *details = &step->details;
-  int namespace_fd = open_id_maps(details->uid_map, details->gid_map);
-  const struct mount_attr mapped = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)namespace_fd};
+  const struct mount_attr mapped = {.attr_set = MOUNT_ATTR_IDMAP,
+                                    .userns_fd = (uint64_t)details->id_maps_fd};
   change(mount_fd, details->flags & DETAIL_IDMAP_BELOW ? AT_RECURSIVE : 0, &mapped, step->target);
-  close(namespace_fd);
+  close(details->id_maps_fd);
+}
+
+static bool has_id_maps(const struct mount_details *details) {
+  return details->uid_map != NULL && *details->uid_map != '\0';
+}
+
+void open_all_id_maps(const struct plan *plan) {
+  for (size_t i = 0; i < plan->step_count; i++) {
+    struct mount_details *details = &plan->steps[i].details;
+    if (has_id_maps(details)) details->id_maps_fd = open_id_maps(details->uid_map, details->gid_map);
+  }
 }
 
 void apply_details(int mount_fd, const struct plan_step *step) {
   const struct mount_details *details = &step->details;
-  if (details->uid_map != NULL && *details->uid_map != '\0') map_owners(mount_fd, step);
+  if (has_id_maps(details)) map_owners(mount_fd, step);
   if (details->below_set != 0 || details->below_cleared != 0) {
     // How access times are kept is one field: a new value replaces the old one.
     const bool has_times = (details->below_set | details->below_cleared) & MOUNT_ATTR__ATIME;

@@ -58,6 +58,12 @@ void set_attributes(int mount_fd, unsigned flags, uint64_t attributes, uint64_t 
 /** Gives a mount that is seen nowhere yet what its step says beside attributes. */
 void apply_details(int mount_fd, const struct plan_step *step);
 
+/**
+ * Makes the user namespaces whose maps mounts get. Before there is a new root: with a mount on top of this process's root the
+ * kernel takes it for one in a chroot, which makes none.
+ */
+void open_all_id_maps(const struct plan *plan);
+
 /** True where mounts of the source and of the container shall see each other. */
 bool is_to_be_shared(const struct plan_step *step);
 

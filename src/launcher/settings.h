@@ -56,6 +56,8 @@ struct mount_details {
   uint32_t flags;
   /** Contents of uid_map and gid_map; empty: owners are as they are. */
   const char *uid_map, *gid_map;
+  /** A user namespace with these maps, once it is made. */
+  int id_maps_fd;
 };
 
 enum detail_flag {

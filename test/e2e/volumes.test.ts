@@ -132,6 +132,19 @@ test('bind mounts: read-only with what is below, and every propagation', async t
   t.is((await run('true', '--mount', `type=bind,source=${scratch.at('none')},target=/b`)).code, 125)
 })
 
+test('owners are shifted for one mount, and in no other place', async t => {
+  using scratch = makeScratch()
+  writeFileSync(scratch.at('file'), '')
+  chownSync(scratch.at('file'), 1000, 1000)
+  const bind = `type=bind,source=${scratch.path},target=/b,idmap=uids=1000-0-1;gids=1000-5-1`
+  t.is(await printed('stat -c "%u %g" /b/file', '--mount', bind), '0 5')
+  t.is(statSync(scratch.at('file')).uid, 1000)
+  await printed('touch /v/file', '-v', 'shifted:/v')
+  const volume = 'source=shifted,target=/v,idmap=uids=0-1000-1;gids=0-1000-1'
+  t.is(await printed('stat -c "%u %g" /v/file', '--mount', volume), '1000 1000')
+  await done('volume', 'rm', 'shifted')
+})
+
 test('--volumes-from brings the volumes and binds of another container', async t => {
   using scratch = makeScratch()
   writeFileSync(scratch.at('file'), 'bound')
