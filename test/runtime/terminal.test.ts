@@ -7,9 +7,11 @@ import path from 'node:path'
 import process from 'node:process'
 import { testWith } from '../helpers/needs.ts'
 import { type ContainerBench, makeBench } from './container-bench.ts'
+import { type LifeBench, makeLifeBench } from './life-bench.ts'
 
 const test = testWith({ root: true, programs: ['script'] })
 const program = path.join(import.meta.dirname, 'programs', 'run-container.ts')
+const execProgram = path.join(import.meta.dirname, 'programs', 'exec-in-container.ts')
 
 /** The shell words that run a container with a terminal. */
 function containerCommand(bench: ContainerBench, script: string): string {
@@ -24,6 +26,12 @@ function containerCommand(bench: ContainerBench, script: string): string {
     '-c',
     script,
   ]
+  return words.map(word => `'${word.replaceAll("'", String.raw`'\''`)}'`).join(' ')
+}
+
+/** The shell words that add a program to a container. */
+function execCommand(bench: LifeBench, id: string, script: string): string {
+  const words = [process.execPath, execProgram, bench.runRoot, id, 'sh', '-c', script]
   return words.map(word => `'${word.replaceAll("'", String.raw`'\''`)}'`).join(' ')
 }
 
@@ -68,6 +76,21 @@ test('a container has a terminal of its own, and its exit code comes through', a
   terminal.type('word\r')
   t.is(await terminal.code, 4)
   t.regex(terminal.text, /got word/)
+})
+
+test('a program that is added has a terminal of its own, and leaves the console alone', async t => {
+  await using bench = makeLifeBench()
+  const { id } = await bench.started(['sleep', '1000'])
+  const before = await bench.exec(id, ['sh', '-c', 'cat /proc/self/mounts'])
+  const script =
+    'tty; stty size; trap "echo interrupted; exit 6" INT; echo ready; while :; do read x; done'
+  const terminal = onTerminal(`stty rows 12 cols 34; exec ${execCommand(bench, id, script)}`)
+  await terminal.shows(/ready/)
+  t.regex(terminal.text, /\/dev\/pts\/0\r\n12 34\r\n/)
+  terminal.type('\u0003')
+  t.is(await terminal.code, 6)
+  t.regex(terminal.text, /interrupted/)
+  t.deepEqual((await bench.exec(id, ['sh', '-c', 'cat /proc/self/mounts'])).lines, before.lines)
 })
 
 test('keys are the container’s: Ctrl-C interrupts what runs there', async t => {
