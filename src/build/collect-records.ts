@@ -1,7 +1,8 @@
 // Removes what builds noted about results that are gone: records are small, but each changed step leaves some.
 
-import { readFileSync, rmSync, statSync } from 'node:fs'
+import { type Dirent, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import path from 'node:path'
+import { sweepTemporaries } from '../core/atomic-file.ts'
 import { namesIn } from '../core/directory-names.ts'
 import { hasErrno } from '../core/errors.ts'
 import { tryLockFile } from '../native/file-lock.ts'
@@ -44,7 +45,26 @@ export function collectBuildRecords(dataRoot: string, options: CollectRecordsOpt
       removed++
     }
   }
-  return options.dryRun === true ? removed : removed + sweepStepLocks(dataRoot)
+  if (options.dryRun === true) return removed
+  sweepCaches(path.join(dataRoot, 'cache'))
+  return removed + sweepStepLocks(dataRoot)
+}
+
+/** What killed writers of records left; directories of other rooms have sweeps of their own. */
+function sweepCaches(cache: string): void {
+  const others = new Set(['apt', 'git', 'mounts'])
+  for (const entry of entriesIn(cache))
+    if (entry.isDirectory() && !others.has(entry.name))
+      sweepTemporaries(path.join(cache, entry.name, 'any'))
+}
+
+function entriesIn(directory: string): Dirent[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true })
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT')) return []
+    throw error
+  }
 }
 
 /** A step's lock file goes with its lock, unless its process was killed and nobody built that step again. */

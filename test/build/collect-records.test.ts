@@ -76,3 +76,14 @@ test('a state directory without records has none to remove', t => {
   using scratch = makeScratch()
   t.is(collect(scratch.path, 0), 0)
 })
+
+test('what a killed writer of any record left goes at once', t => {
+  using scratch = makeScratch()
+  const directory = scratch.at('cache', 'image-summaries')
+  mkdirSync(directory, { recursive: true })
+  // No process has this number.
+  writeFileSync(path.join(directory, '.kauri-tmp-999999999-x'), 'half')
+  writeFileSync(path.join(directory, 'whole'), 'record')
+  collect(scratch.path, hourMs)
+  t.deepEqual(left(scratch.path), ['image-summaries/whole'])
+})
