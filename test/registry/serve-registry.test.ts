@@ -229,10 +229,12 @@ async function talk(port: number, text: string): Promise<string> {
 }
 
 test('who sends or takes nothing is let go (slowloris, slow read)', async t => {
-  await using registry = await serve('rw', false, { idleMs: 3000 })
+  using scratch = makeScratch()
+  await using patient = await serve('rw', false, { scratch })
+  await using registry = await serve('rw', false, { scratch, idleMs: 1000 })
   const authorization = `Authorization: Basic ${Buffer.from('ann:secret').toString('base64')}`
   const large = 'x'.repeat(32 * 1024 * 1024)
-  const digest = await registry.blob(large)
+  const digest = await patient.blob(large)
   const head = `HTTP/1.1\r\nHost: localhost\r\n${authorization}\r\n`
   const upload = `POST /v2/a/blobs/uploads/?digest=${digest} ${head}Content-Length: 100\r\n\r\nx`
   const accepted = once(registry.server, 'connection')

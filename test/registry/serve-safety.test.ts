@@ -155,8 +155,10 @@ test('who guesses passwords has to wait; who has logged in before does not', asy
 })
 
 test('a request that trickles is let go, though something moves all the time', async t => {
-  await using registry = await serve('rw', false, { idleMs: 1000 })
-  const place = await begin(registry)
+  using scratch = makeScratch()
+  await using patient = await serve('rw', false, { scratch })
+  await using registry = await serve('rw', false, { scratch, idleMs: 1000 })
+  const place = await begin(patient)
   const socket: Socket = connect(registry.port, '127.0.0.1')
   const isClosed = new Promise(resolve => socket.once('close', resolve))
   socket.on('error', () => {})
