@@ -8,7 +8,7 @@ import test, { type ExecutionContext } from 'ava'
 import { ignoreEvents } from '../../src/core/events.ts'
 import { mediaTypes } from '../../src/oci/media-types.ts'
 import { pullImage } from '../../src/registry/pull-image.ts'
-import type { Registries, RegistryRepository } from '../../src/registry/registry.ts'
+import type { Registries, RegistryLimits, RegistryRepository } from '../../src/registry/registry.ts'
 import { diskStore } from '../../src/store/disk-store.ts'
 import {
   type Exchange,
@@ -38,13 +38,20 @@ interface Trap {
 
 const credentials = { kind: 'password', username: 'ann', password: 'secret-word' } as const
 
-function trap(title: string, body: (trap: Trap) => Promise<void>): void {
+function trap(
+  title: string,
+  body: (trap: Trap) => Promise<void>,
+  limits: Partial<RegistryLimits> = {},
+): void {
   test(title, async t => {
     await using server = await serveRegistry()
     using scratch = makeScratch()
     const image = giveImage(server, 'app', { layer: someBytes(200_000) })
     const store = diskStore(scratch.at('oci'))
-    await using registries = await quickRegistries({ credentials })
+    await using registries = await quickRegistries({
+      credentials,
+      limits: { ...quickLimits, ...limits },
+    })
     const pull = async (): Promise<string> => {
       const how = { registries, emit: ignoreEvents }
       const error = await t.throwsAsync(pullImage(store, named(server, 'app'), how))
@@ -168,23 +175,31 @@ trap('a manifest without an end is read to its limit', async ({ t, server, pull 
   t.true(sent < 100_000_000)
 })
 
-trap('a manifest that drips is given up', async ({ t, server, pull }) => {
-  answering(server, '/manifests/', ({ response }) => {
-    response.writeHead(200, { 'content-type': mediaTypes.manifest })
-    const timer = setInterval(() => response.write(' '), 50)
-    response.once('close', () => clearInterval(timer))
-  })
-  t.regex(await pull(), /did not come whole within 3 s/)
-})
+trap(
+  'a manifest that drips is given up',
+  async ({ t, server, pull }) => {
+    answering(server, '/manifests/', ({ response }) => {
+      response.writeHead(200, { 'content-type': mediaTypes.manifest })
+      const timer = setInterval(() => response.write(' '), 50)
+      response.once('close', () => clearInterval(timer))
+    })
+    t.regex(await pull(), /did not come whole within 3 s/)
+  },
+  { documentMs: 3000 },
+)
 
-trap('a blob that drips is given up', async ({ t, server, image, pull }) => {
-  answering(server, image.layerDigest, ({ response }) => {
-    response.writeHead(200, { 'content-length': 200_000 })
-    const timer = setInterval(() => response.write('x'), 50)
-    response.once('close', () => clearInterval(timer))
-  })
-  t.regex(await pull(), /less than 64 bytes a second/)
-})
+trap(
+  'a blob that drips is given up',
+  async ({ t, server, image, pull }) => {
+    answering(server, image.layerDigest, ({ response }) => {
+      response.writeHead(200, { 'content-length': 200_000 })
+      const timer = setInterval(() => response.write('x'), 50)
+      response.once('close', () => clearInterval(timer))
+    })
+    t.regex(await pull(), /less than 64 bytes a second/)
+  },
+  { leastBytesPerSecond: 64 },
+)
 
 trap('a blob that is a web page of the right length is refused by its digest', async trapped => {
   const { t, server, image, pull } = trapped
