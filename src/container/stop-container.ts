@@ -25,16 +25,17 @@ type StopHost = Pick<LifeHost, 'root' | 'runRoot' | 'runtime' | 'signal'>
 
 /** Sends the stop signal, and SIGKILL when the time is over; done when nothing of the run is left. One that does not run is left alone. */
 export async function stopContainer(
-  state: ContainerState,
+  asked: ContainerState,
   options: StopOptions,
   host: StopHost,
 ): Promise<Stopped> {
-  markStopped(host.root, state.id)
-  if (state.status === 'restarting') return await endWaiting(state, host)
-  if (!isUp(state)) return 'stopped'
+  markStopped(host.root, asked.id)
+  const state = await settled(asked, host)
+  if (state === undefined) return 'gone'
+  if (!isUp(state)) return await endWaiting(state, host)
   const request = getRequest(host.root, state)
   const seconds = options.timeoutSeconds ?? request.spec.stopTimeoutSeconds ?? defaultStopSeconds
-  if (state.status === 'paused') await host.runtime.resume(state.id)
+  await resumeIfPaused(state, host)
   sendSignal(state, options.signal ?? stopSignalOf(request), host)
   const endMs = seconds < 0 ? Number.POSITIVE_INFINITY : Date.now() + seconds * 1000
   if (!(await waitForEnd(state, host, endMs))) {
@@ -46,14 +47,29 @@ export async function stopContainer(
 }
 
 /** Kills everything in the container at once, and waits until nothing of the run is left. */
-export async function killContainer(state: ContainerState, host: StopHost): Promise<Stopped> {
-  markStopped(host.root, state.id)
-  if (state.status === 'restarting') return await endWaiting(state, host)
-  if (!isUp(state)) return 'stopped'
+export async function killContainer(asked: ContainerState, host: StopHost): Promise<Stopped> {
+  markStopped(host.root, asked.id)
+  const state = await settled(asked, host)
+  if (state === undefined) return 'gone'
+  if (!isUp(state)) return await endWaiting(state, host)
   sendSignal(state, 'SIGKILL', host)
-  if (state.status === 'paused') await host.runtime.resume(state.id)
+  await resumeIfPaused(state, host)
   await waitForEnd(state, host, Date.now() + killMs)
   return await afterEnd(state, host)
+}
+
+/** What its record says when no clean-up of a run is under way; undefined where it is gone. */
+async function settled(
+  { id }: ContainerState,
+  host: StopHost,
+): Promise<ContainerState | undefined> {
+  if (host.runtime.state(id)?.exit !== undefined)
+    await waitForEnd({ id }, host, Date.now() + killMs)
+  return findState(host.root, id)
+}
+
+async function resumeIfPaused({ id }: ContainerState, { runtime }: StopHost): Promise<void> {
+  if (runtime.state(id)?.status === 'paused') await runtime.resume(id)
 }
 
 /** How long a killed container may take to be gone: a full disk or a slow one. */
@@ -119,9 +135,9 @@ export function findState(root: string, id: string): ContainerState | undefined 
   }
 }
 
-/** One that goes at its end is given the time to. */
+/** One that goes at its end is given the time to; one that ended by itself, a moment before it was stopped, may wait to run again. */
 async function afterEnd(state: ContainerState, host: StopHost): Promise<Stopped> {
-  if (!state.removeAfter) return 'stopped'
+  if (!state.removeAfter) return await endWaiting(state, host)
   for (const deadlineMs = Date.now() + killMs; Date.now() < deadlineMs; ) {
     if (findState(host.root, state.id) === undefined) return 'gone'
     await sleep(longestPauseMs, undefined, { signal: host.signal })
@@ -130,7 +146,9 @@ async function afterEnd(state: ContainerState, host: StopHost): Promise<Stopped>
 }
 
 /** Nothing runs: what waits with the locks ends, and the record says so. */
-async function endWaiting(state: ContainerState, host: StopHost): Promise<Stopped> {
+async function endWaiting({ id }: Pick<ContainerState, 'id'>, host: StopHost): Promise<Stopped> {
+  const state = findState(host.root, id)
+  if (state?.status !== 'restarting') return state === undefined ? 'gone' : 'stopped'
   const waiting = state.end?.restarting
   if (waiting !== undefined && isAlive(waiting)) {
     try {
