@@ -44,12 +44,22 @@ export async function readExecProcess(
     args,
     terminal: options.flag('tty'),
     cwd,
-    env: [...own.env, ...options.texts('env').map(checkVariable)],
+    env: withVariables(own.env, options.texts('env')),
     user: userOf(options, own.user),
     ...(await capabilitiesOf(options, own.capabilities)),
     ...(options.flag('no-new-privs') ? { noNewPrivileges: true } : {}),
     ...labelsOf(options),
   }
+}
+
+/** A variable that is given again replaces the container's: programs take the first of a name. */
+function withVariables(own: readonly string[], added: readonly string[]): readonly string[] {
+  const names = new Set(added.map(variable => nameOf(checkVariable(variable))))
+  return [...own.filter(variable => !names.has(nameOf(variable))), ...added]
+}
+
+function nameOf(variable: string): string {
+  return variable.split('=', 1)[0] ?? ''
 }
 
 function checkVariable(variable: string): string {

@@ -172,6 +172,11 @@ test('exec runs a process beside, with what its options say', t => {
       stdout: 'b 1000:1000 /tmp\n',
     },
     { words: ['--process', process, id], code: 3, stdout: 'file 1000 /tmp\n' },
+    {
+      words: ['-e', 'PATH=/bin', '-e', 'A=1', '-e', 'A=2', id, 'sh', '-c', 'echo $PATH $A'],
+      code: 0,
+      stdout: '/bin 2\n',
+    },
     { words: [id, '/missing'], code: 127, stdout: '' },
     { words: ['--user', '10x', id, 'true'], code: 125, stdout: '' },
     { words: ['--user', '0:0:0', id, 'true'], code: 125, stdout: '' },
