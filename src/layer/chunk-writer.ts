@@ -17,6 +17,11 @@ export class ChunkWriter {
     this.#chunk = Buffer.allocUnsafe(size)
   }
 
+  /** Bytes that the chunk still takes. */
+  get room(): number {
+    return this.#size - this.#used
+  }
+
   *write(bytes: Buffer): Chunks {
     for (let at = 0; at < bytes.length; ) {
       const copied = bytes.copy(this.#chunk, this.#used, at)
