@@ -92,10 +92,7 @@ test('without --rm a container stays listed with its tree until it is removed', 
   t.is((await kauri.run(['run', ...words])).code, 9)
   const listed = await kauri.run(['ps', '-a'])
   t.regex(listed.stdout, /^CONTAINER ID +IMAGE +COMMAND +CREATED +STATUS +PORTS +NAMES\n/)
-  t.regex(
-    listed.stdout,
-    /\n[0-9a-f]{12} +small +"sh -c 'echo data > …" .* Exited \(9\) .* kept\n$/,
-  )
+  t.regex(listed.stdout, /\n[0-9a-f]{12} +small +"sh -c 'echo data > …" .* Exited \(9\) .* kept\n$/)
   t.is((await kauri.run(['ps', '-q'])).stdout, '')
   const [{ id, labels }] = JSON.parse((await kauri.run(['ps', '-a', '--json'])).stdout)
   t.deepEqual(labels, { a: 'b' })
