@@ -39,22 +39,19 @@ export function readTextInRoot(
   file: string,
   maxBytes: number = 16 * 1024 * 1024,
 ): string | undefined {
-  const fd = openIfThere(
-    rootFd,
-    file,
-    constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY,
-  )
-  if (fd === undefined) return undefined
+  const placeFd = openIfThere(rootFd, file, oPath)
+  if (placeFd === undefined) return undefined
   try {
-    const stats = fstatSync(fd)
+    const stats = fstatSync(placeFd)
+    // Only a file is opened: to open a device is to use it, and which one that would be is the tree's choice.
     if (!stats.isFile() || stats.size > maxBytes)
       throw new KauriError(
         'UNSUPPORTED',
         `${file} of the image is ${stats.isFile() ? `${stats.size} bytes long` : 'not a regular file'}`,
       )
-    return readFileSync(fd, 'utf8')
+    return readFileSync(`/proc/self/fd/${placeFd}`, 'utf8')
   } finally {
-    closeSync(fd)
+    closeSync(placeFd)
   }
 }
 

@@ -88,6 +88,16 @@ test('text is read through links inside the root only', t => {
   t.throws(() => readTextInRoot(fd, '/etc'), { code: 'UNSUPPORTED' })
 })
 
+test('what is no file is not opened: no fifo waits for a writer, no device is used', t => {
+  using root = makeRoot()
+  const kinds = { fifo: constants.S_IFIFO, socket: constants.S_IFSOCK }
+  for (const [name, kind] of Object.entries(kinds)) {
+    native().makeNodeAt(root.fd, name, kind | 0o600, 0, 0)
+    // To open a socket would be ENXIO.
+    t.throws(() => readTextInRoot(root.fd, name), { code: 'UNSUPPORTED' })
+  }
+})
+
 test('text longer than allowed is refused before it is read', t => {
   using root = makeRoot()
   writeFileSync(root.scratch.at('root', 'huge'), '')
