@@ -26,6 +26,8 @@ export function scanJson(
   { maxDepth, refusesDuplicates = false, duplicatesDownTo = maxDepth }: ScanLimits,
 ): JsonScan {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  // Where nobody asks, no object is looked into.
+  const deepestLookedInto = refusesDuplicates ? duplicatesDownTo : 0
   const open: (Set<string> | undefined)[] = []
   let depth = 0
   let deepest = 0
@@ -33,20 +35,27 @@ export function scanJson(
     const byte = text[at]
     if (byte === quote) {
       const end = endOfString(text, at)
-      const keys = refusesDuplicates ? open[depth] : undefined
+      const keys = open[depth]
       if (keys !== undefined && isKey(text, end)) {
         const key = stringAt(text, at, end)
         if (keys.has(key)) return { depth: deepest, duplicateKey: key }
         keys.add(key)
       }
       at = end
-    } else if (byte === openObject || byte === openList) {
+    } else if (opens(byte)) {
       deepest = Math.max(deepest, ++depth)
-      if (refusesDuplicates)
-        open[depth] = byte === openObject && depth <= duplicatesDownTo ? new Set() : undefined
-    } else if (byte === closeObject || byte === closeList) depth = Math.max(0, depth - 1)
+      if (depth <= deepestLookedInto) open[depth] = byte === openObject ? new Set() : undefined
+    } else if (closes(byte)) depth = Math.max(0, depth - 1)
   }
   return { depth: deepest, duplicateKey: undefined }
+}
+
+function opens(byte: number | undefined): boolean {
+  return byte === openObject || byte === openList
+}
+
+function closes(byte: number | undefined): boolean {
+  return byte === closeObject || byte === closeList
 }
 
 /** The place of the quote that ends the string which begins at `start`. */
