@@ -10,6 +10,7 @@ import { hasErrno } from '../core/errors.ts'
 import { tryLockFile } from '../native/file-lock.ts'
 import type { BridgeSpec } from './bridge-spec.ts'
 import { readHostResolver } from './host-resolver.ts'
+import { parseIpv4, within } from './ipv4.ts'
 import { answerCode, encodeAnswer, parseQuery } from './name-message.ts'
 import { answerOwn, findAsker } from './name-table.ts'
 import { type PlacedContainer, placedReader } from './placed-containers.ts'
@@ -103,13 +104,19 @@ async function lastUser({ spec, signal }: NameService): Promise<void> {
   }
 }
 
+/** Others reach the address, too: neighbours of the host, and containers of networks that lead nowhere. They are not served. */
+function isOnNetwork({ spec: { addresses } }: NameService, from: string): boolean {
+  const address = parseIpv4(from)
+  return address !== undefined && addresses !== undefined && within(address, addresses.block)
+}
+
 /** Undefined: no answer, as for what is no question. */
 async function answer(
   service: Serving,
   message: Buffer,
   from: string,
 ): Promise<Buffer | undefined> {
-  const query = parseQuery(message)
+  const query = isOnNetwork(service, from) ? parseQuery(message) : undefined
   if (query === undefined) return undefined
   const containers = service.placed()
   const asker = findAsker(containers, service.networkId, from)
@@ -195,7 +202,7 @@ function serveStream(service: Serving, client: Socket): void {
 
 async function answerStream(service: Serving, client: Socket, message: Buffer): Promise<void> {
   const from = (client.remoteAddress ?? '').replace('::ffff:', '')
-  const query = parseQuery(message)
+  const query = isOnNetwork(service, from) ? parseQuery(message) : undefined
   const containers = service.placed()
   const asker = findAsker(containers, service.networkId, from)
   const own = query && asker && answerOwn(query.question, asker, containers)

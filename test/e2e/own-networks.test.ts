@@ -141,6 +141,24 @@ test('networks are closed to each other and to the default bridge; published por
   await nothingIsLeft(t)
 })
 
+test('a resolver serves its network alone, not the neighbours of the host', async t => {
+  await done('network', 'create', 'served')
+  await server('member', '--network', 'served', ...noServer)
+  const [{ IPAM }] = JSON.parse(await done('network', 'inspect', 'served')) as [
+    { IPAM: { Config: [{ Gateway: string }] } },
+  ]
+  const gateway = IPAM.Config[0].Gateway
+  // A question over TCP, to which there is an answer, or the end of the connection.
+  const script = `const socket = require('node:net').connect(53, '${gateway}', () => console.log('connected'))
+    socket.on('data', () => console.log('answered')).on('close', () => console.log('closed')).on('error', () => {})
+    socket.write(Buffer.from('0018' + '123401000001000000000000' + '066e6f626f647900' + '00010001', 'hex'))`
+  net.host.inWorld('ip', 'route', 'add', gateway, 'via', net.host.address)
+  t.is(net.host.inWorld(process.execPath, '-e', script), 'connected\nclosed\n')
+  await done('rm', '-f', 'member')
+  await done('network', 'rm', 'served')
+  await nothingIsLeft(t)
+})
+
 test('an internal network leads nowhere, not even by names', async t => {
   await done('network', 'create', '--internal', 'inner')
   await server('server', '--network', 'inner')
