@@ -141,7 +141,7 @@ function hiddenBelow(directory: string, without: readonly string[]): (entry: str
 export interface CopyInOptions {
   /** Name of the archive's one topmost entry, and the name that it gets. */
   readonly rename?: { readonly from: string; readonly to: string } | undefined
-  /** Whose the files are; by default as the archive says. */
+  /** Whose the files are; by default as the archive says. Others get no devices, and no set-id bits of other people. */
   readonly ownership?: 'archive' | { readonly uid: number; readonly gid: number }
   readonly signal: AbortSignal
   readonly emit: Emit
@@ -158,18 +158,31 @@ export async function copyIn(
 ): Promise<AppliedTar> {
   const nameOf = (entry: TarEntry): string =>
     rename === undefined ? entry.path : renamed(entry.path, rename)
+  const devices = new Set<string>()
   return await applyTar(tar, directoryFd, {
     whiteouts: 'ordinary',
     ownership,
     directories: 'follow',
+    // What a container made is the caller's now, but runs as nobody else and is no way to the machine's disks.
+    setIdBits: ownership === 'archive' ? 'keep' : 'of-owner',
     signal,
     emit,
     rename(entry) {
       const name = nameOf(entry)
+      if (ownership !== 'archive' && isDevice(entry, devices)) {
+        devices.add(entry.path)
+        emit({ kind: 'warning', message: `the device ${name} is left out; -a copies it` })
+        return undefined
+      }
       refuseOtherKind(directoryFd, name, entry)
       return name
     },
   })
+}
+
+/** A device, or one more name of a device that was one before. */
+function isDevice({ type, linkTarget }: TarEntry, before: ReadonlySet<string>): boolean {
+  return type === 'character' || type === 'block' || (type === 'link' && before.has(linkTarget))
 }
 
 function renamed(

@@ -16,6 +16,11 @@ export interface ApplyOptions {
   /** `root` makes everything root's, numbers everything that user's and group's. Without root rights nobody's owner is changed. */
   readonly ownership: 'archive' | 'root' | { readonly uid: number; readonly gid: number }
   /**
+   * `of-owner` takes the set-user-ID bit from files that get another owner than the archive says, and the set-group-ID bit
+   * from those that get another group: nobody's program becomes one that runs as somebody else. By default bits are kept.
+   */
+  readonly setIdBits?: 'keep' | 'of-owner'
+  /**
    * What a directory of the archive does where a directory, or a link to one, is already. `replace`, as for layers: a link
    * makes way, a directory gets the entry's owner, mode and times. `follow`: the same, but links stay. `keep`, as dpkg
    * does: nothing changes.

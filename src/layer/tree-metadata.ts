@@ -53,6 +53,13 @@ export function createTreeMetadata(options: ApplyOptions): TreeMetadata {
     return options.ownership === 'root' ? { uid: 0, gid: 0 } : options.ownership
   }
 
+  const modeOf = (metadata: Metadata): number => {
+    if (options.setIdBits !== 'of-owner') return metadata.mode
+    const { uid, gid } = ownerOf(metadata)
+    const foreign = (uid === metadata.uid ? 0 : 0o4000) | (gid === metadata.gid ? 0 : 0o2000)
+    return metadata.mode & ~foreign
+  }
+
   const setOwnerAndXattrs = ({ directoryFd, name }: NamePlace, metadata: Metadata): void => {
     const { uid, gid } = ownerOf(metadata)
     if (uid >= 0) calls.setOwnerAt(directoryFd, name, uid, gid)
@@ -62,16 +69,16 @@ export function createTreeMetadata(options: ApplyOptions): TreeMetadata {
   const setTimes = ({ directoryFd, name }: NamePlace, metadata: Metadata): void =>
     calls.setTimesAt(directoryFd, name, metadata.mtimeSeconds, metadata.mtimeNanoseconds)
 
-  const finishOpen = (fd: number, owner: Owner, metadata: Metadata): void => {
-    const { mode, mtimeSeconds, mtimeNanoseconds } = metadata
-    calls.finishFile(fd, owner.uid, owner.gid, mode, mtimeSeconds, mtimeNanoseconds)
+  const finishOpen = (fd: number, { uid, gid }: Owner, metadata: Metadata, mode: number): void => {
+    const { mtimeSeconds, mtimeNanoseconds } = metadata
+    calls.finishFile(fd, uid, gid, mode, mtimeSeconds, mtimeNanoseconds)
   }
 
   return {
     finishFile: (fd, place, metadata) => {
       const hasXattrs = metadata.xattrs.size > 0
       if (hasXattrs) setOwnerAndXattrs(place, metadata)
-      finishOpen(fd, hasXattrs ? sameOwner : ownerOf(metadata), metadata)
+      finishOpen(fd, hasXattrs ? sameOwner : ownerOf(metadata), metadata, modeOf(metadata))
     },
     finishNode: (place, metadata) => {
       setOwnerAndXattrs(place, metadata)
@@ -86,7 +93,7 @@ export function createTreeMetadata(options: ApplyOptions): TreeMetadata {
       // A layer says all of a directory: what it had before and the layer does not name is gone.
       if (options.whiteouts !== 'ordinary') removeOtherXattrs(fd, metadata)
       setXattrs(metadata, (xattr, value) => calls.setXattr(`/proc/self/fd/${fd}/.`, xattr, value))
-      finishOpen(fd, ownerOf(metadata), metadata)
+      finishOpen(fd, ownerOf(metadata), metadata, metadata.mode)
     },
   }
 }

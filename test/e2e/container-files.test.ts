@@ -125,6 +125,28 @@ test('CVE-2018-15664: links in a container lead cp nowhere else, also while they
   t.deepEqual(readdirSync(scratch.at('target')), [])
 })
 
+test('cp brings no devices and no set-id bits of others to the host, unless -a asks for what is there', async t => {
+  using scratch = makeScratch()
+  const script = `mkdir /made; touch /made/ordinary /made/own
+    mknod -m 666 /made/disk b 8 0; ln /made/disk /made/disk-again
+    chown 1000:1000 /made/ordinary; chmod 6755 /made/ordinary /made/own; while :; do sleep 0.1; done`
+  await done('run', '-d', '--name', 'maker', '--network', 'none', 'small', 'sh', '-c', script)
+  t.teardown(() => kauri.run(['rm', '-f', 'maker']))
+  const isMade = async (): Promise<boolean> =>
+    (await kauri.run(['exec', 'maker', 'sh', '-c', '[ -u /made/own ]'])).code === 0
+  t.true(await eventually(isMade))
+  const modeOf = (file: string): number => statSync(scratch.at(file)).mode & 0o7777
+  const { code, stderr } = await kauri.run(['cp', 'maker:/made', scratch.at('out')])
+  t.is(code, 0, stderr)
+  t.regex(stderr, /the device \S*disk is left out/)
+  t.deepEqual(readdirSync(scratch.at('out')).toSorted(), ['ordinary', 'own'])
+  t.is(modeOf('out/ordinary'), 0o755)
+  t.is(modeOf('out/own'), 0o6755)
+  await done('cp', '-a', 'maker:/made', scratch.at('all'))
+  t.is(modeOf('all/ordinary'), 0o6755)
+  t.true(statSync(scratch.at('all/disk-again')).isBlockDevice())
+})
+
 test('CVE-2019-14271: cp loads nothing of the container, and leaves the files of the kernel alone', async t => {
   using scratch = makeScratch()
   const script =
