@@ -87,6 +87,11 @@ export class EntryWriter implements Disposable {
 
   /** Gives directories their owner, mode and times; those furthest down first, before one above may lock them away. */
   finishDirectories(): void {
+    if (!this.#pending.has(rootPath)) {
+      // What was put into a fresh upper directory gave its root a time that no layer tells of.
+      const asBelow = this.#metadataBelow(rootPath)
+      if (asBelow !== undefined) this.#pending.set(rootPath, asBelow)
+    }
     const paths = [...this.#pending.keys()].toSorted((a, b) => b.length - a.length)
     for (const path of paths) {
       const metadata = this.#pending.get(path)

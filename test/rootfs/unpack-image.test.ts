@@ -92,6 +92,18 @@ for (const choice of snapshotterDrivers) {
     t.is(statSync(path.join(tree.path, 'etc/hosts')).nlink, 2)
   })
 
+  test(`${choice}: a layer that does not name the root changes none of its times`, async t => {
+    using scratch = makeScratch()
+    const snapshotter = await open(scratch.path)
+    const lower = tarOf(
+      { name: './', type: '5', mtime: 1_234_567_890 },
+      { name: 'etc/', type: '5', mtime: 1_234_567_891 },
+    )
+    const layers = [layerOf(lower), layerOf(tarOf({ name: 'etc/new', body: 'new' }))]
+    using tree = snapshotter.open((await unpackImage({ layers }, { snapshotter })) ?? first)
+    t.is(statSync(tree.path).mtimeMs, 1_234_567_890_000)
+  })
+
   test(`${choice}: layers that are there already are not read again`, async t => {
     using scratch = makeScratch()
     const snapshotter = await open(scratch.path)
