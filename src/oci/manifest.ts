@@ -52,7 +52,7 @@ export function parseManifest(bytes: Uint8Array, document: string): Manifest {
   const members = openDocument(bytes, document, 'manifests', documentLimits)
   return definedMembers({
     schemaVersion: readSchemaVersion(members),
-    mediaType: members.optional('mediaType', readMediaType) ?? mediaTypes.manifest,
+    mediaType: readOwnType(members, isIndexType) ?? mediaTypes.manifest,
     config: members.required('config', readDescriptor),
     layers: members.optional('layers', listOf(readDescriptor)) ?? [],
     annotations: members.optional('annotations', mapOf(readText)),
@@ -70,7 +70,7 @@ export function parseIndex(
   const members = openDocument(bytes, document, 'layers', limits)
   return definedMembers({
     schemaVersion: readSchemaVersion(members),
-    mediaType: members.optional('mediaType', readMediaType) ?? mediaTypes.index,
+    mediaType: readOwnType(members, isManifestType) ?? mediaTypes.index,
     manifests: members.optional('manifests', listOf(readDescriptor)) ?? [],
     annotations: members.optional('annotations', mapOf(readText)),
   })
@@ -91,6 +91,20 @@ function openDocument(
       `${document} has the member "${foreignMember}", so it could be read as two different things`,
     )
   return members
+}
+
+/** What a document says it is; a reader that trusts these words must not see the other kind in it. */
+function readOwnType(
+  members: ObjectReader,
+  isForeign: (mediaType: string) => boolean,
+): string | undefined {
+  const mediaType = members.optional('mediaType', readMediaType)
+  if (mediaType !== undefined && isForeign(mediaType))
+    throw new KauriError(
+      'ARCHIVE_INVALID',
+      `${members.place.document} calls itself ${mediaType}, so it could be read as two different things`,
+    )
+  return mediaType
 }
 
 function readSchemaVersion(members: ObjectReader): 2 {

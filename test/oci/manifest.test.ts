@@ -26,6 +26,11 @@ const wrongManifests: readonly [string, unknown, RegExp][] = [
     { ...manifest, manifests: [] },
     /two different things/,
   ],
+  [
+    'that calls itself an index (CVE-2021-41190)',
+    { ...manifest, mediaType: 'application/vnd.oci.image.index.v1+json' },
+    /two different things/,
+  ],
   ['of schema 1', { ...manifest, schemaVersion: 1 }, /schema version 1/],
   ['of schema 3', { ...manifest, schemaVersion: 3 }, /schemaVersion 2/],
   ['with a negative size', { ...manifest, layers: [{ ...layer, size: -1 }] }, /layers\[0\]\.size/],
@@ -62,9 +67,11 @@ test('an index is read, with platforms', t => {
 })
 
 test('an index that could be a manifest is refused (CVE-2021-41190)', t => {
-  t.throws(() => parseIndex(bytes({ schemaVersion: 2, manifests: [], layers: [layer] }), 'i'), {
-    message: /two different things/,
-  })
+  const mediaType = 'application/vnd.docker.distribution.manifest.v2+json'
+  for (const ambiguous of [{ layers: [layer] }, { mediaType }])
+    t.throws(() => parseIndex(bytes({ schemaVersion: 2, manifests: [], ...ambiguous }), 'i'), {
+      message: /two different things/,
+    })
 })
 
 test("a configuration keeps Docker's members and takes Go's nulls for nothing", t => {
