@@ -8,7 +8,7 @@ import { type Digest, isDigest } from '../oci/digest.ts'
 import { isIndexType, isManifestType } from '../oci/manifest.ts'
 import { formatFamiliar, parseReference, type Reference } from '../oci/reference.ts'
 import { checkExpected } from '../store/blob-batch.ts'
-import { requireSameDigest } from '../store/image-names.ts'
+import { requireFitting } from '../store/image-names.ts'
 import type { ImageStore, SendOptions } from '../store/store.ts'
 import type { AskOptions, FetchedManifest, RegistryRepository, UploadOptions } from './registry.ts'
 
@@ -142,7 +142,7 @@ function namingSide(
       return (await documents.find(targetOf(reference)))?.descriptor
     },
     async tagImage(reference, descriptor) {
-      requireSameDigest(reference, descriptor)
+      requireFitting(reference, descriptor)
       targetOf(reference)
       const { tag } = reference
       if (tag === undefined) return

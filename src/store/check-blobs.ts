@@ -90,7 +90,9 @@ function misplacedFinding(subject: string, found: Stats): StoreFinding | undefin
     rule: 'blob-name',
     subject,
     message: isNamed ? 'is no file' : 'is not named by a digest: no tool finds it',
-    hint: 'move it away; no image needs it',
+    hint: isNamed
+      ? 'put the blob itself in its place, or move this away and let kauri fsck tell who needs it'
+      : 'move it away; no image needs it',
   })
 }
 

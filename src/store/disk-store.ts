@@ -9,7 +9,7 @@ import { type BlobBatch, openBlobBatch, useBlob, useBlobLocked } from './blob-ba
 import { changeLayoutEntries, layoutEntry } from './change-index.ts'
 import { requireWhole } from './children.ts'
 import { type Collected, type CollectOptions, collectGarbage } from './collect-garbage.ts'
-import { keptName, nameKey, requireSameDigest } from './image-names.ts'
+import { keptName, nameKey, requireFitting } from './image-names.ts'
 import { type LayerRecord, readLayerRecords, writeLayerRecord } from './layer-records.ts'
 import { type LayoutEntry, mayBeNamed, writtenName } from './layout-index.ts'
 import { lockForUse } from './layout-lock.ts'
@@ -108,7 +108,7 @@ function imageNames(paths: LayoutPaths, held: BlobSource): ImageNames {
   }
   return {
     async tagImage(reference, descriptor) {
-      requireSameDigest(reference, descriptor)
+      requireFitting(reference, descriptor)
       const key = nameKey(reference)
       const entry = layoutEntry(descriptor, keptName(reference))
       const change = (entries: readonly LayoutEntry[]): LayoutEntry[] => {

@@ -2,7 +2,7 @@
 
 import { KauriError } from '../core/errors.ts'
 import type { Descriptor } from '../oci/descriptor.ts'
-import { formatReference, type Reference } from '../oci/reference.ts'
+import { familiarName, formatReference, type Reference } from '../oci/reference.ts'
 import type { NamedImage } from './store.ts'
 
 /** The name an image is kept under: a digest beside a tag says which image is meant and is no part of the name. */
@@ -31,8 +31,20 @@ export function byReference(a: NamedImage, b: NamedImage): number {
   return left < right ? -1 : 1
 }
 
-/** @throws CHECKSUM_MISMATCH where a name that says the digest is given to another image */
-export function requireSameDigest(reference: Reference, descriptor: Descriptor): void {
+/**
+ * What every name that is given must be.
+ * @throws CHECKSUM_MISMATCH where a name that says the digest is given to another image, REFERENCE_INVALID for one that
+ * people could only write as a digest
+ */
+export function requireFitting(reference: Reference, descriptor: Descriptor): void {
+  if (familiarName(reference) === 'sha256')
+    throw new KauriError(
+      'REFERENCE_INVALID',
+      'an image named sha256 could not be told from a digest',
+      {
+        hint: 'take another name, or write a registry before it',
+      },
+    )
   if (reference.digest !== undefined && reference.digest !== descriptor.digest)
     throw new KauriError(
       'CHECKSUM_MISMATCH',

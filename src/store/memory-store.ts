@@ -6,7 +6,7 @@ import type { Descriptor } from '../oci/descriptor.ts'
 import { type Digest, digestOf } from '../oci/digest.ts'
 import { checkExpected } from './blob-batch.ts'
 import { requireWhole } from './children.ts'
-import { answersTo, byReference, keptName, nameKey, requireSameDigest } from './image-names.ts'
+import { answersTo, byReference, keptName, nameKey, requireFitting } from './image-names.ts'
 import type { BlobSource, ImageStore, NamedImage } from './store.ts'
 import { verifiedStream, wrongSize } from './verified-stream.ts'
 
@@ -32,7 +32,7 @@ export function memoryStore(): ImageStore {
     },
     findImage: async reference => list().find(image => answersTo(image, reference))?.descriptor,
     async tagImage(reference, descriptor) {
-      requireSameDigest(reference, descriptor)
+      requireFitting(reference, descriptor)
       await requireWhole(source, descriptor)
       images.set(nameKey(reference), { reference: keptName(reference), descriptor })
     },

@@ -283,6 +283,18 @@ test('entries of unknown media types are kept whole through every change', async
   t.true(existsSync(store.blobPath(layer.digest)))
 })
 
+test('no image gets a name that could not be told from a digest', async t => {
+  using made = await makeStore()
+  const { store } = made
+  for (const { descriptor } of await store.listImages()) {
+    await t.throwsAsync(store.tagImage(ref(`sha256:${'a'.repeat(64)}`), descriptor), {
+      code: 'REFERENCE_INVALID',
+    })
+    await store.tagImage(ref('example.org/sha256:1'), descriptor)
+  }
+  t.is((await store.listImages()).length, 2)
+})
+
 test('a directory in the place of a blob, and a link, are told and touch nothing', async t => {
   using made = await makeStore()
   const { store } = made
@@ -296,6 +308,7 @@ test('a directory in the place of a blob, and a link, are told and touch nothing
     findings.map(({ rule }) => rule),
     ['blob-name', 'blob-name'],
   )
+  for (const { hint } of findings) t.notRegex(hint ?? '', /no image needs it/)
   await store.collectGarbage({ graceMs: -3_600_000 })
   t.true(existsSync(made.index))
 })
