@@ -38,7 +38,7 @@ static void read_more(struct relay *relay) {
 static void write_piece(struct relay *relay) {
   size_t length = relay->end - relay->start;
   ssize_t written = write(relay->to, relay->bytes + relay->start,
-                          length < PIECE_BYTES ? length : PIECE_BYTES);
+                          length < PIECE_BYTES || relay->takes_all ? length : PIECE_BYTES);
   if (written < 0 && is_passing()) return;
   // The reader is gone; with the source closed the writer learns it.
   if (written < 0)

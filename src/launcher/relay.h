@@ -1,5 +1,5 @@
-// Bytes from one descriptor to another, for streams that the container cannot have as they are: a terminal, and sockets,
-// which no program can open again as /dev/stdout. A relay never waits; poll(2) says when its turn is.
+// Bytes from one descriptor to another, for streams that the container cannot have as they are: a terminal, sockets,
+// which no program can open again as /dev/stdout, and files, which it could open for more than it may. A relay never waits; poll(2) says when its turn is.
 
 #ifndef KAURI_RELAY_H
 #define KAURI_RELAY_H
@@ -8,13 +8,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { RELAY_BYTES = 16 * 1024 };
+enum { RELAY_BYTES = 64 * 1024 };
 
 struct relay {
   /** -1: at its end. */
   int from, to;
   /** Both are closed at the end, so that writer and reader learn it. */
   bool owns_both;
+  /** `to` makes nobody wait, however much is written at once: it is a file, or not blocking. */
+  bool takes_all;
   size_t start, end;
   char bytes[RELAY_BYTES];
 };

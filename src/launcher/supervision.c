@@ -147,30 +147,52 @@ static int connect_console(const char *path) {
   return fd;
 }
 
-static bool is_socket(int fd) {
-  struct stat status;
-  return fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode);
+/**
+ * Sockets cannot be opened again as /dev/stdout. Files can, for more than the caller meant: a container would write to the
+ * one it is to read, and read or cut what was in the one it writes to.
+ */
+static bool needs_relay(const struct stat *status) {
+  return S_ISSOCK(status->st_mode) || S_ISREG(status->st_mode) || S_ISBLK(status->st_mode) ||
+         S_ISDIR(status->st_mode);
 }
 
-/** Sockets are no streams for a container: what cannot be opened again as /dev/stdout is relayed over a pipe. */
-static void relay_sockets(struct supervision *supervision, struct inheritance *inheritance) {
+static bool is_same(const struct stat *a, const struct stat *b) {
+  return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+static void relay_over_pipe(struct supervision *supervision, struct inheritance *inheritance,
+                            int fd, bool is_file) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) die_errno("pipe");
+  bool is_input = fd == STDIN_FILENO;
+  int own_end = ends[is_input ? 1 : 0];
+  inheritance->streams[fd] = ends[is_input ? 0 : 1];
+  // O_NONBLOCK belongs to this end alone, unlike to the streams, which others share.
+  fcntl(own_end, F_SETFL, O_NONBLOCK);
+  relay_stream(supervision, fd, is_input ? fd : own_end, is_input ? own_end : fd);
+  supervision->relays[fd].takes_all = is_input || is_file;
+}
+
+/** What no container may have is relayed over pipes. Output and errors into one file keep their order in one pipe. */
+static void relay_streams(struct supervision *supervision, struct inheritance *inheritance) {
+  struct stat status[RELAYS];
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-    int ends[2];
-    if (!is_socket(fd)) continue;
-    if (pipe2(ends, O_CLOEXEC) != 0) die_errno("pipe");
-    bool is_input = fd == STDIN_FILENO;
-    int own_end = ends[is_input ? 1 : 0];
-    inheritance->streams[fd] = ends[is_input ? 0 : 1];
-    // O_NONBLOCK belongs to this end alone, unlike to the streams, which others share.
-    fcntl(own_end, F_SETFL, O_NONBLOCK);
-    relay_stream(supervision, fd, is_input ? fd : own_end, is_input ? own_end : fd);
+    if (fstat(fd, &status[fd]) != 0 || !needs_relay(&status[fd])) continue;
+    bool is_shared = fd == STDERR_FILENO && S_ISREG(status[fd].st_mode) &&
+                     inheritance->streams[STDOUT_FILENO] >= 0 &&
+                     is_same(&status[fd], &status[STDOUT_FILENO]);
+    if (!is_shared)
+      relay_over_pipe(supervision, inheritance, fd, S_ISREG(status[fd].st_mode));
+    else if ((inheritance->streams[fd] =
+                  fcntl(inheritance->streams[STDOUT_FILENO], F_DUPFD_CLOEXEC, 0)) < 0)
+      die_errno("dup");
   }
 }
 
 void prepare_streams(struct supervision *supervision, const struct plan *plan,
                      struct inheritance *inheritance) {
   if (!plan->has_terminal) {
-    relay_sockets(supervision, inheritance);
+    relay_streams(supervision, inheritance);
     return;
   }
   if (plan->console_socket != NULL) {

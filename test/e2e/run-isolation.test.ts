@@ -162,3 +162,21 @@ for (const { user, want } of [
 test('an ordinary user has no capabilities', async t => {
   t.regex(await printed('grep CapEff /proc/self/status', '-u', 'app'), /0{16}$/)
 })
+
+test('files of the caller as streams can be read or written, and nothing more', async t => {
+  using scratch = makeScratch()
+  const [input, output] = [scratch.at('input'), scratch.at('output')]
+  writeFileSync(input, 'to be read\n')
+  writeFileSync(output, 'from before\n')
+  // To open a stream again is to open its file, with the rights of the container's root.
+  const script = `cat; echo changed 2>/dev/null >/proc/self/fd/0; readlink /proc/self/fd/0
+    for i in 1 2 3; do echo out; echo err >&2; done; readlink /proc/self/fd/1 /proc/self/fd/2`
+  const through = ['sh', '-c', `exec "$@" < ${input} >> ${output} 2>&1`, 'sh']
+  const words = ['run', '--rm', '-i', '--network', 'none', 'small', 'sh', '-c', script]
+  t.is((await kauri.run(words, { through })).code, 0)
+  t.is(readFileSync(input, 'utf8'), 'to be read\n')
+  const lines = readFileSync(output, 'utf8').replaceAll(/\d+/g, 'N').trimEnd().split('\n')
+  const stream = 'pipe:[N]'
+  const both = ['out', 'err', 'out', 'err', 'out', 'err']
+  t.deepEqual(lines, ['from before', 'to be read', stream, ...both, stream, stream])
+})
