@@ -20,8 +20,6 @@ const domainComponent = '(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])'
 const registryForm = new RegExp(
   `^(?:${domainComponent}(?:\\.${domainComponent})*|\\[[0-9a-fA-F:]+\\])(?::[0-9]+)?$`,
 )
-/** Without a registry these would be taken for digests and their beginnings. */
-const identifierForm = /^[0-9a-f]{64}$/
 const tagForm = /^\w[\w.-]{0,127}$/
 
 /**
@@ -41,8 +39,6 @@ export function parseReference(text: string): Reference {
     throw invalid(
       'a tag has 1 to 128 letters, digits, "_", "." and "-" and starts with none of the last two',
     )
-  if (identifierForm.test(name))
-    throw invalid('64 hexadecimal digits name an image by its digest: write sha256: before them')
   const { registry, repository } = splitRegistry(name)
   if (!registryForm.test(registry)) throw invalid(`"${registry}" is not the name of a registry`)
   if (!repositoryForm.test(repository))

@@ -5,6 +5,8 @@ import type { Descriptor } from '../oci/descriptor.ts'
 import { familiarName, formatReference, type Reference } from '../oci/reference.ts'
 import type { NamedImage } from './store.ts'
 
+const digestLike = /^(?:sha256|[0-9a-f]{64})$/
+
 /** The name an image is kept under: a digest beside a tag says which image is meant and is no part of the name. */
 export function keptName(reference: Reference): Reference {
   const { digest: _, ...named } = reference
@@ -37,10 +39,11 @@ export function byReference(a: NamedImage, b: NamedImage): number {
  * people could only write as a digest
  */
 export function requireFitting(reference: Reference, descriptor: Descriptor): void {
-  if (familiarName(reference) === 'sha256')
+  const name = familiarName(reference)
+  if (digestLike.test(name))
     throw new KauriError(
       'REFERENCE_INVALID',
-      'an image named sha256 could not be told from a digest',
+      `an image named ${name} would be taken for a digest`,
       {
         hint: 'take another name, or write a registry before it',
       },

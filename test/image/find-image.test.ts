@@ -95,14 +95,6 @@ test('an image that is not there, and names outside the grammar, are said', asyn
   await t.throwsAsync(getImage(store, 'UPPER'), { code: 'REFERENCE_INVALID' })
 })
 
-test('no name is what a digest looks like, unless a registry stands before it', t => {
-  const hex = 'a1'.repeat(32)
-  for (const text of [hex, `${hex}:tag`])
-    t.throws(() => parseReference(text), { code: 'REFERENCE_INVALID' }, text)
-  t.is(parseReference(`docker.io/${hex}`).repository, `library/${hex}`)
-  t.is(parseReference(hex.slice(1)).repository, `library/${hex.slice(1)}`)
-})
-
 test('an image without a name is called by its digest', async t => {
   using scratch = makeScratch()
   const store = diskStore(scratch.at('oci'))

@@ -287,9 +287,12 @@ test('no image gets a name that could not be told from a digest', async t => {
   using made = await makeStore()
   const { store } = made
   for (const { descriptor } of await store.listImages()) {
-    await t.throwsAsync(store.tagImage(ref(`sha256:${'a'.repeat(64)}`), descriptor), {
-      code: 'REFERENCE_INVALID',
-    })
+    for (const name of [`sha256:${'a'.repeat(64)}`, 'a'.repeat(64), `docker.io/library/sha256`])
+      await t.throwsAsync(
+        store.tagImage(ref(name), descriptor),
+        { code: 'REFERENCE_INVALID' },
+        name,
+      )
     await store.tagImage(ref('example.org/sha256:1'), descriptor)
   }
   t.is((await store.listImages()).length, 2)
