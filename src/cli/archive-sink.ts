@@ -12,20 +12,22 @@ export interface ArchiveSink {
   readonly what: 'archive' | 'tar'
 }
 
-/** @throws USAGE on a terminal; DISK_FULL, CANCELLED */
+/** @throws USAGE on a terminal or for a directory; DISK_FULL, PROCESS_FAILED where nobody reads any more, CANCELLED */
 export async function writeArchiveTo(
   { output, what }: ArchiveSink,
   bytes: AsyncIterable<Uint8Array>,
   { signal, endProgress }: CommandContext,
 ): Promise<void> {
-  if (output !== undefined) {
-    const { writeArchive } = await import('../image/archive-output.ts')
-    return await writeArchive(output, bytes, signal)
-  }
+  const { asWriteFailure, writeArchive } = await import('../image/archive-output.ts')
+  if (output !== undefined) return await writeArchive(output, bytes, signal)
   if (process.stdout.isTTY)
     throw new KauriError('USAGE', 'standard output is a terminal', {
       hint: `name a file with --output, or pipe the ${what} somewhere`,
     })
   await endProgress()
-  await pipeline(bytes, process.stdout, { signal, end: false })
+  try {
+    await pipeline(bytes, process.stdout, { signal, end: false })
+  } catch (error) {
+    throw asWriteFailure(error, 'standard output')
+  }
 }

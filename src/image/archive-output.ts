@@ -11,15 +11,23 @@ import {
 } from '../core/atomic-file.ts'
 import { hasErrno, KauriError } from '../core/errors.ts'
 
-/** Writes a file atomically, or into what is there and is no regular file, such as /dev/stdout. @throws DISK_FULL, CANCELLED */
+/**
+ * Writes a file atomically, or into what is there and is no regular file, such as /dev/stdout.
+ * @throws FILE_NOT_FOUND, USAGE for a directory, DISK_FULL, PROCESS_FAILED where a pipe's reader is gone, CANCELLED
+ */
 export async function writeArchive(
   file: string,
   bytes: AsyncIterable<Uint8Array>,
   signal?: AbortSignal,
 ): Promise<void> {
   const options = signal === undefined ? {} : { signal }
-  if (isSpecialFile(file))
-    return await pipeline(bytes, createWriteStream(file, { flags: 'a' }), options)
+  if (isSpecialFile(file)) {
+    try {
+      return await pipeline(bytes, createWriteStream(file, { flags: 'a' }), options)
+    } catch (error) {
+      throw asWriteFailure(error, file)
+    }
+  }
   try {
     sweepTemporaries(file)
   } catch (error) {
@@ -30,10 +38,21 @@ export async function writeArchive(
     await pipeline(bytes, createWriteStream(temporary, { flags: 'wx' }), options)
     await rename(temporary, file)
   } catch (error) {
-    throw asDiskFull(error, file)
+    throw asWriteFailure(error, file)
   } finally {
     await rm(temporary, { force: true })
   }
+}
+
+/** Tells in words why an archive cannot be written; other errors pass unchanged. */
+export function asWriteFailure(error: unknown, file: string): unknown {
+  if (hasErrno(error, 'EISDIR'))
+    return new KauriError('USAGE', `${file} is a directory`, { hint: 'name a file', cause: error })
+  if (hasErrno(error, 'EPIPE'))
+    return new KauriError('PROCESS_FAILED', `nobody reads ${file} any more`, {
+      hint: 'the program behind the pipe ended before it had the whole archive',
+    })
+  return asDiskFull(error, file)
 }
 
 function missingDirectory(file: string, cause: unknown): KauriError {
