@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "mount.h"
 #include "report.h"
 #include "supervise.h"
 #include "system-calls.h"
@@ -87,6 +88,11 @@ pid_t fork_container(const struct plan *plan) {
   int cgroup_fd = plan->cgroup_directory == NULL ? -1 : open_cgroup(plan->cgroup_directory);
   if (plan->namespaces & CLONE_NEWTIME) make_time_namespace(plan);
   join_before_fork(plan);
+  if (plan->namespaces & CLONE_NEWUSER) {
+    // Which the kernel makes for nobody in a chroot.
+    if (unshare(CLONE_NEWNS) != 0) die_errno("unshare(CLONE_NEWNS)");
+    leave_chroot();
+  }
   return cgroup_fd < 0 ? fork_into(namespaces) : fork_into_cgroup(namespaces, cgroup_fd);
 }
 

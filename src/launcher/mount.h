@@ -9,6 +9,9 @@
 /** The container's root, mounted in this mount namespace; returns a descriptor of it. */
 int mount_root(const struct plan_root *root);
 
+/** Makes the root of this process that of its mount namespace, where it is not: then it is in no chroot any more. */
+void leave_chroot(void);
+
 /** What is mounted from now on does not appear on the host; what the host mounts still appears here. */
 void leave_host_propagation(void);
 

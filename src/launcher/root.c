@@ -144,44 +144,61 @@ static void climb(void) {
   }
 }
 
+/** Makes a mount of this namespace its root and this process's; the old root goes with everything below it. */
+static void pivot_to(int mount_fd) {
+  int old_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (old_fd < 0) die_errno("opening the old root");
+  if (fchdir(mount_fd) != 0) die_errno("entering the root");
+  if (sys_pivot_root(".", ".") != 0) die_errno("pivot_root");
+  // The old root lies on top of the new one now.
+  if (fchdir(old_fd) != 0) die_errno("fchdir to the old root");
+  if (sys_umount2(".", UNMOUNT_DETACH) != 0) die_errno("unmounting the old root");
+  if (chdir("/") != 0) die_errno("chdir to the root");
+  close(old_fd);
+}
+
 /**
- * In a chroot / is no mount, so it cannot be pivoted, and the mounts to be cut off are above it. Steps out, for any
- * directory below serves to leave a chroot behind, and makes a mount of it.
+ * Where kauri runs in a chroot, the root of this mount namespace is above it: a container could climb to it, and who joins
+ * the namespace would begin there. So the chroot becomes the namespace's root. Any directory below serves as a root to be
+ * outside of, from where one can climb; without a chroot that leads back to where it began.
  */
-static void mount_chroot(void) {
-  int chroot_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (chroot_fd < 0 || chroot("/proc") != 0 || fchdir(chroot_fd) != 0)
-    die_errno("leaving the chroot");
+void leave_chroot(void) {
+  struct statx own, top;
+  int own_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (own_fd < 0 || chroot("/proc") != 0 || fchdir(own_fd) != 0) die_errno("leaving the root");
+  if (sys_statx(own_fd, STATX_INO | STATX_MNT_ID, &own) != 0) die_errno("statx");
   climb();
-  if (cut_propagation(".") != 0) die_errno("mount_setattr of the host's mounts");
-  int mount_fd = clone_mount(chroot_fd, AT_RECURSIVE, "the chroot");
-  if (sys_move_mount(mount_fd, chroot_fd) != 0) die_errno("mounting the chroot on itself");
-  if (fchdir(mount_fd) != 0 || chroot(".") != 0) die_errno("entering the chroot");
-  close(mount_fd);
-  close(chroot_fd);
+  if (sys_statx(AT_FDCWD, STATX_INO | STATX_MNT_ID, &top) != 0) die_errno("statx");
+  if (chroot(".") != 0) die_errno("entering the root of the mount namespace");
+  if (own.stx_ino != top.stx_ino || own.stx_mnt_id != top.stx_mnt_id) {
+    if (cut_propagation("/") != 0) die_errno("mount_setattr of the host's mounts");
+    int mount_fd = clone_mount(own_fd, AT_RECURSIVE, "the chroot");
+    if (sys_move_mount(mount_fd, own_fd) != 0) die_errno("mounting the chroot on itself");
+    pivot_to(mount_fd);
+    close(mount_fd);
+  }
+  close(own_fd);
 }
 
 void leave_host_propagation(void) {
-  if (cut_propagation("/") == 0) return;
-  if (errno != EINVAL) die_errno("mount_setattr of the host's mounts");
-  mount_chroot();
+  leave_chroot();
+  if (cut_propagation("/") != 0) die_errno("mount_setattr of the host's mounts");
 }
 
 /**
  * Where mounts of the container shall be seen on the host, those of the host stay as they are. All but the top: what is put
  * on that must never be seen there.
  */
-static int detach_from_host(const struct plan_root *root) {
-  if (!(root->propagation & PROPAGATE_SHARED)) return cut_propagation("/");
+static void detach_from_host(const struct plan_root *root) {
+  if (!(root->propagation & PROPAGATE_SHARED)) return leave_host_propagation();
+  leave_chroot();
   const struct mount_attr private = {.propagation = PROPAGATE_PRIVATE};
-  return sys_mount_setattr(AT_FDCWD, "/", 0, &private);
+  if (sys_mount_setattr(AT_FDCWD, "/", 0, &private) != 0)
+    die_errno("mount_setattr of the host's root");
 }
 
 int mount_root(const struct plan_root *root) {
-  if (detach_from_host(root) != 0) {
-    if (errno != EINVAL) die_errno("mount_setattr of the host's mounts");
-    mount_chroot();
-  }
+  detach_from_host(root);
   int mount_fd = detached_tree(root);
   // On top of everything, where no path leads; it is reached by its descriptor alone.
   int top_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -193,16 +210,8 @@ int mount_root(const struct plan_root *root) {
 void enter_root(int root_fd, const struct plan_root *root) {
   if (root->attributes & MOUNT_ATTR_RDONLY)
     set_attributes(root_fd, 0, MOUNT_ATTR_RDONLY, 0, "the root");
-  int old_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (old_fd < 0) die_errno("opening the old root");
-  if (fchdir(root_fd) != 0) die_errno("entering the root");
-  if (sys_pivot_root(".", ".") != 0) die_errno("pivot_root");
-  // The old root lies on top of the new one now, and goes with everything below it.
-  if (fchdir(old_fd) != 0) die_errno("fchdir to the old root");
-  if (sys_umount2(".", UNMOUNT_DETACH) != 0) die_errno("unmounting the old root");
-  if (chdir("/") != 0) die_errno("chdir to the root");
+  pivot_to(root_fd);
   // Only now: a root that is shared cannot be pivoted to.
   if (root->propagation & (PROPAGATE_SHARED | PROPAGATE_NOT_BOUND))
     set_attributes(root_fd, 0, 0, root->propagation, "the root");
-  close(old_fd);
 }

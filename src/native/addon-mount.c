@@ -132,15 +132,16 @@ static bool path_of(int fd, char *path, size_t size) {
   return length >= 0;
 }
 
+static bool is_same_place(const struct stat *one, const struct stat *other) {
+  return one->st_dev == other->st_dev && one->st_ino == other->st_ino;
+}
+
 /** The same directory, but seen through this thread's own mounts: overlayfs takes no others. */
-static int reopen(int fd) {
-  char path[PATH_MAX];
+static int reopen(int fd, const char *path) {
   struct stat before, after;
-  if (!path_of(fd, path, sizeof path)) return -1;
   int opened = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (opened < 0) return -1;
-  bool is_same = fstat(fd, &before) == 0 && fstat(opened, &after) == 0 && before.st_dev == after.st_dev &&
-                 before.st_ino == after.st_ino;
+  bool is_same = fstat(fd, &before) == 0 && fstat(opened, &after) == 0 && is_same_place(&before, &after);
   int result = is_same ? dup3(opened, fd, O_CLOEXEC) : -1;
   if (!is_same) errno = ESTALE;
   int error = errno;
@@ -149,10 +150,60 @@ static int reopen(int fd) {
   return result;
 }
 
-static bool reopen_all(const Overlay *overlay) {
-  for (uint32_t i = 0; i < overlay->lower_count; i++)
-    if (reopen(overlay->lower[i]) < 0) return false;
-  return (overlay->upper < 0 || reopen(overlay->upper) >= 0) && (overlay->work < 0 || reopen(overlay->work) >= 0);
+static uint32_t all_directories(const Overlay *overlay, int fds[MAX_LOWER + 2]) {
+  uint32_t count = overlay->lower_count;
+  memcpy(fds, overlay->lower, count * sizeof *fds);
+  if (overlay->upper >= 0) fds[count++] = overlay->upper;
+  if (overlay->work >= 0) fds[count++] = overlay->work;
+  return count;
+}
+
+/** In a chroot they can be named only as long as they are in the mount namespace of the root. */
+static bool name_all(const int *fds, uint32_t count, char **names) {
+  char path[PATH_MAX];
+  for (uint32_t i = 0; i < count; i++)
+    if (!path_of(fds[i], path, sizeof path) || (names[i] = strdup(path)) == NULL) return false;
+  return true;
+}
+
+/** Enters a mount namespace that ends with this thread, with every directory open in it. */
+static int leave_mounts(const Overlay *overlay, const char **failed_call) {
+  int fds[MAX_LOWER + 2], result = -1;
+  char *names[MAX_LOWER + 2] = {0};
+  uint32_t count = all_directories(overlay, fds), opened = 0;
+  *failed_call = "readlink";
+  if (name_all(fds, count, names)) {
+    *failed_call = "unshare";
+    if (unshare(CLONE_NEWNS) == 0) {
+      *failed_call = "open";
+      while (opened < count && reopen(fds[opened], names[opened]) >= 0) opened++;
+      result = opened == count ? 0 : -1;
+    }
+  }
+  int error = errno;
+  for (uint32_t i = 0; i < count; i++) free(names[i]);
+  errno = error;
+  return result;
+}
+
+/**
+ * Nothing that is mounted from now on shall be seen outside. In a chroot the mounts in question begin above /, so this
+ * thread climbs out, for which any directory below serves as a root to be outside of, and comes back.
+ */
+static int keep_mounts_private(void) {
+  struct stat here, above;
+  int own_root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  int result = own_root < 0 || chroot("/proc") < 0 || fchdir(own_root) < 0 || stat(".", &here) < 0 ? -1 : 0;
+  while (result == 0 && (result = chdir("..") < 0 || stat(".", &above) < 0 ? -1 : 0) == 0) {
+    if (is_same_place(&here, &above)) break;
+    here = above;
+  }
+  if (result == 0) result = mount(NULL, ".", NULL, MS_REC | MS_PRIVATE, NULL);
+  if (result == 0) result = fchdir(own_root) < 0 || chroot(".") < 0 ? -1 : 0;
+  int error = errno;
+  if (own_root >= 0) close(own_root);
+  errno = error;
+  return result;
 }
 
 /**
@@ -168,9 +219,10 @@ static int mount_by_page(Overlay *overlay) {
   }
   // Not /proc/self/fd/N: that leads below what is mounted there.
   if (!path_of(overlay->lower[0], place, sizeof place)) return overlay_failed(overlay, "readlink");
-  if (unshare(CLONE_NEWNS) < 0) return overlay_failed(overlay, "unshare");
-  if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) return overlay_failed(overlay, "mount");
-  if (!reopen_all(overlay) || chdir("/proc/self/fd") < 0) return overlay_failed(overlay, "open");
+  const char *failed_call;
+  if (leave_mounts(overlay, &failed_call) < 0) return overlay_failed(overlay, failed_call);
+  if (keep_mounts_private() < 0) return overlay_failed(overlay, "chroot");
+  if (chdir("/proc/self/fd") < 0) return overlay_failed(overlay, "chdir");
   if (mount("overlay", place, "overlay", MS_NODEV | MS_NOSUID, data) < 0) return overlay_failed(overlay, "mount");
   int tree = (int)syscall(SYS_open_tree, AT_FDCWD, place, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
   return tree < 0 ? overlay_failed(overlay, "open_tree") : tree;
