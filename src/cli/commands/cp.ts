@@ -12,7 +12,11 @@ export const command: CommandSpec = {
   minOperands: 2,
   maxOperands: 2,
   options: [
-    { long: 'archive', short: 'a', summary: 'Keep owners, devices and set-id bits, also of what is copied out' },
+    {
+      long: 'archive',
+      short: 'a',
+      summary: 'Keep owners, devices and set-id bits, also of what is copied out',
+    },
     { long: 'follow-link', short: 'L', summary: 'Copy what a link leads to' },
   ],
   async run(input) {
