@@ -32,7 +32,9 @@ async function openSmallDisk(program: KauriProgram): Promise<SmallDisk> {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   await once(holder.stdout ?? holder, 'data')
-  const through = ['nsenter', `--mount=/proc/${holder.pid}/ns/mnt`]
+  // Also its root: in a chroot the namespace's own is another one.
+  const own = `/proc/${holder.pid}`
+  const through = ['nsenter', `--mount=${own}/ns/mnt`, `--root=${own}/root`, `--wd=${own}/cwd`]
   return {
     seenAt: path.join(`/proc/${holder.pid}/root`, dataRoot),
     kauri: { ...program, run: (args, input = {}) => program.run(args, { ...input, through }) },
