@@ -49,6 +49,8 @@ static noreturn void hold_namespace(int to_parent) {
 /** A user namespace that has these maps and nobody in it. */
 static int open_id_maps(const char *uid_map, const char *gid_map) {
   int ends[2];
+  // The kernel makes none for who is in a chroot.
+  leave_chroot();
   if (pipe2(ends, O_CLOEXEC) != 0) die_errno("pipe");
   pid_t child = (pid_t)syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0);
   if (child < 0) die_errno("a user namespace for id maps");

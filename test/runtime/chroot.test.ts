@@ -118,6 +118,30 @@ for (const where of cases) {
   })
 }
 
+test('owners are shifted for one mount in a chroot', async t => {
+  using bench = makeBench()
+  const map = [{ containerID: 0, hostID: 7, size: 1 }]
+  const config = bench.config(['sh', '-c', 'stat -c %u /shifted/bin/sh; stat -c %u /bin/sh'], {
+    showCgroups: false,
+    mounts: [
+      {
+        destination: '/shifted',
+        type: 'bind',
+        source: '/lower',
+        options: ['bind', 'ro', 'idmap'],
+        uidMappings: map,
+        gidMappings: map,
+      },
+    ],
+  })
+  const { output, report } = await runInChroot(
+    bench,
+    { propagation: 'private', isMount: true },
+    config,
+  )
+  t.is(output, '7\n0\n', report)
+})
+
 /** The well-known way out of a root that is not its mount namespace's. */
 const climbingProgram = `
 #define _GNU_SOURCE
