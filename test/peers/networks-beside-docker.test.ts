@@ -81,10 +81,10 @@ test('docker and kauri make networks and volumes side by side, and show them ali
 
   await both('volume', 'create', '--label', 'a=b', 'data')
   sameKeys(t, await both('volume', 'inspect', 'data'))
-  for (const format of ['{{.Name}} {{.Driver}} {{.Scope}} {{json .Labels}} {{json .Options}}']) {
-    const shown = await both('volume', 'inspect', '-f', format, 'data')
-    t.is(shown.kauri, shown.docker, format)
-  }
+  const format = '{{.Name}} {{.Driver}} {{.Scope}} {{json .Labels}} {{json .Options}}'
+  const shown = await both('volume', 'inspect', '-f', format, 'data')
+  // Clients of docker 20.10 say {} for no options, later ones null.
+  t.is(shown.kauri, shown.docker.replace(/ \{\}$/, ' null'), format)
   const script =
     'stat -c "%a %u" /etc /d; cat /d/passwd | wc -l; ls -d /e; grep -c " /d " /proc/self/mounts'
   const used = await both(
