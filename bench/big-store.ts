@@ -36,7 +36,7 @@ export function makeBigStore(dataRoot: string, { images, blobsOfEach }: BigStore
       JSON.stringify({ schemaVersion: 2, mediaType: `${types}.manifest.v1+json`, config, layers }),
     )
     const annotations = {
-      'org.opencontainers.image.ref.name': `docker.io/farm/app-${number}:1`,
+      'org.opencontainers.image.ref.name': `docker.io/bench/app-${number}:1`,
     }
     manifests.push({ ...manifest, annotations })
   }
