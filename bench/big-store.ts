@@ -13,7 +13,7 @@ export interface BigStoreSize {
 const types = 'application/vnd.oci.image'
 const oneDayMs = 86_400_000
 
-/** Writes an image layout below a state directory that is not there yet; image number N is called `farm/app-N:1`. */
+/** Writes an image layout below a state directory that is not there yet; image number N is called `bench/app-N:1`. */
 export function makeBigStore(dataRoot: string, { images, blobsOfEach }: BigStoreSize): void {
   const root = path.join(dataRoot, 'oci')
   const blobs = path.join(root, 'blobs/sha256')

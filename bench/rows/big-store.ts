@@ -19,11 +19,11 @@ interface Measured {
 
 const measured: readonly Measured[] = [
   { what: '`images`', args: ['images'], limit: { unit: 'ms', atMost: 300 } },
-  { what: '`tag`', args: ['tag', 'farm/app-77:1', 'other:1'], limit: { unit: 'ms', atMost: 100 } },
-  { what: '`inspect`', args: ['inspect', 'farm/app-4711:1'] },
+  { what: '`tag`', args: ['tag', 'bench/app-77:1', 'other:1'], limit: { unit: 'ms', atMost: 100 } },
+  { what: '`inspect`', args: ['inspect', 'bench/app-4711:1'] },
   {
     what: '`rmi` of a name',
-    before: ['tag', 'farm/app-77:1', 'other:1'],
+    before: ['tag', 'bench/app-77:1', 'other:1'],
     args: ['rmi', 'other:1'],
   },
   { what: '`gc`', args: ['gc'], limit: { unit: 's', atMost: 10 } },
