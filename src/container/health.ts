@@ -1,9 +1,10 @@
 // The health of a running container: what the last checks said, in docker's shape. A check is a short-lived kauri that the
 // monitor starts; it runs the image's or the caller's command in the container and notes the answer here.
 
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { hasErrno } from '../core/errors.ts'
+import { replaceFile } from '../core/replace-file.ts'
 import type { Healthcheck } from '../oci/image-config.ts'
 import type { ContainerId, StoredRequest } from './container.ts'
 
@@ -130,9 +131,7 @@ export function readHealth(root: string, id: ContainerId): Health | undefined {
 
 /** Whole or not at all. */
 export function writeHealth(root: string, id: ContainerId, health: Health): void {
-  const file = path.join(root, id, fileName)
-  writeFileSync(`${file}.new`, JSON.stringify(health), { mode: 0o600 })
-  renameSync(`${file}.new`, file)
+  replaceFile(path.join(root, id, fileName), JSON.stringify(health))
 }
 
 /** For a container that has none, or none any more. */

@@ -1,6 +1,6 @@
 // What is written about a container. A file that is missing, or that a loss of power cut short, counts as not there.
 
-import { renameSync, writeFileSync } from 'node:fs'
+import { replaceFile } from '../core/replace-file.ts'
 import { readTextSync } from '../core/text-file.ts'
 import type { PublishedPort } from '../network/port-relay.ts'
 import type { ContainerEnd, ContainerRecord, ContainerRun, StoredRequest } from './container.ts'
@@ -115,7 +115,5 @@ export function writeRecordFile(
   record: ContainerRecord | ContainerEnd | ContainerRun | StoredRequest,
 ): void {
   // One writer at a time: it holds the container's lock.
-  const temporary = `${file}.new`
-  writeFileSync(temporary, JSON.stringify(record, keepNumber), { mode: 0o600 })
-  renameSync(temporary, file)
+  replaceFile(file, JSON.stringify(record, keepNumber))
 }

@@ -1,10 +1,11 @@
 // Volumes: directories that outlive containers, `<root>/<name>/{volume.json,_data}`, as docker lays them out. A volume is in
 // use as long as the record of a container names it; nothing but `volume rm` and `volume prune` removes one.
 
-import { existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { namesIn } from '../core/directory-names.ts'
 import { KauriError } from '../core/errors.ts'
+import { replaceFile } from '../core/replace-file.ts'
 import { readTextSync } from '../core/text-file.ts'
 import { lockFile } from '../native/file-lock.ts'
 import { isVolumeName } from './volume-name.ts'
@@ -121,9 +122,8 @@ function makeVolume(root: string, asked: NewVolume): Volume {
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   mkdirSync(path.join(directory, dataDirectory), { recursive: true, mode: 0o755 })
   const createdMs = Date.now()
-  const file = path.join(directory, recordFile)
-  writeFileSync(`${file}.new`, JSON.stringify({ name, createdMs, labels, options, anonymous }))
-  renameSync(`${file}.new`, file)
+  const record = { name, createdMs, labels, options, anonymous }
+  replaceFile(path.join(directory, recordFile), JSON.stringify(record), 0o666)
   return { name, createdMs, labels, options, anonymous, directory: dataOf(root, name) }
 }
 

@@ -1,11 +1,12 @@
 // Networks that people made: a record for each, `<root>/<id>.json`, which outlives the boot. The bridge of one is made with
 // it and mended by each container that comes, so a record is all there is to keep.
 
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { namesIn } from '../core/directory-names.ts'
 import { KauriError } from '../core/errors.ts'
 import { randomHex } from '../core/random-hex.ts'
+import { replaceFile } from '../core/replace-file.ts'
 import { readTextSync } from '../core/text-file.ts'
 import { lockFile } from '../native/file-lock.ts'
 import { asUnavailable, type BridgeOptions, linkExists, openBridge } from './bridge.ts'
@@ -188,9 +189,7 @@ function writeNetwork(root: string, network: Network): void {
     range: formatBlock(range),
     gateway: formatIpv4(gateway),
   }
-  const file = path.join(root, `${network.id}.json`)
-  writeFileSync(`${file}.new`, JSON.stringify(record), { mode: 0o600 })
-  renameSync(`${file}.new`, file)
+  replaceFile(path.join(root, `${network.id}.json`), JSON.stringify(record))
 }
 
 /** Undefined for what is no record, or was cut short by a loss of power. */

@@ -1,9 +1,10 @@
 // Who is where on networks at this moment, for who looks names up and for `network inspect`: a file for each container below
 // the run-time directory. A place counts while its interface is there, so a file that a killed process left says nothing.
 
-import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { namesIn } from '../core/directory-names.ts'
+import { replaceFile } from '../core/replace-file.ts'
 import { readTextSync } from '../core/text-file.ts'
 import { networkDirectory } from './bridge-spec.ts'
 import { listLinks, parseLink } from './link-messages.ts'
@@ -42,9 +43,7 @@ function directory(): string {
 /** Writes down where a container is, in place of what was there. */
 export function writePlaced(container: PlacedContainer): void {
   mkdirSync(directory(), { recursive: true, mode: 0o700 })
-  const file = path.join(directory(), `${container.id}.json`)
-  writeFileSync(`${file}.new`, JSON.stringify(container), { mode: 0o600 })
-  renameSync(`${file}.new`, file)
+  replaceFile(path.join(directory(), `${container.id}.json`), JSON.stringify(container))
 }
 
 export function removePlaced(id: string): void {

@@ -1,10 +1,11 @@
 // What any process can read about a container: `<runRoot>/containers/<id>/`. state.json is written by its maker, exit.json
 // by its monitor, `started` by who started it; each whole or not at all.
 
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { namesIn } from '../core/directory-names.ts'
 import { hasErrno, KauriError } from '../core/errors.ts'
+import { replaceFile } from '../core/replace-file.ts'
 import { readTextSync } from '../core/text-file.ts'
 import type { RuntimeConfig } from '../oci/runtime-config.ts'
 import type { ContainerCgroup } from './cgroup.ts'
@@ -58,8 +59,7 @@ export function makeContainerDirectory(runRoot: string, id: string): string {
 export function writeStored(runRoot: string, stored: StoredContainer): void {
   const file = path.join(containerDirectory(runRoot, stored.id), 'state.json')
   const text = JSON.stringify({ ...stored, config: withoutContents(stored.config) }, toJson)
-  writeFileSync(`${file}.new`, text, { mode: 0o600 })
-  renameSync(`${file}.new`, file)
+  replaceFile(file, text)
 }
 
 /** Undefined where there is no such container. */
@@ -87,9 +87,7 @@ export function readExit(
 
 /** Remembers that the program runs. */
 export function writeStarted(runRoot: string, id: string): void {
-  const file = path.join(containerDirectory(runRoot, id), 'started')
-  writeFileSync(`${file}.new`, String(Date.now()), { mode: 0o600 })
-  renameSync(`${file}.new`, file)
+  replaceFile(path.join(containerDirectory(runRoot, id), 'started'), String(Date.now()))
 }
 
 /** When the program was started; undefined before. */
