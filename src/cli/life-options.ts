@@ -102,6 +102,21 @@ export async function readSignal(
   throw badValue(option, text, 'write a name such as SIGTERM, or a number')
 }
 
+/** How `stop` and `restart` are to end a container; what is not said is the container's own. @throws USAGE */
+export async function readStop(options: ParsedOptions): Promise<{
+  readonly signal: string | undefined
+  readonly timeoutSeconds: number | undefined
+}> {
+  const timeout = options.text('time') ?? options.text('timeout')
+  return {
+    signal: await readSignal('--signal', options.text('signal')),
+    timeoutSeconds:
+      timeout === undefined
+        ? undefined
+        : parseInteger('--time', timeout, { min: -1, max: 2 ** 31 }),
+  }
+}
+
 const healthOptions = ['cmd', 'interval', 'retries', 'start-interval', 'start-period', 'timeout']
 
 async function readHealthcheck(options: ParsedOptions): Promise<Partial<Healthcheck> | undefined> {

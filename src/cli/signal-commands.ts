@@ -8,8 +8,7 @@ import { KauriError } from '../core/errors.ts'
 import { requireRunning } from './attach-command.ts'
 import type { CommandInput } from './command.ts'
 import { openContainers } from './container-host.ts'
-import { readSignal } from './life-options.ts'
-import { parseInteger } from './option-values.ts'
+import { readSignal, readStop } from './life-options.ts'
 import { eachContainer } from './remove-containers.ts'
 
 /** Prints the names of those that do not run any more. */
@@ -18,14 +17,7 @@ export async function stopCommand({
   positionals,
   context,
 }: CommandInput): Promise<number> {
-  const timeout = options.text('time') ?? options.text('timeout')
-  const how = {
-    signal: await readSignal('--signal', options.text('signal')),
-    timeoutSeconds:
-      timeout === undefined
-        ? undefined
-        : parseInteger('--time', timeout, { min: -1, max: 2 ** 31 }),
-  }
+  const how = await readStop(options)
   const containers = await openContainers(context)
   return await eachContainer(positionals, context, async name => {
     await stopContainer(containers.get(name), how, containers.host)

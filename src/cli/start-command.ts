@@ -11,8 +11,7 @@ import { type AttachOptions, attachSession, terminalSize } from './attach-sessio
 import type { CommandContext, CommandInput } from './command.ts'
 import { type Containers, openContainers } from './container-host.ts'
 import { defaultDetachKeys, parseDetachKeys } from './detach-keys.ts'
-import { readSignal } from './life-options.ts'
-import { parseInteger } from './option-values.ts'
+import { readStop } from './life-options.ts'
 import { eachContainer } from './remove-containers.ts'
 
 /** Without -a prints the names; with it the exit code is the container's. */
@@ -95,14 +94,7 @@ export async function restartCommand({
   positionals,
   context,
 }: CommandInput): Promise<number> {
-  const timeout = options.text('time') ?? options.text('timeout')
-  const how = {
-    signal: await readSignal('--signal', options.text('signal')),
-    timeoutSeconds:
-      timeout === undefined
-        ? undefined
-        : parseInteger('--time', timeout, { min: -1, max: 2 ** 31 }),
-  }
+  const how = await readStop(options)
   const containers = await openContainers(context)
   return await eachContainer(positionals, context, async name => {
     const state = containers.get(name)
